@@ -1,0 +1,89 @@
+# `make test` and `make demo` work from a fresh clone: they make .venv, install the pinned tools
+# and build the extensions first. PYTHON chooses the interpreter (each gets its own environment),
+# NEXUS_BUILD the flavour: release, debug, coverage or asan.
+
+PYTHON ?= python3
+VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
+BIN := $(abspath $(VENV))/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests properties
+
+export HYPOTHESIS_PROFILE ?= ci
+export PIP_NO_INPUT = 1
+
+.PHONY: build demo test check bench fuzz crash asan coverage annotate docs wheel clean help
+
+help:
+	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: $(VENV)/linked ## make the environment, build the extensions in place
+	$(BIN)/python setup.py -q build_ext --inplace
+
+$(VENV)/tools: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -q 'pip==26.3'
+	$(PIP) install -q --group dev
+	touch $@
+
+# The editable install gives the metadata and the `nexus-state` command.
+$(VENV)/linked: $(VENV)/tools
+	$(BIN)/python setup.py -q build_ext --inplace
+	$(PIP) install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: build ## a real workload, killed midway and reopened
+	$(BIN)/nexus-state demo
+
+test: build ## unit, documentation and property tests
+	$(BIN)/python -m pytest -q
+
+check: build ## lint, types, stubs, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/cython-lint crdt replication
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_tidy.py tests/test_stubs.py
+
+bench: build ## what the figures in benchmarks/ were made with
+	$(PIP) install -q -e '.[bench]' --no-build-isolation
+	$(BIN)/python -m benchmarks
+
+fuzz: build ## mutated bytes through every decoder
+	$(BIN)/python -m tests.fuzz
+
+crash: build ## a thousand SIGKILLs under load
+	$(BIN)/python -m tests.crash --kills 1000
+
+# The other flavours live in a copy of the tree, so that the extensions in place stay as they are.
+build/%/tree: $(VENV)/tools
+	mkdir -p $@
+	cd $@ && rm -rf $(FLAVOUR_TREE)
+	cp -a $(wildcard $(FLAVOUR_TREE)) $@
+	rm -f $@/crdt/*.so $@/replication/*.so
+	cd $@ && NEXUS_BUILD=$* $(BIN)/python setup.py -q build_ext --inplace
+
+.PHONY: build/asan/tree build/coverage/tree
+
+asan: build/asan/tree ## unit and property tests under AddressSanitizer and UBSan
+	cd $< && LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) PYTHONMALLOC=malloc \
+	  ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 HYPOTHESIS_PROFILE=quick \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider -m 'not no_sanitizer'
+
+coverage: build/coverage/tree ## line coverage, the compiled modules included
+	cd $< && HYPOTHESIS_PROFILE=quick $(BIN)/coverage run -m pytest -q -m 'not no_sanitizer'
+	cd $< && $(BIN)/coverage report
+
+annotate: $(VENV)/linked ## what of each .pyx is plain C: build/debug/cython/**/*.html
+	NEXUS_BUILD=debug $(BIN)/python setup.py -q build_ext
+	@ls build/debug/cython/crdt/*.html
+
+docs: build ## execute the code in README, docs and examples; check the links
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+wheel: $(VENV)/tools ## one wheel in dist/
+	$(PIP) wheel -q --no-deps -w dist .
+
+clean: ## everything that was built, the environments included
+	rm -rf build dist *.egg-info .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -f crdt/*.so replication/*.so crdt/*.c replication/*.c
