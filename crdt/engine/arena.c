@@ -1,0 +1,22 @@
+#include "arena.h"
+
+/* Cells hold offsets in 40 bits. */
+static const u64 ARENA_BYTES_MAX = (u64)1 << 40;
+
+int arena_reserve(Arena *a, u64 more)
+{
+    u64 need = a->used + more;
+    if (likely(need <= a->capacity))
+        return DONE;
+    if (need > ARENA_BYTES_MAX)
+        return ERROR_LIMIT;
+    u64 next = grown_capacity(a->capacity, need);
+    if (next < 64)
+        next = 64;
+    u8 *grown = block_resize(a->base, a->capacity, next);
+    if (grown == NULL)
+        return ERROR_MEMORY;
+    a->base = grown;
+    a->capacity = next;
+    return DONE;
+}

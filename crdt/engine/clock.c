@@ -1,0 +1,94 @@
+#include "clock.h"
+
+static int compare_ids(const u8 *a, u8 an, const u8 *b, u8 bn)
+{
+    int c = memcmp(a, b, an < bn ? an : bn);
+    return c != 0 ? c : (int)an - (int)bn;
+}
+
+/* The first place in the order whose id is not below the given one. */
+static u32 lower_bound(const Replicas *r, const u8 *id, u8 n)
+{
+    u32 low = 0, high = r->n;
+    while (low < high) {
+        u32 middle = (low + high) / 2;
+        u16 index = r->by_rank[middle];
+        if (compare_ids(replica_id(r, index), r->all[index].id_bytes, id, n) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+i32 replicas_find(const Replicas *r, const u8 *id, u8 n)
+{
+    u32 at = lower_bound(r, id, n);
+    if (at == r->n)
+        return -1;
+    u16 index = r->by_rank[at];
+    if (r->all[index].id_bytes != n || memcmp(replica_id(r, index), id, n) != 0)
+        return -1;
+    return index;
+}
+
+i32 replicas_add(Replicas *r, const u8 *id, u8 n)
+{
+    i32 found = replicas_find(r, id, n);
+    if (found >= 0)
+        return found;
+    if (r->n == REPLICAS_MAX)
+        return ERROR_LIMIT;
+    int status = array_reserve(&r->all, &r->capacity, r->n + 1, sizeof(Replica));
+    if (status == DONE)
+        status = array_reserve(&r->by_rank, &r->rank_capacity, r->n + 1, sizeof(u16));
+    if (status == DONE)
+        status = array_reserve(&r->ids, &r->ids_capacity, r->ids_used + n, 1);
+    if (status != DONE)
+        return status;
+    u32 at = lower_bound(r, id, n);
+    u16 index = (u16)r->n;
+    memcpy(r->ids + r->ids_used, id, n);
+    r->all[index] = (Replica){
+        .folded = hash_bytes(id, n, 0x9ddfea08eb382d69ull), .id_at = r->ids_used, .id_bytes = n};
+    r->ids_used += n;
+    memmove(r->by_rank + at + 1, r->by_rank + at, (r->n - at) * sizeof(u16));
+    r->by_rank[at] = index;
+    r->n++;
+    for (u32 i = at; i < r->n; i++)
+        r->all[r->by_rank[i]].rank = (u16)i;
+    return index;
+}
+
+void replicas_free(Replicas *r)
+{
+    block_free(r->all, r->capacity * sizeof(Replica));
+    block_free(r->by_rank, r->rank_capacity * sizeof(u16));
+    block_free(r->ids, r->ids_capacity);
+    *r = (Replicas){0};
+}
+
+int replicas_copy(Replicas *to, const Replicas *from)
+{
+    *to = (Replicas){0};
+    if (array_reserve(&to->all, &to->capacity, from->n, sizeof(Replica)) != DONE ||
+        array_reserve(&to->by_rank, &to->rank_capacity, from->n, sizeof(u16)) != DONE ||
+        array_reserve(&to->ids, &to->ids_capacity, from->ids_used, 1) != DONE) {
+        replicas_free(to);
+        return ERROR_MEMORY;
+    }
+    to->n = from->n;
+    to->ids_used = from->ids_used;
+    if (from->n != 0) {
+        memcpy(to->all, from->all, from->n * sizeof(Replica));
+        memcpy(to->by_rank, from->by_rank, from->n * sizeof(u16));
+        memcpy(to->ids, from->ids, from->ids_used);
+    }
+    return DONE;
+}
+
+size_t replicas_memory(const Replicas *r)
+{
+    return block_footprint(r->capacity * sizeof(Replica)) +
+           block_footprint(r->rank_capacity * sizeof(u16)) + block_footprint(r->ids_capacity);
+}

@@ -1,0 +1,87 @@
+/* What the sections of a message share while it is written or read.
+ *
+ * A message names each writer once, in the order of ids, with `base` (the sender sends what lies
+ * above it) and `top` (the sender holds everything up to it); sections then name a writer by its
+ * place in that list. A message is read twice by the same functions' rules: `*_check` changes
+ * nothing and looks at everything, `*_apply` runs only on bytes that were checked.
+ */
+#ifndef CRDT_CODEC_H
+#define CRDT_CODEC_H
+
+#include "clock.h"
+#include "wire.h"
+
+typedef struct {
+    Writer out;
+    const Replicas *replicas;
+    const u64 *since; /* by local index: what the receiver holds; all zero for a full state */
+    u16 *place;       /* local index -> place in the message's list of writers */
+    bool canonical;   /* rows in canonical order: the full state of to_bytes */
+} Encoder;
+
+static inline bool is_news(const Encoder *e, Dot d)
+{
+    return dot_sequence(d) > e->since[dot_replica(d)];
+}
+
+typedef struct {
+    u64 base, top;
+    i32 local; /* the writer's local index; -1 while checking, if it is not known here yet */
+    u8 id_bytes;
+    const u8 *id;
+} Sender;
+
+typedef struct {
+    Reader in;
+    Replicas *replicas; /* `seen` is still what was held before this message */
+    Sender *writers;
+    u32 n;
+    u64 latest_stamp; /* the largest HLC stamp met by a check */
+    bool is_full;     /* a whole state in canonical order, not a delta */
+    bool changed;
+} Decoder;
+
+/* Whether the message's sender held this dot (a local dot of the receiver). `tops` is by local index. */
+static inline bool is_covered(const u64 *tops, Dot d)
+{
+    return dot_sequence(d) <= tops[dot_replica(d)];
+}
+
+/* An event's dot as place (varint) and difference to `*previous` sequence (zigzag varint). */
+static inline void write_dot(Encoder *e, Dot d, u64 *previous)
+{
+    write_varint(&e->out, e->place[dot_replica(d)]);
+    write_difference(&e->out, dot_sequence(d), *previous);
+    *previous = dot_sequence(d);
+}
+
+/* A place in the list of writers and a sequence the sender holds, both checked. */
+typedef struct {
+    u32 place;
+    u64 sequence;
+} RemoteDot;
+
+static inline RemoteDot check_remote_dot(Decoder *d, u64 place, u64 sequence)
+{
+    if (unlikely(place >= d->n || sequence == 0 || sequence > d->writers[place].top)) {
+        refuse(&d->in, "an event that its sender cannot hold");
+        return (RemoteDot){0, 0};
+    }
+    return (RemoteDot){(u32)place, sequence};
+}
+
+static inline RemoteDot read_remote_dot(Decoder *d, u64 *previous)
+{
+    u64 place = read_varint(&d->in);
+    u64 sequence = read_difference(&d->in, *previous);
+    *previous = sequence;
+    return check_remote_dot(d, place, sequence);
+}
+
+/* Only while applying: then every writer of the message has a local index. */
+static inline Dot local_dot(const Decoder *d, RemoteDot dot)
+{
+    return dot_of((u16)d->writers[dot.place].local, dot.sequence);
+}
+
+#endif

@@ -1,0 +1,383 @@
+/* Documents: their life, their digest, events, transactions and the undo record. */
+#include "document.h"
+
+#include <stdlib.h>
+
+static const u64 ROOT_PATH = 0x6e657875732d7374ull, SEEN_SALT = 0x7365656e00000001ull,
+                 PRESENT_SALT = 0x70726573656e7401ull;
+
+Document *document_new(Shape shape, const Schema *schema, u64 seed)
+{
+    Document *doc = calloc(1, sizeof(Document));
+    if (doc == NULL)
+        return NULL;
+    doc->seed = seed;
+    doc->self = -1;
+    doc->root = container_new(doc, shape, schema, NULL, mum(ROOT_PATH ^ shape, SEEN_SALT));
+    if (doc->root == NULL) {
+        free(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+void document_free(Document *doc)
+{
+    if (doc == NULL)
+        return;
+    container_free(doc->root);
+    replicas_free(&doc->replicas);
+    block_free(doc->undo, doc->undo_capacity * sizeof(UndoRecord));
+    free(doc);
+}
+
+Document *document_clone(const Document *from)
+{
+    Document *doc = calloc(1, sizeof(Document));
+    if (doc == NULL)
+        return NULL;
+    doc->seed = from->seed;
+    doc->stamp = from->stamp;
+    doc->self = from->self;
+    doc->digest = from->digest;
+    if (replicas_copy(&doc->replicas, &from->replicas) != DONE ||
+        (doc->root = container_clone(from->root, doc, NULL)) == NULL) {
+        replicas_free(&doc->replicas);
+        free(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+size_t document_memory(const Document *doc)
+{
+    return block_footprint(sizeof(Document)) + replicas_memory(&doc->replicas) +
+           block_footprint(doc->undo_capacity * sizeof(UndoRecord)) + container_memory(doc->root);
+}
+
+/* ---- digest ------------------------------------------------------------------------------------ */
+
+static void count_digest(Document *doc, Digest d, bool add)
+{
+    if (add)
+        digest_add(&doc->digest, d);
+    else
+        digest_subtract(&doc->digest, d);
+}
+
+static Digest seen_digest(const Replica *r)
+{
+    return digest_of(SEEN_SALT, r->folded, r->seen, 0);
+}
+
+Digest document_digest(const Document *doc)
+{
+    Digest sum = doc->digest;
+    if (doc->self >= 0 && doc->replicas.all[doc->self].seen != 0)
+        digest_add(&sum, seen_digest(&doc->replicas.all[doc->self]));
+    return sum;
+}
+
+void seen_raise(Document *doc, u16 replica, u64 sequence)
+{
+    Replica *r = &doc->replicas.all[replica];
+    if (sequence <= r->seen)
+        return;
+    if (replica != doc->self) {
+        if (r->seen != 0)
+            count_digest(doc, seen_digest(r), false);
+        r->seen = sequence;
+        count_digest(doc, seen_digest(r), true);
+    }
+    r->seen = sequence;
+}
+
+int document_own(Document *doc, const u8 *id, u8 n)
+{
+    i32 index = replicas_add(&doc->replicas, id, n);
+    if (index < 0)
+        return index;
+    if (index == doc->self)
+        return DONE;
+    /* `digest` leaves out the own writer, so that an event costs no hashing of what is seen. */
+    if (doc->self >= 0 && doc->replicas.all[doc->self].seen != 0)
+        count_digest(doc, seen_digest(&doc->replicas.all[doc->self]), true);
+    if (doc->replicas.all[index].seen != 0)
+        count_digest(doc, seen_digest(&doc->replicas.all[index]), false);
+    doc->self = index;
+    return DONE;
+}
+
+void row_digest(Document *doc, const Table *t, u32 row, bool add)
+{
+    Item key = t->columns & HAS_KEY ? table_key(t, row) : item_none();
+    u64 what = 0;
+    if (t->columns & HAS_VALUE) {
+        Item value = table_value(t, row);
+        what = item_fold(&value);
+    }
+    if (t->columns & HAS_STAMP)
+        what = mum(what ^ 0x8bb84b93962eacc9ull, t->stamp[row] ^ 0x2d358dccaa6c78a5ull);
+    Dot dot = t->dot[row];
+    u64 writer = doc->replicas.all[dot_replica(dot)].folded;
+    count_digest(doc, digest_of(t->base.path ^ item_fold(&key), writer, dot_sequence(dot), what), add);
+}
+
+void slot_digest(Document *doc, const Counter *c, u32 i, bool add)
+{
+    const Slot *s = &c->slot[i];
+    u64 what = mum(s->up ^ 0x9e3779b97f4a7c15ull, s->down ^ 0xd1b54a32d192ed03ull) +
+               mum(s->up_floor ^ 0x94d049bb133111ebull, s->down_floor ^ 0xbf58476d1ce4e5b9ull);
+    u64 writer = doc->replicas.all[s->replica].folded;
+    count_digest(doc, digest_of(c->base.path, writer, s->sequence, what), add);
+}
+
+static void dot_digest(Document *doc, u64 where, Dot dot, bool add)
+{
+    u64 writer = doc->replicas.all[dot_replica(dot)].folded;
+    count_digest(doc, digest_of(where, writer, dot_sequence(dot), PRESENT_SALT), add);
+}
+
+void presence_digest(Document *doc, const Table *map, u32 row, bool add)
+{
+    Item key = table_key(map, row);
+    u64 where = map->base.path ^ item_fold(&key);
+    if (map->dot[row] != 0)
+        dot_digest(doc, where, map->dot[row], add);
+    const u64 *more = map_child(map, row)->more_dots;
+    for (u64 i = 0; more != NULL && i < more[0]; i++)
+        dot_digest(doc, where, more[1 + i], add);
+}
+
+/* ---- rows with digest and undo ------------------------------------------------------------------ */
+
+void undo_push(Document *doc, UndoRecord record)
+{
+    if (doc->is_open)
+        doc->undo[doc->undo_n++] = record;
+}
+
+u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others)
+{
+    u32 i = table_append(t, p, &row);
+    t->siblings += others != 0;
+    if (!(t->columns & HAS_CHILD))
+        row_digest(doc, t, i, true);
+    undo_push(doc, (UndoRecord){.kind = UNDO_APPENDED_ROW, .at = t, .row = i, .n = others != 0});
+    return i;
+}
+
+void row_replace(Document *doc, Table *t, u32 row, Row contents)
+{
+    undo_push(doc, (UndoRecord){.kind = UNDO_REPLACED_ROW, .at = t, .row = row, .was = table_row(t, row)});
+    row_digest(doc, t, row, false);
+    table_replace(t, row, &contents, false);
+    row_digest(doc, t, row, true);
+}
+
+static void follow_moved_child(Table *t, u32 row)
+{
+    if ((t->columns & HAS_CHILD) && row < t->n)
+        map_child(t, row)->row = row;
+}
+
+void row_remove(Document *doc, Table *t, u32 row, u32 others)
+{
+    undo_push(doc, (UndoRecord){.kind = UNDO_REMOVED_ROW, .at = t, .row = row, .n = others != 0,
+                                .was = table_row(t, row)});
+    if (!(t->columns & HAS_CHILD))
+        row_digest(doc, t, row, false);
+    t->siblings -= others != 0;
+    table_remove(t, row, doc->seed);
+    follow_moved_child(t, row);
+}
+
+/* `more` is taken over; what it replaces is freed, or kept by the undo record. */
+void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more)
+{
+    Container *child = map_child(map, row);
+    presence_digest(doc, map, row, false);
+    undo_push(doc, (UndoRecord){.kind = UNDO_PRESENCE, .at = child,
+                                .presence = {map->dot[row], child->more_dots}});
+    if (!doc->is_open)
+        free(child->more_dots);
+    map->tombstones += (dot == 0) - (map->dot[row] == 0);
+    map->dot[row] = dot;
+    child->more_dots = more;
+    presence_digest(doc, map, row, true);
+}
+
+/* ---- events ------------------------------------------------------------------------------------- */
+
+int edit_prepare(Document *doc, const Container *c, u64 events, u32 records)
+{
+    if (events != 0 && (doc->self < 0 || doc->replicas.all[doc->self].seen + events > SEQUENCE_MAX))
+        return ERROR_LIMIT;
+    if (!doc->is_open)
+        return DONE;
+    for (; c->parent != NULL; c = c->parent)
+        records++;
+    return array_reserve(&doc->undo, &doc->undo_capacity, (size_t)doc->undo_n + records, sizeof(UndoRecord));
+}
+
+Dot edit_event(Document *doc, Container *c, u64 events)
+{
+    Replica *self = &doc->replicas.all[doc->self];
+    Dot first = dot_of((u16)doc->self, self->seen + 1);
+    self->seen += events;
+    Dot last = dot_of((u16)doc->self, self->seen);
+    for (; c->parent != NULL; c = c->parent)
+        if (container_kind(c->parent) == OR_MAP)
+            presence_set(doc, map_of(c), c->row, last, NULL);
+    return first;
+}
+
+/* ---- transactions ------------------------------------------------------------------------------- */
+
+void document_begin(Document *doc)
+{
+    doc->is_open = true;
+    doc->undo_n = 0;
+    doc->seen_before = doc->self < 0 ? 0 : doc->replicas.all[doc->self].seen;
+}
+
+void document_commit(Document *doc)
+{
+    doc->is_open = false;
+    /* Containers are freed last: other records still point to them. */
+    for (u32 i = 0; i < doc->undo_n; i++) {
+        UndoRecord *r = &doc->undo[i];
+        if (r->kind == UNDO_PRESENCE)
+            free(r->presence.more);
+        else if (r->kind == UNDO_REPLACED_ROW || r->kind == UNDO_REMOVED_ROW || r->kind == UNDO_LOGGED)
+            table_settle(doc, r->at);
+        else if (r->kind == UNDO_INSERTED || r->kind == UNDO_DELETED)
+            sequence_settle(((SequenceNode *)r->at)->sequence);
+    }
+    for (u32 i = 0; i < doc->undo_n; i++)
+        if (doc->undo[i].kind == UNDO_REMOVED_CHILD)
+            container_free(doc->undo[i].at);
+    doc->undo_n = 0;
+    if (doc->undo_capacity > 1024) {
+        block_free(doc->undo, doc->undo_capacity * sizeof(UndoRecord));
+        doc->undo = NULL;
+        doc->undo_capacity = 0;
+    }
+}
+
+static void undo_row(Document *doc, const UndoRecord *r)
+{
+    Table *t = r->at;
+    bool has_child = t->columns & HAS_CHILD;
+    switch (r->kind) {
+    case UNDO_APPENDED_ROW:
+        if (!has_child)
+            row_digest(doc, t, r->row, false);
+        table_remove(t, r->row, doc->seed);
+        t->siblings -= r->n;
+        break;
+    case UNDO_REPLACED_ROW:
+        row_digest(doc, t, r->row, false);
+        table_replace(t, r->row, &r->was, true);
+        row_digest(doc, t, r->row, true);
+        break;
+    default:
+        table_put_back(t, r->row, &r->was, doc->seed);
+        t->siblings += r->n;
+        follow_moved_child(t, t->n - 1);
+        follow_moved_child(t, r->row);
+        if (!has_child)
+            row_digest(doc, t, r->row, true);
+    }
+}
+
+static void undo_sequence(Document *doc, const UndoRecord *r)
+{
+    SequenceNode *s = r->at;
+    digest_subtract(&doc->digest, sequence_digest(s->sequence));
+    if (r->kind == UNDO_INSERTED)
+        (void)sequence_undo_insert(s->sequence, r->event, r->n);
+    else
+        (void)sequence_undo_delete(s->sequence, r->event);
+    digest_add(&doc->digest, sequence_digest(s->sequence));
+}
+
+static void undo_slot(Document *doc, const UndoRecord *r)
+{
+    Counter *c = r->at;
+    slot_digest(doc, c, r->row, false);
+    if (r->kind == UNDO_NEW_SLOT) {
+        c->n--;
+        return;
+    }
+    c->slot[r->row] = r->slot;
+    slot_digest(doc, c, r->row, true);
+}
+
+static void undo_presence(Document *doc, const UndoRecord *r)
+{
+    Container *child = r->at;
+    Table *map = map_of(child);
+    presence_digest(doc, map, child->row, false);
+    free(child->more_dots);
+    map->tombstones += (r->presence.dot == 0) - (map->dot[child->row] == 0);
+    map->dot[child->row] = r->presence.dot;
+    child->more_dots = r->presence.more;
+    presence_digest(doc, map, child->row, true);
+}
+
+static void undo_one(Document *doc, const UndoRecord *r)
+{
+    switch (r->kind) {
+    case UNDO_APPENDED_ROW:
+    case UNDO_REPLACED_ROW:
+    case UNDO_REMOVED_ROW:
+        undo_row(doc, r);
+        break;
+    case UNDO_LOGGED:
+        ((Table *)r->at)->log->n--;
+        break;
+    case UNDO_RELOGGED: {
+        RemovalLog *log = ((Table *)r->at)->log;
+        log->all[log->n - 1].event = r->event;
+        break;
+    }
+    case UNDO_HORIZON: {
+        RemovalLog *log = ((Table *)r->at)->log;
+        log->horizon[doc->self] = r->sequence;
+        break;
+    }
+    case UNDO_SLOT:
+    case UNDO_NEW_SLOT:
+        undo_slot(doc, r);
+        break;
+    case UNDO_PRESENCE:
+        undo_presence(doc, r);
+        break;
+    case UNDO_REMOVED_CHILD:
+        break; /* the row that held it has been put back */
+    case UNDO_NEW_CHILD:
+        container_free(r->at);
+        break;
+    case UNDO_NEW_FIELD: {
+        Composite *c = r->at;
+        container_free(c->field[r->row]);
+        c->field[r->row] = NULL;
+        break;
+    }
+    case UNDO_INSERTED:
+    case UNDO_DELETED:
+        undo_sequence(doc, r);
+        break;
+    }
+}
+
+void document_rollback(Document *doc)
+{
+    doc->is_open = false;
+    doc->epoch++; /* containers may come and go below */
+    while (doc->undo_n > 0)
+        undo_one(doc, &doc->undo[--doc->undo_n]);
+    if (doc->self >= 0)
+        doc->replicas.all[doc->self].seen = doc->seen_before;
+}

@@ -1,0 +1,227 @@
+/* A document: a tree of containers with one causal context, one clock and one digest.
+ *
+ * Every local edit takes an event (a dot) of the document's own writer; every merge is a message
+ * that was checked as a whole and is then applied. Within a transaction each change leaves an undo
+ * record, so that rolling back costs what was changed and copies nothing.
+ *
+ * Numbered invariants, asserted by document_broken_invariant:
+ *   1. Every dot in the tree is seen: its sequence is at most `seen` of its writer.
+ *   2. `digest` is the sum over all entries; recomputing it gives the same.
+ *   3. A table's index finds each of its rows; siblings and tombstones are counted right.
+ *   4. Outside of an ORMap a key has one entry, unless the type keeps concurrent ones (ORSet, MVRegister).
+ *   5. A row of an ORMap without presence dots has a child that still holds something.
+ *   6. A counter's floors are at most its counts, and it has one slot a writer.
+ */
+#ifndef CRDT_DOCUMENT_H
+#define CRDT_DOCUMENT_H
+
+#include "sequence.h"
+#include "table.h"
+
+typedef struct {
+    u64 up, down;             /* what this writer added and took, ever */
+    u64 up_floor, down_floor; /* of that, what a removal from an ORMap has observed */
+    u64 sequence;             /* of the writer's last event here */
+    u16 replica;
+} Slot;
+
+typedef struct {
+    CONTAINER_FIELDS;
+    Slot *slot;
+    u32 n, capacity;
+} Counter;
+
+typedef struct {
+    CONTAINER_FIELDS;
+    Sequence *sequence;
+} SequenceNode;
+
+/* A field that the class does not declare, kept for those that do. */
+typedef struct {
+    u8 *name;
+    Container *child;
+    u8 name_bytes;
+} ExtraField;
+
+typedef struct {
+    CONTAINER_FIELDS;
+    Container **field; /* by place in the schema; NULL until first written */
+    ExtraField *extra;
+    u32 extras, extra_capacity;
+} Composite;
+
+typedef struct UndoRecord UndoRecord;
+
+typedef struct {
+    Replicas replicas;
+    Container *root;
+    UndoRecord *undo;
+    Digest digest; /* all entries, and what is seen of every writer but the own one */
+    u64 seed;      /* of the hash indexes: random per process */
+    u64 stamp;     /* the hybrid logical clock */
+    i32 self;      /* local index of the own writer; -1 until it first writes */
+    u32 undo_n, undo_capacity;
+    u64 seen_before; /* of the own writer, when the transaction began */
+    u32 epoch;       /* counts frees of containers, so that views know when to look again */
+    bool is_open;    /* in a transaction */
+} Document;
+
+Document *document_new(Shape shape, const Schema *schema, u64 seed);
+void document_free(Document *doc);
+Document *document_clone(const Document *doc);
+size_t document_memory(const Document *doc);
+Digest document_digest(const Document *doc);
+const char *document_broken_invariant(Document *doc);
+
+/* Name the own writer. Must be done before any edit. */
+int document_own(Document *doc, const u8 *id, u8 n);
+
+void document_begin(Document *doc);
+void document_commit(Document *doc);
+void document_rollback(Document *doc);
+
+/* ---- messages (document_wire.c) --------------------------------------------------------------- */
+
+/* Write what a holder of `since` (by local index, each at most what is seen here) lacks; `out` stays
+ * empty when that is nothing. */
+int document_encode(const Document *doc, const u64 *since, bool everything, Writer *out);
+
+typedef enum { MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TOO_EARLY } Landing;
+
+/* Check a whole message and, if its base is held and its stamps are at most `latest_stamp`, land it.
+ * ERROR_DECODE: `error` and `offset` are set and nothing was changed. */
+int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
+                   const char **error, size_t *offset);
+
+/* ---- local edits: 0 nothing to do, 1 changed, below 0 an error and nothing changed ------------- */
+
+enum { UNCHANGED = 0, CHANGED = 1 };
+
+int counter_add(Document *doc, Counter *c, u64 by, bool down);
+/* Sums of all writers, 128 bits as low and high words. */
+void counter_total_words(const Counter *c, u64 up[2], u64 down[2]);
+
+int set_add(Document *doc, Table *t, const Item *key);
+int set_discard(Document *doc, Table *t, const Item *key);
+int set_clear(Document *doc, Table *t);
+/* Registers and maps of values; a value of type ABSENT deletes. `now_ms` drives the stamp. */
+int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms);
+/* The row that counts under a key: NO_ROW if none or deleted. */
+u32 table_winner(const Document *doc, const Table *t, const Item *key);
+/* Whether this row is the one that counts under its key: to walk over keys once each. */
+int entry_compare(const Document *doc, const Table *t, u32 a, u32 b);
+bool table_is_winner(const Document *doc, const Table *t, u32 row);
+
+Container *map_find(const Document *doc, const Table *t, const Item *key);
+int map_make(Document *doc, Table *t, const Item *key, Container **child);
+bool map_is_present(const Table *t, u32 row);
+int map_remove(Document *doc, Table *t, const Item *key);
+
+int composite_make(Document *doc, Composite *c, u16 field, Container **child);
+
+int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n);
+int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *items, u32 n);
+int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n);
+
+/* ---- between the files of the engine ----------------------------------------------------------- */
+
+typedef enum {
+    UNDO_APPENDED_ROW,
+    UNDO_REPLACED_ROW,
+    UNDO_REMOVED_ROW,
+    UNDO_LOGGED,
+    UNDO_RELOGGED,
+    UNDO_HORIZON,
+    UNDO_SLOT,
+    UNDO_NEW_SLOT,
+    UNDO_PRESENCE,
+    UNDO_REMOVED_CHILD,
+    UNDO_NEW_CHILD,
+    UNDO_NEW_FIELD,
+    UNDO_INSERTED,
+    UNDO_DELETED,
+} UndoKind;
+
+struct UndoRecord {
+    UndoKind kind;
+    u32 row, n;
+    void *at;
+    union {
+        Row was;
+        Slot slot;
+        struct {
+            Dot dot;
+            u64 *more;
+        } presence;
+        Dot event;
+        u64 sequence;
+    };
+};
+
+/* Make sure `events` events can be taken and `records` undo records kept below `c`. */
+int edit_prepare(Document *doc, const Container *c, u64 events, u32 records);
+/* Take the next event for a change of `c`: it refreshes the presence of `c` in the ORMaps above. */
+Dot edit_event(Document *doc, Container *c, u64 events);
+void undo_push(Document *doc, UndoRecord record);
+
+Container *container_new(Document *doc, Shape shape, const Schema *schema, Container *parent, u64 path);
+void container_free(Container *c);
+Container *container_clone(const Container *c, Document *into, Container *parent);
+size_t container_memory(const Container *c);
+/* Whether nothing at all is held: no entry, floor, tombstone or field. */
+bool container_is_blank(const Container *c);
+u8 table_columns(Shape shape);
+u64 field_path(const Container *composite, const u8 *name, u8 name_bytes, Shape shape);
+/* Whether concurrent entries of one key stay apart and absence means removal. */
+bool is_dot_store(const Container *c);
+
+void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more);
+void presence_digest(Document *doc, const Table *map, u32 row, bool add);
+static inline Table *map_of(const Container *child)
+{
+    return (Table *)child->parent;
+}
+static inline Container *map_child(const Table *t, u32 row)
+{
+    return (Container *)(uintptr_t)t->word[row];
+}
+
+void row_digest(Document *doc, const Table *t, u32 row, bool add);
+void slot_digest(Document *doc, const Counter *c, u32 slot, bool add);
+void seen_raise(Document *doc, u16 replica, u64 sequence);
+
+/* Row changes that keep the digest, the undo record and the count of siblings. Room is reserved. */
+u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others);
+void row_replace(Document *doc, Table *t, u32 row, Row contents);
+void row_remove(Document *doc, Table *t, u32 row, u32 others);
+
+/* Take a row out of an ORMap if it has no presence and its child holds nothing. */
+void map_drop_if_blank(Document *doc, Table *map, u32 row);
+/* Outside of a transaction: give back waste, bound the log of removals. */
+void table_settle(Document *doc, Table *t);
+
+/* Local removal of everything below (observed by `event`), as `del map[key]` does. */
+int container_reset(Document *doc, Container *c, Dot event);
+u32 container_reset_records(const Container *c);
+
+/* Sections: encode writes one and says whether it holds news, check reads one and changes nothing,
+ * apply lands one that was checked. `whole`: all there is, so that absence means removal. */
+int section_encode(const Document *doc, Encoder *e, const Container *c, bool whole, bool *has_news);
+typedef struct {
+    Shape shape;
+    const Container *here; /* what is held already, or NULL */
+    bool removable;
+    int depth;
+} Expected;
+int section_check(const Document *doc, Decoder *d, Expected x);
+int section_apply(Document *doc, Decoder *d, Container *c, const u64 *tops);
+/* As if an empty section had come as a whole: drop what the sender held and no longer has. */
+int section_apply_blank(Document *doc, Container *c, const u64 *tops);
+int table_encode(const Document *doc, Encoder *e, const Table *t, bool whole, bool *has_news);
+int table_check(const Document *doc, Decoder *d, Expected x);
+int table_apply(Document *doc, Decoder *d, Table *t, const u64 *tops);
+int table_apply_blank(Document *doc, Table *t, const u64 *tops);
+/* Put a varint at `at`, moving what was written since: for counts known only afterwards. */
+void write_varint_at(Writer *w, size_t at, u64 v);
+
+#endif

@@ -1,0 +1,227 @@
+/* Whole messages: header, checksum, list of writers, the root's section.
+ *
+ *   magic 0xC5, version, checksum (4 bytes, little-endian), flags (1 = full), shape, writers, section
+ *
+ * The checksum is the low half of XXH64 over everything after itself, with the version as its seed.
+ */
+#include "document.h"
+
+#include <stdlib.h>
+
+enum { MAGIC = 0xc5, VERSION = 0x10, VERSION_MAJOR = 0x10, HEADER_BYTES = 6, FLAG_FULL = 1 };
+
+static u32 message_checksum(const u8 *p, size_t n)
+{
+    return (u32)checksum_of(p + HEADER_BYTES, n - HEADER_BYTES, p[1]);
+}
+
+/* ---- encode ------------------------------------------------------------------------------------------ */
+
+static void write_writers(const Document *doc, Encoder *e)
+{
+    const Replicas *r = &doc->replicas;
+    u32 n = 0;
+    for (u32 i = 0; i < r->n; i++)
+        n += r->all[i].seen != 0;
+    write_varint(&e->out, n);
+    u16 place = 0;
+    for (u32 rank = 0; rank < r->n; rank++) {
+        u16 index = r->by_rank[rank];
+        const Replica *writer = &r->all[index];
+        if (writer->seen == 0)
+            continue;
+        u64 base = e->since[index];
+        e->place[index] = place++;
+        write_string(&e->out, replica_id(r, index), writer->id_bytes);
+        write_varint(&e->out, base);
+        write_varint(&e->out, writer->seen - base);
+    }
+}
+
+static bool has_everything(const Document *doc, const u64 *since)
+{
+    for (u32 i = 0; i < doc->replicas.n; i++)
+        if (since[i] < doc->replicas.all[i].seen)
+            return false;
+    return true;
+}
+
+int document_encode(const Document *doc, const u64 *since, bool everything, Writer *out)
+{
+    if (!everything && has_everything(doc, since))
+        return DONE;
+    u16 *place = calloc(doc->replicas.n + 1, sizeof(u16));
+    if (place == NULL)
+        return ERROR_MEMORY;
+    Encoder e = {.replicas = &doc->replicas, .since = since, .place = place, .canonical = everything};
+    u8 header[HEADER_BYTES] = {MAGIC, VERSION};
+    write_bytes(&e.out, header, HEADER_BYTES);
+    write_byte(&e.out, everything ? FLAG_FULL : 0);
+    write_varint(&e.out, doc->root->shape);
+    write_writers(doc, &e);
+    bool has_news;
+    int status = section_encode(doc, &e, doc->root, everything, &has_news);
+    free(place);
+    if (e.out.failed)
+        status = ERROR_MEMORY;
+    if (status != DONE) {
+        writer_free(&e.out);
+        return status;
+    }
+    u32 checksum = message_checksum(e.out.p, e.out.n);
+    for (int i = 0; i < 4; i++)
+        e.out.p[2 + i] = (u8)(checksum >> 8 * i);
+    *out = e.out;
+    return DONE;
+}
+
+/* ---- decode ------------------------------------------------------------------------------------------ */
+
+static int check_header(Reader *r)
+{
+    if (reader_left(r) < HEADER_BYTES + 2)
+        return refuse(r, "shorter than any message");
+    if (r->p[0] != MAGIC)
+        return refuse(r, "not a message of this library");
+    r->p++;
+    if ((r->p[0] & 0xf0) != VERSION_MAJOR)
+        return refuse(r, "of another major format version");
+    r->p++;
+    u32 checksum = message_checksum(r->start, (size_t)(r->end - r->start));
+    for (int i = 0; i < 4; i++)
+        if (r->p[i] != (u8)(checksum >> 8 * i))
+            return refuse(r, "the checksum does not hold: damaged or cut short");
+    r->p += 4;
+    return DONE;
+}
+
+static int read_writer(Decoder *d, Sender *s, const Sender *previous)
+{
+    u64 n = read_varint(&d->in);
+    if (n == 0 || n > REPLICA_ID_BYTES_MAX)
+        return refuse(&d->in, "a writer's name is empty or longer than 64 bytes");
+    *s = (Sender){.local = -1, .id_bytes = (u8)n, .id = read_bytes(&d->in, n)};
+    s->base = read_varint(&d->in);
+    u64 advance = read_varint(&d->in);
+    if (d->in.error != NULL)
+        return ERROR_DECODE;
+    if (!utf8_is_valid(s->id, n))
+        return refuse(&d->in, "a writer's name is not UTF-8");
+    if (s->base > SEQUENCE_MAX || advance > SEQUENCE_MAX - s->base || s->base + advance == 0)
+        return refuse(&d->in, "a writer's events are none or more than can be");
+    if (d->is_full && s->base != 0)
+        return refuse(&d->in, "a full state that builds on something");
+    s->top = s->base + advance;
+    if (previous == NULL)
+        return DONE;
+    u8 shared = previous->id_bytes < n ? previous->id_bytes : (u8)n;
+    int c = memcmp(previous->id, s->id, shared);
+    if (c > 0 || (c == 0 && previous->id_bytes >= n))
+        return refuse(&d->in, "the writers are not in order");
+    return DONE;
+}
+
+static int read_writers(const Document *doc, Decoder *d)
+{
+    u64 n = read_count(&d->in, 4);
+    if (n > REPLICAS_MAX)
+        return refuse(&d->in, "more writers than can be");
+    d->writers = malloc((n + 1) * sizeof(Sender));
+    if (d->writers == NULL)
+        return ERROR_MEMORY;
+    for (u64 i = 0; i < n; i++) {
+        int status = read_writer(d, &d->writers[i], i == 0 ? NULL : &d->writers[i - 1]);
+        if (status != DONE)
+            return status;
+        d->writers[i].local = replicas_find(&doc->replicas, d->writers[i].id, d->writers[i].id_bytes);
+        d->n++;
+    }
+    return d->in.error != NULL ? ERROR_DECODE : DONE;
+}
+
+static u64 held_of(const Document *doc, const Sender *s)
+{
+    return s->local < 0 ? 0 : doc->replicas.all[s->local].seen;
+}
+
+/* What to do with a well-formed message whose header was read. */
+static Landing landing_of(const Document *doc, const Decoder *d)
+{
+    bool has_news = false;
+    for (u32 i = 0; i < d->n; i++) {
+        u64 held = held_of(doc, &d->writers[i]);
+        if (d->writers[i].base > held)
+            return MESSAGE_BASE_MISSING;
+        has_news |= d->writers[i].top > held;
+    }
+    return has_news ? MESSAGE_LANDED : MESSAGE_NO_NEWS;
+}
+
+static int land(Document *doc, Decoder *d)
+{
+    for (u32 i = 0; i < d->n; i++) {
+        d->writers[i].local = replicas_add(&doc->replicas, d->writers[i].id, d->writers[i].id_bytes);
+        if (d->writers[i].local < 0)
+            return d->writers[i].local;
+    }
+    u64 *tops = calloc(doc->replicas.n + 1, sizeof(u64));
+    if (tops == NULL)
+        return ERROR_MEMORY;
+    for (u32 i = 0; i < d->n; i++)
+        tops[d->writers[i].local] = d->writers[i].top;
+    int status = section_apply(doc, d, doc->root, tops);
+    free(tops);
+    if (status != DONE)
+        return status;
+    for (u32 i = 0; i < d->n; i++)
+        seen_raise(doc, (u16)d->writers[i].local, d->writers[i].top);
+    if (d->latest_stamp > doc->stamp)
+        doc->stamp = d->latest_stamp;
+    return DONE;
+}
+
+static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *section_at)
+{
+    int status = check_header(&d->in);
+    if (status != DONE)
+        return status;
+    u8 flags = read_byte(&d->in);
+    if (flags > FLAG_FULL)
+        return refuse(&d->in, "unknown flags");
+    d->is_full = flags == FLAG_FULL;
+    u64 shape = read_varint(&d->in);
+    if (d->in.error == NULL && shape != doc->root->shape)
+        return refuse(&d->in, "of another type");
+    status = read_writers(doc, d);
+    if (status != DONE)
+        return status;
+    *landing = landing_of(doc, d);
+    *section_at = (size_t)(d->in.p - d->in.start);
+    if (*landing == MESSAGE_BASE_MISSING)
+        return DONE; /* what it builds on is not here: it is checked when that comes */
+    status = section_check(doc, d, (Expected){.shape = doc->root->shape, .here = doc->root});
+    if (status == DONE && d->in.error == NULL && reader_left(&d->in) != 0)
+        return refuse(&d->in, "bytes are left over");
+    return d->in.error != NULL ? ERROR_DECODE : status;
+}
+
+int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
+                   const char **error, size_t *offset)
+{
+    Decoder d = {.in = {.p = bytes, .end = bytes + n, .start = bytes}, .replicas = &doc->replicas};
+    size_t section_at = 0;
+    int status = check_message(doc, &d, landing, &section_at);
+    if (status == ERROR_DECODE) {
+        *error = d.in.error;
+        *offset = (size_t)(d.in.p - d.in.start);
+    } else if (status == DONE && *landing == MESSAGE_LANDED) {
+        if (d.latest_stamp > latest_stamp) {
+            *landing = MESSAGE_TOO_EARLY;
+        } else {
+            d.in.p = bytes + section_at;
+            status = land(doc, &d);
+        }
+    }
+    free(d.writers);
+    return status;
+}

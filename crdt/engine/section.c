@@ -1,0 +1,405 @@
+/* Sections of counters and composites, and the way to each kind's own. */
+#include "document.h"
+
+#include <stdlib.h>
+
+enum { SECTION_DEPTH_MAX = 16, FIELDS_MAX = 4096, FIELD_NAME_BYTES_MAX = 255 };
+
+/* ---- counters: count of slots, then place << 1 | has floors, sequence, counts, floors -------------- */
+
+static int counter_encode(const Document *doc, Encoder *e, const Counter *c, bool whole, bool *has_news)
+{
+    bool down = container_kind(&c->base) == PNCOUNTER;
+    u32 *by_rank = malloc((doc->replicas.n + 1) * sizeof(u32));
+    if (by_rank == NULL)
+        return ERROR_MEMORY;
+    for (u32 i = 0; i < doc->replicas.n; i++)
+        by_rank[i] = NO_ROW;
+    u32 n = 0;
+    for (u32 i = 0; i < c->n; i++) {
+        Dot dot = dot_of(c->slot[i].replica, c->slot[i].sequence);
+        if (!whole && !is_news(e, dot))
+            continue;
+        by_rank[doc->replicas.all[c->slot[i].replica].rank] = i;
+        n++;
+    }
+    Writer *w = &e->out;
+    write_varint(w, n);
+    u64 sequence = 0;
+    for (u32 rank = 0; rank < doc->replicas.n; rank++) {
+        if (by_rank[rank] == NO_ROW)
+            continue;
+        const Slot *s = &c->slot[by_rank[rank]];
+        bool floors = s->up_floor != 0 || s->down_floor != 0;
+        write_varint(w, (u64)e->place[s->replica] << 1 | floors);
+        write_difference(w, s->sequence, sequence);
+        sequence = s->sequence;
+        write_varint(w, s->up);
+        if (down)
+            write_varint(w, s->down);
+        if (floors) {
+            write_varint(w, s->up_floor);
+            if (down)
+                write_varint(w, s->down_floor);
+        }
+    }
+    free(by_rank);
+    *has_news = n != 0;
+    return DONE;
+}
+
+static Slot read_slot(Decoder *d, bool down, u64 *sequence, u64 *place)
+{
+    Slot s = {0};
+    u64 head = read_varint(&d->in);
+    *sequence = read_difference(&d->in, *sequence);
+    RemoteDot dot = check_remote_dot(d, head >> 1, *sequence);
+    *place = dot.place;
+    s.sequence = dot.sequence;
+    s.up = read_varint(&d->in);
+    if (down)
+        s.down = read_varint(&d->in);
+    if (head & 1) {
+        s.up_floor = read_varint(&d->in);
+        if (down)
+            s.down_floor = read_varint(&d->in);
+        if (s.up_floor == 0 && s.down_floor == 0)
+            refuse(&d->in, "floors that are not there");
+    }
+    if (s.up_floor > s.up || s.down_floor > s.down || (s.up == 0 && s.down == 0))
+        refuse(&d->in, "a count below its floor, or of nothing");
+    return s;
+}
+
+static int counter_check(Decoder *d, Expected x)
+{
+    u64 n = read_count(&d->in, 3), sequence = 0, last = 0;
+    for (u64 i = 0; i < n; i++) {
+        u64 place;
+        Slot s = read_slot(d, shape_kind(x.shape) == PNCOUNTER, &sequence, &place);
+        if (!x.removable && (s.up_floor != 0 || s.down_floor != 0))
+            refuse(&d->in, "floors outside of an ORMap");
+        if (i > 0 && place <= last)
+            refuse(&d->in, "the counts are not in order");
+        if (d->in.error != NULL)
+            return ERROR_DECODE;
+        last = place;
+    }
+    return d->in.error != NULL ? ERROR_DECODE : DONE;
+}
+
+static inline void raise_to(u64 *held, u64 other)
+{
+    if (other > *held)
+        *held = other;
+}
+
+static int counter_apply(Document *doc, Decoder *d, Counter *c)
+{
+    u64 n = read_varint(&d->in), sequence = 0;
+    for (u64 i = 0; i < n; i++) {
+        u64 place;
+        Slot s = read_slot(d, container_kind(&c->base) == PNCOUNTER, &sequence, &place);
+        s.replica = (u16)d->writers[place].local;
+        u32 at = 0;
+        while (at < c->n && c->slot[at].replica != s.replica)
+            at++;
+        if (at == c->n) {
+            if (array_reserve(&c->slot, &c->capacity, c->n + 1, sizeof(Slot)) != DONE)
+                return ERROR_MEMORY;
+            c->slot[c->n++] = s;
+        } else {
+            slot_digest(doc, c, at, false);
+            Slot *held = &c->slot[at];
+            raise_to(&held->up, s.up);
+            raise_to(&held->down, s.down);
+            raise_to(&held->up_floor, s.up_floor);
+            raise_to(&held->down_floor, s.down_floor);
+            raise_to(&held->sequence, s.sequence);
+        }
+        slot_digest(doc, c, at, true);
+    }
+    return DONE;
+}
+
+/* ---- composites: flags (1 = whole), count of fields, then name, shape, section ---------------------- */
+
+typedef struct {
+    const u8 *name;
+    u64 name_bytes;
+    Shape shape;
+    Container *child;
+} Field;
+
+static int field_compare(const Field *a, const Field *b)
+{
+    u64 n = a->name_bytes < b->name_bytes ? a->name_bytes : b->name_bytes;
+    int c = memcmp(a->name, b->name, n);
+    if (c != 0)
+        return c;
+    if (a->name_bytes != b->name_bytes)
+        return a->name_bytes < b->name_bytes ? -1 : 1;
+    return a->shape == b->shape ? 0 : a->shape < b->shape ? -1 : 1;
+}
+
+/* The fields that exist, in canonical order; the caller frees. */
+static Field *fields_of(const Composite *c, u32 *n)
+{
+    u32 declared = c->base.schema == NULL ? 0 : c->base.schema->n;
+    Field *fields = malloc((declared + c->extras + 1) * sizeof(Field));
+    *n = 0;
+    for (u32 i = 0; fields != NULL && i < declared + c->extras; i++) {
+        Field f;
+        if (i < declared) {
+            const SchemaField *s = &c->base.schema->field[i];
+            f = (Field){s->name, s->name_bytes, s->shape, c->field[i]};
+        } else {
+            const ExtraField *x = &c->extra[i - declared];
+            f = (Field){x->name, x->name_bytes, x->child->shape, x->child};
+        }
+        if (f.child == NULL)
+            continue;
+        u32 at = (*n)++;
+        for (; at > 0 && field_compare(&f, &fields[at - 1]) < 0; at--)
+            fields[at] = fields[at - 1];
+        fields[at] = f;
+    }
+    return fields;
+}
+
+static int composite_encode(const Document *doc, Encoder *e, const Composite *c, bool whole, bool *has_news)
+{
+    u32 n;
+    Field *fields = fields_of(c, &n);
+    if (fields == NULL)
+        return ERROR_MEMORY;
+    Writer *w = &e->out;
+    write_byte(w, whole);
+    size_t count_at = w->n;
+    u32 written = 0;
+    int status = DONE;
+    for (u32 i = 0; i < n && status == DONE; i++) {
+        size_t at = w->n;
+        bool news = false;
+        write_string(w, fields[i].name, fields[i].name_bytes);
+        write_varint(w, fields[i].shape);
+        status = section_encode(doc, e, fields[i].child, whole, &news);
+        if (!news && !w->failed)
+            w->n = at;
+        written += news;
+    }
+    write_varint_at(w, count_at, written);
+    free(fields);
+    *has_news = written != 0;
+    return status;
+}
+
+static int read_field(Decoder *d, Field *f)
+{
+    f->name_bytes = read_varint(&d->in);
+    if (f->name_bytes == 0 || f->name_bytes > FIELD_NAME_BYTES_MAX)
+        return refuse(&d->in, "a field's name is empty or longer than 255 bytes");
+    f->name = read_bytes(&d->in, f->name_bytes);
+    u64 shape = read_varint(&d->in);
+    if (d->in.error != NULL)
+        return ERROR_DECODE;
+    if (!utf8_is_valid(f->name, f->name_bytes))
+        return refuse(&d->in, "a field's name is not UTF-8");
+    if (shape > UINT32_MAX || !shape_is_valid((Shape)shape))
+        return refuse(&d->in, "a field of a type that this version does not know");
+    f->shape = (Shape)shape;
+    return DONE;
+}
+
+static Container *field_find(const Composite *c, const Field *f, i32 *declared)
+{
+    *declared = -1;
+    for (u16 i = 0; c->base.schema != NULL && i < c->base.schema->n; i++) {
+        const SchemaField *s = &c->base.schema->field[i];
+        if (s->shape == f->shape && s->name_bytes == f->name_bytes &&
+            memcmp(s->name, f->name, f->name_bytes) == 0) {
+            *declared = i;
+            return c->field[i];
+        }
+    }
+    for (u32 i = 0; i < c->extras; i++) {
+        const ExtraField *x = &c->extra[i];
+        if (x->child->shape == f->shape && x->name_bytes == f->name_bytes &&
+            memcmp(x->name, f->name, f->name_bytes) == 0)
+            return x->child;
+    }
+    return NULL;
+}
+
+static int composite_check(const Document *doc, Decoder *d, Expected x)
+{
+    if (read_byte(&d->in) > 1)
+        return refuse(&d->in, "unknown flags of a composite");
+    u64 n = read_count(&d->in, 4);
+    if (n > FIELDS_MAX)
+        return refuse(&d->in, "a composite of more than 4096 fields");
+    Field previous = {0};
+    for (u64 i = 0; i < n; i++) {
+        Field f = {0};
+        int status = read_field(d, &f);
+        if (status == DONE && i > 0 && field_compare(&previous, &f) >= 0)
+            status = refuse(&d->in, "the fields are not in order");
+        if (status != DONE)
+            return status;
+        i32 declared;
+        Expected below = {.shape = f.shape,
+                          .here = x.here == NULL ? NULL : field_find((const Composite *)x.here, &f, &declared),
+                          .removable = x.removable,
+                          .depth = x.depth + 1};
+        status = section_check(doc, d, below);
+        if (status != DONE)
+            return status;
+        previous = f;
+    }
+    return d->in.error != NULL ? ERROR_DECODE : DONE;
+}
+
+static Container *field_add(Document *doc, Composite *c, const Field *f)
+{
+    if (array_reserve(&c->extra, &c->extra_capacity, c->extras + 1, sizeof(ExtraField)) != DONE)
+        return NULL;
+    u8 *name = malloc(f->name_bytes);
+    Container *child = container_new(doc, f->shape, NULL, &c->base,
+                                     field_path(&c->base, f->name, (u8)f->name_bytes, f->shape));
+    if (name == NULL || child == NULL) {
+        free(name);
+        container_free(child);
+        return NULL;
+    }
+    memcpy(name, f->name, f->name_bytes);
+    c->extra[c->extras++] = (ExtraField){name, child, (u8)f->name_bytes};
+    return child;
+}
+
+/* In a whole section the fields that are not named are blank at the sender. */
+static int apply_unnamed(Document *doc, Composite *c, const u64 *tops, const u8 *named, u32 declared)
+{
+    for (u32 i = 0; i < declared + c->extras; i++) {
+        Container *child = i < declared ? c->field[i] : c->extra[i - declared].child;
+        if (child == NULL || (named != NULL && named[i]))
+            continue;
+        int status = section_apply_blank(doc, child, tops);
+        if (status != DONE)
+            return status;
+    }
+    return DONE;
+}
+
+static int composite_apply(Document *doc, Decoder *d, Composite *c, const u64 *tops)
+{
+    bool whole = read_byte(&d->in);
+    u64 n = read_varint(&d->in);
+    u32 declared_n = c->base.schema == NULL ? 0 : c->base.schema->n;
+    u8 *named = calloc(declared_n + c->extras + n + 1, 1);
+    if (named == NULL)
+        return ERROR_MEMORY;
+    int status = DONE;
+    for (u64 i = 0; i < n && status == DONE; i++) {
+        Field f;
+        i32 declared;
+        status = read_field(d, &f);
+        if (status != DONE)
+            break;
+        Container *child = field_find(c, &f, &declared);
+        if (child == NULL && declared >= 0) {
+            status = composite_make(doc, c, (u16)declared, &child);
+            status = status < 0 ? status : DONE;
+        } else if (child == NULL) {
+            child = field_add(doc, c, &f);
+            status = child == NULL ? ERROR_MEMORY : DONE;
+        }
+        if (status != DONE)
+            break;
+        for (u32 k = 0; k < declared_n + c->extras; k++)
+            if (child == (k < declared_n ? c->field[k] : c->extra[k - declared_n].child))
+                named[k] = 1;
+        status = section_apply(doc, d, child, tops);
+    }
+    if (status == DONE && whole)
+        status = apply_unnamed(doc, c, tops, named, declared_n);
+    free(named);
+    return status;
+}
+
+/* ---- every kind -------------------------------------------------------------------------------------- */
+
+int section_encode(const Document *doc, Encoder *e, const Container *c, bool whole, bool *has_news)
+{
+    int status;
+    switch (container_kind(c)) {
+    case GCOUNTER:
+    case PNCOUNTER:
+        return counter_encode(doc, e, (const Counter *)c, whole, has_news);
+    case OP_LIST:
+    case TEXT: {
+        const Sequence *s = ((const SequenceNode *)c)->sequence;
+        *has_news = sequence_has_news(s, e);
+        status = sequence_encode(s, e);
+        return status < 0 ? status : DONE;
+    }
+    case COMPOSITE:
+        return composite_encode(doc, e, (const Composite *)c, whole, has_news);
+    default:
+        return table_encode(doc, e, (const Table *)c, whole, has_news);
+    }
+}
+
+int section_check(const Document *doc, Decoder *d, Expected x)
+{
+    if (x.depth > SECTION_DEPTH_MAX)
+        return refuse(&d->in, "states are nested deeper than 16");
+    switch (shape_kind(x.shape)) {
+    case GCOUNTER:
+    case PNCOUNTER:
+        return counter_check(d, x);
+    case OP_LIST:
+    case TEXT:
+        return sequence_check(x.here == NULL ? NULL : ((const SequenceNode *)x.here)->sequence,
+                              shape_kind(x.shape) == TEXT, d);
+    case COMPOSITE:
+        return composite_check(doc, d, x);
+    default:
+        return table_check(doc, d, x);
+    }
+}
+
+int section_apply(Document *doc, Decoder *d, Container *c, const u64 *tops)
+{
+    switch (container_kind(c)) {
+    case GCOUNTER:
+    case PNCOUNTER:
+        return counter_apply(doc, d, (Counter *)c);
+    case OP_LIST:
+    case TEXT: {
+        Sequence *s = ((SequenceNode *)c)->sequence;
+        digest_subtract(&doc->digest, sequence_digest(s));
+        int status = sequence_apply(s, d);
+        digest_add(&doc->digest, sequence_digest(s));
+        return status < 0 ? status : DONE;
+    }
+    case COMPOSITE:
+        return composite_apply(doc, d, (Composite *)c, tops);
+    default:
+        return table_apply(doc, d, (Table *)c, tops);
+    }
+}
+
+int section_apply_blank(Document *doc, Container *c, const u64 *tops)
+{
+    switch (container_kind(c)) {
+    case GCOUNTER:
+    case PNCOUNTER:
+    case OP_LIST:
+    case TEXT:
+        return DONE; /* floors and deleted elements are never forgotten: nothing can be missing */
+    case COMPOSITE:
+        return apply_unnamed(doc, (Composite *)c, tops, NULL, c->schema == NULL ? 0 : c->schema->n);
+    default:
+        return table_apply_blank(doc, (Table *)c, tops);
+    }
+}

@@ -1,0 +1,154 @@
+/* Packed rows under a hash index: the storage of sets, registers and maps. Knows nothing of merging.
+ *
+ * A row is a key, a dot and, as the type needs, a value and a stamp, each in a column of its own.
+ * Several rows may have one key ("siblings": entries written concurrently); all are in the index.
+ * Small tables are one block without an index, searched in order; registers have no key and no index.
+ *
+ * The index is an array of 64-byte buckets, one cache line: 12 tags, 12 row numbers and the count of
+ * rows that wanted this bucket but live in a later one, so that a search stops where it is zero.
+ */
+#ifndef CRDT_TABLE_H
+#define CRDT_TABLE_H
+
+#include "container.h"
+
+enum { HAS_VALUE = 1, HAS_STAMP = 2, HAS_CHILD = 4, HAS_KEY = 8 };
+enum { NO_ROW = UINT32_MAX, BUCKET_ROWS = 12, INDEXED_FROM = 16 };
+
+typedef struct {
+    u8 tag[BUCKET_ROWS]; /* 0: free */
+    u32 passed;
+    u32 row[BUCKET_ROWS];
+} Bucket;
+
+/* A removal that the rows no longer show: which event removed something under which key. */
+typedef struct {
+    Dot event;
+    KeyCell key;
+} Removal;
+
+typedef struct {
+    Removal *all;
+    Arena keys;
+    u64 *horizon; /* by local writer index: removals up to here may be missing from the log */
+    u32 n, capacity, horizon_n, horizon_capacity;
+} RemovalLog;
+
+typedef struct {
+    CONTAINER_FIELDS;
+    KeyCell *key;
+    Dot *dot;
+    u64 *word; /* value payload or its place; the child of an ORMap row */
+    u64 *stamp;
+    u8 *value; /* value head */
+    Bucket *bucket;
+    RemovalLog *log;
+    Arena arena;
+    u32 n, capacity, buckets;
+    u32 siblings;   /* rows beyond the first of their key */
+    u32 tombstones; /* rows whose value is ABSENT, or hidden rows of an ORMap */
+    u32 mutations;  /* counts changes of the rows, for iterators */
+    u8 columns;
+} Table;
+
+typedef struct {
+    KeyCell key;
+    Dot dot;
+    u64 word, stamp;
+    u8 value;
+} Row;
+
+/* A key ready to be looked up. */
+typedef struct {
+    Item item;
+    KeyCell cell;
+    u64 hash;
+} Probe;
+
+Probe probe_of(const Item *key, u64 seed);
+
+Table *table_new(u8 columns);
+void table_free(Table *t);
+/* A deep copy; children are not copied (their words are, for the caller to replace). */
+Table *table_clone(const Table *t);
+size_t table_memory(const Table *t);
+
+/* Room for `rows` more rows and `bytes` more arena bytes, so that what follows cannot fail. */
+int table_reserve(Table *t, u32 rows, u64 bytes, u64 seed);
+
+/* The first row of a key, or NO_ROW. Expected O(1). */
+u32 table_find(const Table *t, const Probe *p);
+
+/* All rows of a key: start with {0} in *place, ends with NO_ROW. */
+typedef struct {
+    u32 bucket, left, mask;
+    bool started;
+} Matches;
+u32 table_next_match(const Table *t, const Probe *p, Matches *m);
+
+/* Add a row whose room is reserved; returns its number, which is the last. */
+u32 table_append(Table *t, const Probe *p, const Row *row);
+/* Give a row other contents under the same key; with `from_undo` its payload is one that lay dead. */
+void table_replace(Table *t, u32 row, const Row *contents, bool from_undo);
+/* Take out a row; the last one moves into its place. */
+void table_remove(Table *t, u32 row, u64 seed);
+/* Exactly undoes table_remove(row). The room is still there, since removing frees none. */
+void table_put_back(Table *t, u32 row, const Row *taken, u64 seed);
+
+/* Rewrite the arena when a third of it is dead, give back room after mass removal. */
+void table_tidy(Table *t, u64 seed);
+
+static inline Row table_row(const Table *t, u32 i)
+{
+    Row row = {.key = t->key[i], .dot = t->dot[i]};
+    if (t->word != NULL)
+        row.word = t->word[i];
+    if (t->value != NULL)
+        row.value = t->value[i];
+    if (t->stamp != NULL)
+        row.stamp = t->stamp[i];
+    return row;
+}
+
+static inline void table_set_row(Table *t, u32 i, const Row *row)
+{
+    t->key[i] = row->key;
+    t->dot[i] = row->dot;
+    if (t->word != NULL)
+        t->word[i] = row->word;
+    if (t->value != NULL)
+        t->value[i] = row->value;
+    if (t->stamp != NULL)
+        t->stamp[i] = row->stamp;
+}
+
+static inline Item table_key(const Table *t, u32 i)
+{
+    return key_item(&t->key[i], &t->arena);
+}
+
+static inline Item table_value(const Table *t, u32 i)
+{
+    return value_item(t->value[i], &t->word[i], &t->arena);
+}
+
+static inline u32 cell_arena_bytes(u8 head, u64 reference)
+{
+    return (head & 15) == IN_ARENA ? (u32)(reference & 0xffffff) : 0;
+}
+
+/* ---- the log of removals ------------------------------------------------------------------ */
+
+/* Room for one more removal of a key of this many bytes; makes the log if there is none. */
+int removals_reserve(Table *t, u32 key_bytes);
+void removals_append(Table *t, Dot event, const Item *key);
+void removals_free(RemovalLog *log);
+/* Nothing at or below these sequences can be answered from the log any more. NULL: only make room
+ * for n writers. */
+int removals_raise_horizon(Table *t, const u64 *sequences, u32 n);
+/* Forget the older half when the log has outgrown its bound. */
+int removals_trim(Table *t);
+/* Whether a holder of `since` can be told every removal it lacks. */
+bool removals_reaches(const Table *t, const u64 *since, u32 n);
+
+#endif

@@ -1,0 +1,450 @@
+/* The section of a set, register or map: checking it, and joining it with what is held.
+ *
+ * The join of a dot store (Almeida, Shoker and Baquero 2018, section 7) keeps of a key: what both
+ * hold, what only we hold and the sender never saw, and what only the sender holds and we never saw.
+ * Grow-only and last-writer-wins tables outside of ORMaps have one entry a key: the smallest dot and
+ * the largest (stamp, writer) of all that met.
+ */
+#include "document.h"
+#include "entry.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    RemoteDot dot;
+    u64 stamp;
+    Item value;
+} Entry;
+
+typedef struct {
+    Item key;
+    Entry *all; /* the live entries, by rising writer */
+    u32 n, capacity;
+    RemoteDot removal; /* sequence 0: none */
+} Group;
+
+/* Differences run through the whole section. */
+typedef struct {
+    u64 sequence, stamp;
+    u8 columns;
+} Run;
+
+/* ---- reading one row, with all its checks --------------------------------------------------------- */
+
+static int read_value_or_absent(Reader *r, Item *value)
+{
+    if (r->p < r->end && *r->p == ABSENT) {
+        r->p++;
+        *value = (Item){.type = ABSENT};
+        return DONE;
+    }
+    return read_value(r, value);
+}
+
+static RemoteDot read_entry_dot(Decoder *d, Run *run, u64 place)
+{
+    run->sequence = read_difference(&d->in, run->sequence);
+    return check_remote_dot(d, place, run->sequence);
+}
+
+static int read_entry(Decoder *d, Run *run, u64 place, Group *g)
+{
+    if (array_reserve(&g->all, &g->capacity, g->n + 1, sizeof(Entry)) != DONE)
+        return ERROR_MEMORY;
+    Entry *entry = &g->all[g->n];
+    *entry = (Entry){.dot = read_entry_dot(d, run, place)};
+    if (g->n > 0 && entry->dot.place <= entry[-1].dot.place)
+        return refuse(&d->in, "the entries of a key are not in order");
+    if (run->columns & HAS_STAMP) {
+        run->stamp = entry->stamp = read_difference(&d->in, run->stamp);
+        if (entry->stamp > d->latest_stamp)
+            d->latest_stamp = entry->stamp;
+    }
+    if (d->in.error != NULL)
+        return ERROR_DECODE;
+    g->n++;
+    if (!(run->columns & HAS_VALUE))
+        return DONE;
+    return run->columns & HAS_STAMP ? read_value_or_absent(&d->in, &entry->value)
+                                    : read_value(&d->in, &entry->value);
+}
+
+static int read_group(Decoder *d, Run *run, Group *g)
+{
+    g->n = 0;
+    g->removal = (RemoteDot){0, 0};
+    g->key = item_none();
+    if ((run->columns & HAS_KEY) && read_key(&d->in, &g->key) != DONE)
+        return ERROR_DECODE;
+    for (;;) {
+        u64 head = read_varint(&d->in);
+        if (d->in.error != NULL)
+            return ERROR_DECODE;
+        switch (head & 3) {
+        case ENTRY_NONE:
+            if (head != ENTRY_NONE || g->n != 0 || !(run->columns & HAS_CHILD))
+                return refuse(&d->in, "a key without entries");
+            return DONE;
+        case ENTRY_REMOVAL:
+            g->removal = read_entry_dot(d, run, head >> 2);
+            return d->in.error != NULL ? ERROR_DECODE : DONE;
+        default: {
+            int status = read_entry(d, run, head >> 2, g);
+            if (status != DONE)
+                return status;
+            if ((head & 3) == ENTRY_LAST)
+                return DONE;
+        }
+        }
+    }
+}
+
+/* ---- check ---------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const Document *doc;
+    Expected x;
+    bool complete, keeps_siblings;
+} TableCheck;
+
+static int check_child(const TableCheck *tc, Decoder *d, const Item *key)
+{
+    u8 marker = read_byte(&d->in);
+    if (d->in.error != NULL)
+        return ERROR_DECODE;
+    if (marker == CHILD_UNTOLD || marker == CHILD_BLANK)
+        return DONE;
+    if (marker != CHILD_SECTION)
+        return refuse(&d->in, "an unknown mark of a nested state");
+    const Table *here = (const Table *)tc->x.here;
+    Expected below = {.shape = shape_of_children(tc->x.shape),
+                      .here = here == NULL ? NULL : map_find(tc->doc, here, key),
+                      .removable = true,
+                      .depth = tc->x.depth + 1};
+    return section_check(tc->doc, d, below);
+}
+
+static int check_group(const TableCheck *tc, Decoder *d, const Group *g, u8 columns)
+{
+    if (!tc->keeps_siblings && (g->n != 1 || g->removal.sequence != 0))
+        return refuse(&d->in, "a key must have one entry");
+    if (tc->complete && g->removal.sequence != 0)
+        return refuse(&d->in, "a removal in a complete section");
+    if (!(columns & HAS_KEY) && (g->n == 0 || g->removal.sequence != 0))
+        return refuse(&d->in, "a register must have an entry");
+    return columns & HAS_CHILD ? check_child(tc, d, &g->key) : DONE;
+}
+
+int table_check(const Document *doc, Decoder *d, Expected x)
+{
+    Container like = {.shape = x.shape, .removable = x.removable};
+    TableCheck tc = {.doc = doc, .x = x, .keeps_siblings = is_dot_store(&like)};
+    Run run = {.columns = table_columns(x.shape)};
+    u8 flags = read_byte(&d->in);
+    if (flags > 1 || (flags == 1 && !tc.keeps_siblings))
+        return refuse(&d->in, "unknown flags of a section");
+    tc.complete = flags == 1;
+    u64 rows = read_count(&d->in, 2);
+    if (rows > 1 && !(run.columns & HAS_KEY))
+        return refuse(&d->in, "a register with several rows");
+    Group g = {0};
+    Item previous = {0};
+    int status = d->in.error != NULL ? ERROR_DECODE : DONE;
+    for (u64 i = 0; i < rows && status == DONE; i++) {
+        status = read_group(d, &run, &g);
+        if (status == DONE)
+            status = check_group(&tc, d, &g, run.columns);
+        if (status == DONE && i > 0 && (tc.complete || d->is_full) && item_compare(&previous, &g.key) >= 0)
+            status = refuse(&d->in, "the keys are not in order");
+        previous = g.key;
+    }
+    block_free(g.all, g.capacity * sizeof(Entry));
+    return status;
+}
+
+/* ---- join: sets, registers, maps of values -------------------------------------------------------- */
+
+typedef struct {
+    Document *doc;
+    Decoder *d;
+    Table *t;
+    const u64 *tops; /* what the sender holds, by local writer */
+    u8 *kept;        /* bit per row held before, in a complete section: the sender has it too */
+    u32 held;        /* rows held before */
+    bool complete;
+} TableJoin;
+
+static inline void keep(TableJoin *j, u32 row)
+{
+    if (j->kept != NULL && row < j->held)
+        j->kept[row / 8] |= (u8)(1 << row % 8);
+}
+
+static const Entry *entry_with(const TableJoin *j, const Group *g, Dot dot)
+{
+    for (u32 i = 0; i < g->n; i++)
+        if (local_dot(j->d, g->all[i].dot) == dot)
+            return &g->all[i];
+    return NULL;
+}
+
+static Row row_of(TableJoin *j, const Probe *p, const Entry *entry, bool new_key)
+{
+    Table *t = j->t;
+    Row row = {.key = p->cell, .dot = local_dot(j->d, entry->dot), .stamp = entry->stamp};
+    if (new_key)
+        row.key = key_store(&p->item, &t->arena);
+    if (t->columns & HAS_VALUE)
+        row.value = value_store(&entry->value, &row.word, &t->arena);
+    return row;
+}
+
+static int reserve_entry(TableJoin *j, const Group *g, const Entry *entry)
+{
+    u64 bytes = (u64)key_arena_bytes(&g->key);
+    if (j->t->columns & HAS_VALUE)
+        bytes += value_arena_bytes(&entry->value);
+    return table_reserve(j->t, 1, bytes, j->doc->seed);
+}
+
+static int join_single(TableJoin *j, const Group *g)
+{
+    Table *t = j->t;
+    const Entry *entry = &g->all[0];
+    int status = reserve_entry(j, g, entry);
+    if (status != DONE)
+        return status;
+    Probe p = probe_of(&g->key, j->doc->seed);
+    u32 row = t->n == 0 ? NO_ROW : table_find(t, &p);
+    if (row == NO_ROW) {
+        row_append(j->doc, t, &p, row_of(j, &p, entry, true), 0);
+        return DONE;
+    }
+    Dot dot = local_dot(j->d, entry->dot);
+    int order;
+    if (!(t->columns & HAS_STAMP)) {
+        order = dot_compare(&j->doc->replicas, t->dot[row], dot); /* the smallest dot stays */
+    } else if (t->stamp[row] != entry->stamp) {
+        order = entry->stamp > t->stamp[row] ? 1 : -1;
+    } else {
+        order = dot_compare(&j->doc->replicas, dot, t->dot[row]);
+        Item held = table_value(t, row);
+        if (order == 0) /* one dot, two values: a writer's name was used twice; still agree */
+            order = item_compare(&entry->value, &held);
+    }
+    if (order > 0) {
+        Row contents = row_of(j, &p, entry, false);
+        contents.key = t->key[row];
+        row_replace(j->doc, t, row, contents);
+    }
+    return DONE;
+}
+
+/* Remove one row of the key that the sender saw and no longer has; whether there was one. */
+static bool remove_one_superseded(TableJoin *j, const Probe *p, const Group *g)
+{
+    Table *t = j->t;
+    u32 n = 0, superseded = NO_ROW;
+    Matches m = {0};
+    for (u32 row; (row = table_next_match(t, p, &m)) != NO_ROW; n++)
+        if (superseded == NO_ROW && is_covered(j->tops, t->dot[row]) && entry_with(j, g, t->dot[row]) == NULL)
+            superseded = row;
+    if (superseded != NO_ROW)
+        row_remove(j->doc, t, superseded, n - 1);
+    return superseded != NO_ROW;
+}
+
+static int join_dots(TableJoin *j, const Group *g)
+{
+    Table *t = j->t;
+    Probe p = probe_of(&g->key, j->doc->seed);
+    /* In a complete section rows must not move: what was not kept goes at its end. */
+    while (!j->complete && t->n != 0 && remove_one_superseded(j, &p, g))
+        ;
+    for (u32 i = 0; i < g->n; i++) {
+        const Entry *entry = &g->all[i];
+        Dot dot = local_dot(j->d, entry->dot);
+        u32 others = 0, same = NO_ROW;
+        Matches m = {0};
+        for (u32 row; t->n != 0 && (row = table_next_match(t, &p, &m)) != NO_ROW; others++)
+            if (t->dot[row] == dot)
+                same = row;
+        if (same != NO_ROW) {
+            keep(j, same);
+            continue;
+        }
+        if (is_seen(&j->doc->replicas, dot))
+            continue; /* we had it and removed it */
+        int status = reserve_entry(j, g, entry);
+        if (status != DONE)
+            return status;
+        row_append(j->doc, t, &p, row_of(j, &p, entry, true), others);
+    }
+    return DONE;
+}
+
+/* ---- join: ORMap ---------------------------------------------------------------------------------- */
+
+/* Join the presence dots of a row with the sender's. */
+static int join_presence(TableJoin *j, u32 row, const Group *g)
+{
+    Table *t = j->t;
+    const u64 *more = map_child(t, row)->more_dots;
+    u32 held = t->dot[row] == 0 ? 0 : 1 + (more == NULL ? 0 : (u32)more[0]);
+    u64 *dots = malloc((held + g->n + 1) * sizeof(u64)); /* [0] becomes the count of the rest */
+    if (dots == NULL)
+        return ERROR_MEMORY;
+    u64 *kept = dots;
+    u32 n = 0, same = 0;
+    for (u32 i = 0; i < held; i++) {
+        Dot dot = i == 0 ? t->dot[row] : more[i];
+        if (entry_with(j, g, dot) != NULL || !is_covered(j->tops, dot)) {
+            kept[n++] = dot;
+            same++;
+        }
+    }
+    for (u32 i = 0; i < g->n; i++) {
+        Dot dot = local_dot(j->d, g->all[i].dot);
+        if (!is_seen(&j->doc->replicas, dot))
+            kept[n++] = dot;
+    }
+    if (same == held && n == held) {
+        free(dots);
+        return DONE;
+    }
+    Dot first = n == 0 ? 0 : dots[0];
+    if (n > 1) {
+        dots[0] = n - 1;
+    } else {
+        free(dots);
+        dots = NULL;
+    }
+    presence_set(j->doc, t, row, first, dots);
+    return DONE;
+}
+
+static bool brings_news(const TableJoin *j, const Group *g)
+{
+    for (u32 i = 0; i < g->n; i++)
+        if (!is_seen(&j->doc->replicas, local_dot(j->d, g->all[i].dot)))
+            return true;
+    return false;
+}
+
+static int join_child(TableJoin *j, const Group *g)
+{
+    u8 marker = read_byte(&j->d->in);
+    Container *child = map_find(j->doc, j->t, &g->key);
+    if (child == NULL) {
+        if (marker != CHILD_SECTION && !brings_news(j, g))
+            return DONE;
+        int status = map_make(j->doc, j->t, &g->key, &child);
+        if (status < 0)
+            return status;
+    }
+    keep(j, child->row);
+    int status = join_presence(j, child->row, g);
+    if (status != DONE)
+        return status;
+    if (marker == CHILD_SECTION)
+        status = section_apply(j->doc, j->d, child, j->tops);
+    else if (marker == CHILD_BLANK)
+        status = section_apply_blank(j->doc, child, j->tops);
+    if (status == DONE && !j->complete)
+        map_drop_if_blank(j->doc, j->t, child->row);
+    return status;
+}
+
+/* ---- apply ---------------------------------------------------------------------------------------- */
+
+static int note_removal(TableJoin *j, const Group *g)
+{
+    Dot event = local_dot(j->d, g->removal);
+    if (is_seen(&j->doc->replicas, event))
+        return DONE;
+    int status = removals_reserve(j->t, g->key.n);
+    if (status == DONE)
+        removals_append(j->t, event, &g->key);
+    return status;
+}
+
+static int join_group(TableJoin *j, const Group *g, bool keeps_siblings)
+{
+    int status = g->removal.sequence == 0 ? DONE : note_removal(j, g);
+    if (status != DONE)
+        return status;
+    if (j->t->columns & HAS_CHILD)
+        return join_child(j, g);
+    return keeps_siblings ? join_dots(j, g) : join_single(j, g);
+}
+
+static bool was_kept(const TableJoin *j, u32 row)
+{
+    return row >= j->held || (j->kept[row / 8] >> row % 8 & 1);
+}
+
+/* After a complete section: drop what the sender saw and did not list. */
+static int sweep(TableJoin *j)
+{
+    Table *t = j->t;
+    static const Group nothing;
+    for (u32 row = t->n; row-- > 0;) {
+        if (t->columns & HAS_CHILD) {
+            if (!was_kept(j, row)) {
+                int status = join_presence(j, row, &nothing);
+                if (status == DONE)
+                    status = section_apply_blank(j->doc, map_child(t, row), j->tops);
+                if (status != DONE)
+                    return status;
+            }
+        } else if (!was_kept(j, row) && is_covered(j->tops, t->dot[row])) {
+            Item key = table_key(t, row);
+            Probe p = probe_of(&key, j->doc->seed);
+            Matches m = {0};
+            u32 others = 0;
+            while (t->siblings != 0 && table_next_match(t, &p, &m) != NO_ROW)
+                others++;
+            row_remove(j->doc, t, row, others == 0 ? 0 : others - 1);
+        }
+    }
+    for (u32 row = t->n; (t->columns & HAS_CHILD) && row-- > 0;)
+        map_drop_if_blank(j->doc, t, row);
+    return removals_raise_horizon(t, j->tops, j->doc->replicas.n);
+}
+
+int table_apply(Document *doc, Decoder *d, Table *t, const u64 *tops)
+{
+    TableJoin j = {.doc = doc, .d = d, .t = t, .tops = tops, .held = t->n};
+    Run run = {.columns = t->columns};
+    bool keeps_siblings = is_dot_store(&t->base);
+    j.complete = read_byte(&d->in) == 1;
+    u64 rows = read_varint(&d->in);
+    if (j.complete && t->n != 0 && (j.kept = calloc(t->n / 8 + 1, 1)) == NULL)
+        return ERROR_MEMORY;
+    Group g = {0};
+    int status = DONE;
+    for (u64 i = 0; i < rows && status == DONE; i++) {
+        status = read_group(d, &run, &g);
+        if (status == DONE)
+            status = join_group(&j, &g, keeps_siblings);
+    }
+    if (status == DONE && j.complete)
+        status = sweep(&j);
+    block_free(g.all, g.capacity * sizeof(Entry));
+    free(j.kept);
+    table_settle(doc, t);
+    return status;
+}
+
+int table_apply_blank(Document *doc, Table *t, const u64 *tops)
+{
+    if (!is_dot_store(&t->base))
+        return DONE;
+    TableJoin j = {.doc = doc, .t = t, .tops = tops, .held = t->n, .complete = true};
+    if ((j.kept = calloc(t->n / 8 + 1, 1)) == NULL)
+        return ERROR_MEMORY;
+    int status = sweep(&j);
+    free(j.kept);
+    table_settle(doc, t);
+    return status;
+}
