@@ -1,0 +1,16 @@
+from typing import final
+
+from crdt.document import Replicated
+
+@final
+class GCounter(Replicated):
+    @property
+    def value(self) -> int: ...
+    def increment(self, by: int = 1, /) -> None: ...
+
+@final
+class PNCounter(Replicated):
+    @property
+    def value(self) -> int: ...
+    def increment(self, by: int = 1, /) -> None: ...
+    def decrement(self, by: int = 1, /) -> None: ...

@@ -1,0 +1,49 @@
+from crdt.engine cimport Container, Document, Shape, u32, u64
+
+cdef enum Guard:
+    READ_ONLY = 1    # handed out for reading
+    RESTRICTED = 2   # in a transaction of a mode that some field refuses
+    TRACKED = 4      # note each changed field's value before
+
+cdef class Root:
+    """What one document has once: its engine state, its writer, its clock, what it holds back."""
+    cdef Document *doc
+    cdef int guard
+    cdef int rank               # of the transaction's mode
+    cdef bint is_anonymous      # the writer's name was made up, so a forked process must make another
+    cdef unsigned int generation
+    cdef str replica
+    cdef object clock
+    cdef u64 drift_ms
+    cdef dict names             # local writer index -> name; filled as needed
+    cdef dict others            # what is held of the other writers, or None after a merge
+    cdef list held_back
+    cdef size_t held_back_bytes
+    cdef dict before
+    cdef bint changed
+
+    cdef int own(self) except -1
+    cdef int take_name(self) except -1
+    cdef u64 now_ms(self) except? 0
+
+cdef class Replicated:
+    cdef Root root
+    cdef Container *node
+    cdef u32 epoch
+    cdef Replicated parent      # of a field or of a child in a map; None at the root
+    cdef object place_in_parent # index of the field, or key of the child
+    cdef object __weakref__
+
+    cdef Container *here(self) except? NULL
+    cdef Container *find(self) except? NULL
+    cdef Container *open(self) except NULL
+    cdef Container *make(self) except NULL
+    cdef int check_guard(self) except -1
+    cdef int done(self, int status) except -1
+    cdef object value_of(self, Container *node)
+    cdef bytes encode(self, u64 *since, bint everything)
+    cdef bytes delta_for(self, dict counts)
+
+cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place)
+cdef object class_of(Container *node)
+cdef int raise_status(int status, Replicated who) except -1

@@ -1,0 +1,601 @@
+"""What every state type is: a view of one place in a document, and the document's own members.
+
+A type used alone is the root of a document. A field of a composite or a child in an ORMap is a view
+into its root's document: it shares the root's writer, clock, version and digest, so those members,
+and merging, belong to the root. A view finds its place again when containers have been freed, and
+makes it when it is first written.
+"""
+
+import os
+from base64 import urlsafe_b64encode
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+
+from crdt.engine cimport *
+from crdt.values cimport pack_key
+from crdt.version cimport VersionVector, make_version
+
+from crdt.errors import DecodeError, ReadOnlyError, RefusedError, WrongTypeError
+
+cdef extern from *:
+    """
+    #include <time.h>
+    #ifndef CLOCK_REALTIME_COARSE
+    #define CLOCK_REALTIME_COARSE CLOCK_REALTIME
+    #endif
+    /* The coarse clock is read without a system call and is exact to a few milliseconds. */
+    static unsigned long long wall_clock_ms(void)
+    {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME_COARSE, &t);
+        return (unsigned long long)t.tv_sec * 1000 + (unsigned long long)t.tv_nsec / 1000000;
+    }
+    """
+    u64 wall_clock_ms() nogil
+
+MAX_DRIFT = 60.0
+# Deltas that wait for their base take at most this much memory in one state; then merging refuses.
+cdef size_t HELD_BACK_BYTES_MAX = 256 << 20
+
+# Of the process, so that no remote data can choose colliding keys.
+cdef u64 hash_seed = int.from_bytes(os.urandom(8), "little")
+
+cdef unsigned int fork_generation = 0
+
+cdef dict classes = {}
+
+LEVELS = ("reactive", "eventually_consistent", "crdt_enhanced", "replicated")
+
+
+def _after_fork():
+    global fork_generation
+    fork_generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _register(int kind, cls):
+    """Tell which class shows containers of a kind."""
+    classes[kind] = cls
+
+
+cdef object class_of(Container *node):
+    return classes[container_kind(node)]
+
+
+cdef str random_name():
+    return urlsafe_b64encode(os.urandom(9)).decode()
+
+
+cdef str checked_name(object replica):
+    if type(replica) is not str:
+        raise TypeError(f"replica: the writer's name is a str, not {type(replica).__name__}: {replica!r}")
+    if not 1 <= len(replica.encode()) <= REPLICA_ID_BYTES_MAX:
+        raise ValueError(f"replica: the writer's name is 1 to {REPLICA_ID_BYTES_MAX} bytes of UTF-8, not {replica!r}")
+    return replica
+
+
+cdef class Root:
+    def __dealloc__(self):
+        document_free(self.doc)
+
+    cdef int own(self) except -1:
+        """Make sure the document knows its writer; a process forked from another takes a new name."""
+        if self.is_anonymous and self.generation != fork_generation:
+            self.replica = random_name()
+            self.generation = fork_generation
+        elif self.doc.self >= 0:
+            return 0
+        return self.take_name()
+
+    cdef int take_name(self) except -1:
+        cdef int status
+        name = self.replica.encode()
+        status = document_own(self.doc, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
+        if status == ERROR_LIMIT:
+            raise OverflowError("a state can have at most 65535 writers")
+        if status < 0:
+            raise MemoryError()
+        self.others = None
+        return 0
+
+    cdef u64 now_ms(self) except? 0:
+        if self.clock is None:
+            return wall_clock_ms()
+        now = self.clock()
+        if type(now) is float:
+            now = int(now)
+        if type(now) is not int:
+            raise TypeError(f"clock: must return milliseconds as an int, not {type(now).__name__}")
+        if not 0 <= now < 1 << 47:
+            raise ValueError(f"clock: milliseconds since 1970 must be 0..2**47-1, not {now}")
+        return now
+
+
+cdef Root new_root(Document *doc, replica, clock, max_drift):
+    if doc == NULL:
+        raise MemoryError()
+    cdef Root root = Root.__new__(Root)
+    root.doc = doc
+    root.clock = clock
+    root.drift_ms = <u64>(max_drift * 1000)
+    root.is_anonymous = replica is None
+    root.replica = random_name() if replica is None else checked_name(replica)
+    root.generation = fork_generation
+    root.names = {}
+    root.held_back = []
+    return root
+
+
+cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place):
+    cdef Replicated v = cls.__new__(cls)
+    v.root = root
+    v.node = node
+    v.epoch = root.doc.epoch
+    v.parent = parent
+    v.place_in_parent = place
+    return v
+
+
+cdef int raise_status(int status, Replicated who) except -1:
+    if status == ERROR_MEMORY:
+        raise MemoryError(f"{who._place()}: out of memory; nothing was changed")
+    if status == ERROR_LIMIT:
+        raise OverflowError(f"{who._place()}: a limit of the format is reached (events, rows or bytes); nothing was changed")
+    if status == ERROR_RANGE:
+        raise IndexError(f"{who._place()}: out of range; nothing was changed")
+    return status
+
+
+def restore(cls, data, of):
+    """Unpickle: the copy is a writer of its own, since two live writers never share a name."""
+    return cls.from_bytes(data) if of is None else cls.from_bytes(data, of=of)
+
+
+cdef class Replicated:
+    """The members that all state types share."""
+
+    __hash__ = None
+
+    def _start(self, Shape shape, size_t schema, replica, clock, max_drift):
+        if clock is not None and not callable(clock):
+            raise TypeError(f"clock: a callable that returns milliseconds, not {type(clock).__name__}")
+        if type(max_drift) not in (int, float) or not 0 <= max_drift < 1e9:
+            raise ValueError(f"max_drift: seconds, 0 or more, not {max_drift!r}")
+        cdef Document *doc = document_new(shape, <const Schema *>schema, hash_seed)
+        self.root = new_root(doc, replica, clock, max_drift)
+        self.node = doc.root
+
+    # ---- finding and making the place of a view ---------------------------------------------
+
+    cdef Container *here(self) except? NULL:
+        """The container, or NULL if nothing was ever written here."""
+        if self.parent is None or (self.node != NULL and self.epoch == self.root.doc.epoch):
+            return self.node
+        return self.find()
+
+    cdef Container *find(self) except? NULL:
+        cdef Container *parent = self.parent.here()
+        cdef Item key
+        self.node = NULL
+        self.epoch = self.root.doc.epoch
+        if parent == NULL:
+            return NULL
+        if container_kind(parent) == COMPOSITE:
+            self.node = (<CompositeNode *>parent).field[<int>self.place_in_parent]
+        else:
+            holder = pack_key(self.place_in_parent, &key, self)
+            self.node = map_find(self.root.doc, <Table *>parent, &key)
+        return self.node
+
+    cdef Container *open(self) except NULL:
+        """The container, ready to be changed: made if needed, guards asked, the writer known."""
+        if self.root is None:
+            raise TypeError(f"{type(self).__name__}: __init__ was not called")
+        if self.root.guard:
+            self.check_guard()
+        self.root.own()
+        cdef Container *node = self.here()
+        return node if node != NULL else self.make()
+
+    cdef Container *make(self) except NULL:
+        cdef Item key
+        cdef int status
+        cdef Container *parent = self.parent.here()
+        if parent == NULL:
+            parent = self.parent.make()
+        if container_kind(parent) == COMPOSITE:
+            status = composite_make(self.root.doc, <CompositeNode *>parent, <int>self.place_in_parent, &self.node)
+        else:
+            holder = pack_key(self.place_in_parent, &key, self)
+            status = map_make(self.root.doc, <Table *>parent, &key, &self.node)
+        raise_status(status, self)
+        self.epoch = self.root.doc.epoch
+        return self.node
+
+    cdef int done(self, int status) except -1:
+        """End an edit: when it changed nothing, a place that was made for it goes again."""
+        cdef Container *node
+        cdef Container *parent
+        if status <= 0 and self.parent is not None:
+            node = self.node
+            while node.parent != NULL:
+                parent = node.parent
+                if container_kind(parent) == OR_MAP:
+                    map_drop_if_blank(self.root.doc, <Table *>parent, node.row)
+                node = parent
+        if status < 0:
+            raise_status(status, self)
+        return status
+
+    cdef int check_guard(self) except -1:
+        cdef Replicated at = self
+        if self.root.guard & READ_ONLY:
+            raise ReadOnlyError(
+                f"{self._place()}: this state was handed out for reading; "
+                "change it inside update_state(agent_id, fn), or fork it"
+            )
+        while at.parent is not None:
+            if self.root.guard & RESTRICTED and hasattr(type(at.parent), "_declared"):
+                field = type(at.parent)._declared[at.place_in_parent]
+                if field.rank > self.root.rank:
+                    raise RefusedError(
+                        f"{at._place()}: this field is declared at_least={field.at_least!r} and refuses a "
+                        f"{LEVELS[self.root.rank]!r} update; call update_state(..., consistency={field.at_least!r})",
+                        field.name,
+                        field.at_least,
+                    )
+            if at.parent.parent is None:
+                break
+            at = at.parent
+        if self.root.guard & TRACKED:
+            name = at._field_name()
+            if name not in self.root.before:
+                self.root.before[name] = at.value
+        return 0
+
+    def _field_name(self):
+        if self.parent is None:
+            return ""
+        if hasattr(type(self.parent), "_declared"):
+            return type(self.parent)._declared[self.place_in_parent].name
+        return self.place_in_parent
+
+    def _place(self):
+        """How errors name this place: `config`, `tallies['x']`, or the type's name at the root."""
+        if self.parent is None:
+            return type(self).__name__
+        if not hasattr(type(self.parent), "_declared"):
+            return f"{self.parent._place()}[{self.place_in_parent!r}]"
+        name = self._field_name()
+        return name if self.parent.parent is None else f"{self.parent._place()}.{name}"
+
+    def _only_root(self, str what):
+        if self.parent is not None:
+            raise TypeError(
+                f"{self._place()}: {what} belongs to the whole {type(self._top()).__name__} that this is a part of: "
+                "one version, one delta and one digest cover all of it"
+            )
+
+    def _top(self):
+        cdef Replicated at = self
+        while at.parent is not None:
+            at = at.parent
+        return at
+
+    # ---- what is held ----------------------------------------------------------------------
+
+    cdef object value_of(self, Container *node):
+        raise NotImplementedError(type(self).__name__)
+
+    @property
+    def replica(self):
+        """The name this state writes under."""
+        return self.root.replica
+
+    @property
+    def value(self):
+        """Plain Python data; a copy, so changing it changes nothing. O(n)."""
+        return self.value_of(self.here())
+
+    @property
+    def version(self):
+        """How much of each writer is held, as a `VersionVector`. O(1) between merges."""
+        cdef Root root = self.root
+        cdef Document *doc = root.doc
+        if root.others is None:
+            root.others = {self._writer(i): doc.replicas.all[i].seen
+                           for i in range(<int>doc.replicas.n)
+                           if i != doc.self and doc.replicas.all[i].seen}
+        if doc.self < 0:
+            return make_version(root.others, None, 0)
+        return make_version(root.others, root.replica, doc.replicas.all[doc.self].seen)
+
+    def _writer(self, int index):
+        cdef Root root = self.root
+        if index not in root.names:
+            root.names[index] = PyBytes_FromStringAndSize(
+                <const char *>replica_id(&root.doc.replicas, index), root.doc.replicas.all[index].id_bytes
+            ).decode()
+        return root.names[index]
+
+    @property
+    def pending(self):
+        """How many deltas are held back, since what they build on is missing or their time is to come."""
+        self._only_root("pending")
+        if self.root.held_back and not self.root.guard:
+            self._land_held_back()
+        return len(self.root.held_back)
+
+    def digest(self):
+        """16 bytes, equal for equal states and, but for a hash collision, for no others. O(1)."""
+        self._only_root("digest")
+        cdef Digest d = document_digest(self.root.doc)
+        return PyBytes_FromStringAndSize(<char *>&d.low, 8) + PyBytes_FromStringAndSize(<char *>&d.high, 8)
+
+    # ---- exchange ---------------------------------------------------------------------------
+
+    cdef bytes encode(self, u64 *since, bint everything):
+        cdef Writer out = empty_writer()
+        raise_status(document_encode(self.root.doc, since, everything, &out), self)
+        try:
+            return PyBytes_FromStringAndSize(<char *>out.p, out.n)
+        finally:
+            writer_free(&out)
+
+    cdef bytes delta_for(self, dict counts):
+        cdef Document *doc = self.root.doc
+        cdef u64 *since = <u64 *>PyMem_Calloc(doc.replicas.n + 1, sizeof(u64))
+        cdef int index
+        if since == NULL:
+            raise MemoryError()
+        try:
+            for writer, count in (counts or {}).items():
+                name = writer.encode()
+                index = replicas_find(&doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
+                if index >= 0:
+                    since[index] = min(<u64>count, doc.replicas.all[index].seen)
+            return self.encode(since, counts is None)
+        finally:
+            PyMem_Free(since)
+
+    def delta(self, since=None, /):
+        """What a holder of version `since` lacks, as bytes; `b""` if nothing. Without it: everything.
+
+        O(rows) at worst; the bytes are proportional to what changed.
+        """
+        self._only_root("delta")
+        if since is None:
+            return self.delta_for(None)
+        if not isinstance(since, VersionVector):
+            since = VersionVector(since)
+        return self.delta_for((<VersionVector>since).all_counts())
+
+    def to_bytes(self):
+        """The whole state, canonical: equal states give equal bytes. O(n log n)."""
+        self._only_root("to_bytes")
+        return self.delta_for(None)
+
+    @classmethod
+    def from_bytes(cls, data, replica=None, **options):
+        """A state from `to_bytes`, writing under `replica` (made up if left out).
+
+        `DecodeError`: the bytes are damaged, of another type, or a delta that builds on something.
+        """
+        cdef Replicated state = cls(replica, **options)
+        if state._merge_bytes(state._bytes(data), False) == MESSAGE_BASE_MISSING:
+            raise DecodeError(f"{cls.__name__}.from_bytes: a delta that builds on an earlier state, not a full state", 0)
+        return state
+
+    def _bytes(self, data):
+        if type(data) is bytes:
+            return data
+        if isinstance(data, (bytearray, memoryview)):
+            return bytes(data)
+        raise TypeError(
+            f"{type(self).__name__}: bytes or another {type(self).__name__} can be merged, not {type(data).__name__}"
+        )
+
+    def _merge_bytes(self, bytes data, bint mind_drift=True):
+        cdef Root root = self.root
+        cdef Landing landing = MESSAGE_NO_NEWS
+        cdef const char *error = NULL
+        cdef size_t offset = 0
+        cdef u64 latest = <u64>-1
+        if mind_drift:
+            latest = ((root.now_ms() + root.drift_ms) << 16) | 0xFFFF
+        cdef int status = document_merge(root.doc, <const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
+                                         latest, &landing, &error, &offset)
+        if status == ERROR_DECODE:
+            kind = WrongTypeError if error == b"of another type" else DecodeError
+            raise kind(f"{type(self).__name__}: {error.decode()}; nothing of it was applied", offset)
+        raise_status(status, self)
+        if landing == MESSAGE_LANDED:
+            root.others = None
+        return landing
+
+    def merge(self, other, /):
+        """Join another state, or bytes of one, into this one; whether that changed anything.
+
+        A delta whose base is missing here, or stamped further ahead than `max_drift`, is held back
+        and lands by itself. `TypeError`: another type. `DecodeError`: damaged bytes; nothing applied.
+        """
+        self._only_root("merge")
+        cdef Root root = self.root
+        if root.guard & READ_ONLY:
+            self.check_guard()
+        if root.doc.is_open:
+            raise RuntimeError(f"{type(self).__name__}: merging is not possible inside an update; merge before or after")
+        if isinstance(other, Replicated):
+            return self._merge_state(other)
+        data = self._bytes(other)
+        if not data:
+            return False
+        cdef Landing landing = self._merge_bytes(data)
+        if landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY:
+            self._hold_back(data)
+            return False
+        changed = landing == MESSAGE_LANDED
+        if root.held_back:
+            changed = self._land_held_back() or changed
+        return changed
+
+    def _merge_state(self, Replicated other):
+        if type(other) is not type(self) or other.root.doc.root.shape != self.root.doc.root.shape:
+            raise TypeError(f"a {type(self).__name__} merges with a {type(self).__name__}, not with a {type(other).__name__}")
+        other._only_root("merge")
+        if other.root is self.root:
+            return False
+        data = other.delta_for((<VersionVector>self.version).all_counts())
+        return self.merge(data)
+
+    def _hold_back(self, bytes data):
+        cdef Root root = self.root
+        if data in root.held_back:
+            return
+        if root.held_back_bytes + <size_t>len(data) > HELD_BACK_BYTES_MAX:
+            raise DecodeError(
+                f"{type(self).__name__}: {len(root.held_back)} deltas wait for what they build on, which takes "
+                f"{root.held_back_bytes} bytes; ask a peer for a full state instead", 0)
+        root.held_back.append(data)
+        root.held_back_bytes += len(data)
+
+    def _land_held_back(self):
+        """Try what waits, again and again while something lands."""
+        cdef Root root = self.root
+        changed = False
+        progress = True
+        while progress:
+            progress = False
+            waiting, root.held_back, root.held_back_bytes = root.held_back, [], 0
+            for data in waiting:
+                try:
+                    landing = self._merge_bytes(data)
+                except DecodeError:
+                    continue  # its base has come and shows that it was never valid
+                if landing == MESSAGE_LANDED:
+                    changed = progress = True
+                elif landing != MESSAGE_NO_NEWS:
+                    root.held_back.append(data)
+                    root.held_back_bytes += len(data)
+        return changed
+
+    # ---- copies -----------------------------------------------------------------------------
+
+    def _clone(self, replica):
+        self._only_root("a copy")
+        cdef Root mine = self.root
+        if mine.doc.is_open:
+            raise RuntimeError(f"{type(self).__name__}: copying is not possible inside an update")
+        cdef Root root = new_root(document_clone(mine.doc), replica, mine.clock, 0)
+        root.drift_ms = mine.drift_ms
+        root.held_back = list(mine.held_back)
+        root.held_back_bytes = mine.held_back_bytes
+        cdef Replicated copy = view(type(self), root, root.doc.root, None, None)
+        copy._like(self)
+        return copy
+
+    def _like(self, other):
+        """Take over what a copy shares with its original beyond the document."""
+
+    def fork(self, replica=None, /):
+        """An independent copy that writes under another name. O(n), a copy of memory.
+
+        Of two copies with one name only one may go on writing.
+        """
+        cdef Replicated copy = self._clone(replica)
+        copy.root.take_name()
+        return copy
+
+    def _snapshot(self):
+        cdef Replicated copy = self._clone(self.root.replica)
+        copy.root.guard = READ_ONLY
+        return copy
+
+    def __copy__(self):
+        return self.fork()
+
+    def __deepcopy__(self, memo):
+        return self.fork()
+
+    def __reduce__(self):
+        self._only_root("pickling")
+        return restore, (type(self), self.to_bytes(), None)
+
+    def __eq__(self, other):
+        if type(other) is not type(self):
+            return NotImplemented
+        cdef Replicated theirs = other
+        if self.parent is not None or theirs.parent is not None:
+            return self.value == theirs.value
+        return self.root.doc.root.shape == theirs.root.doc.root.shape and self.digest() == theirs.digest()
+
+    def __repr__(self):
+        text = repr(self.value)
+        if len(text) > 200:
+            text = f"{text[:190]}... {text[len(text) - 1]}"
+        return f"{type(self).__name__}({text}, replica={self.root.replica!r})"
+
+    def __sizeof__(self):
+        size = object.__sizeof__(self)
+        if self.parent is None and self.root is not None:
+            size += object.__sizeof__(self.root) + document_memory(self.root.doc)
+            size += sum(50 + len(data) for data in self.root.held_back)
+        return size
+
+    def check_invariants(self):
+        """Raise `AssertionError` naming an inner rule that does not hold. Slow; for tests."""
+        cdef const char *broken = document_broken_invariant(self.root.doc)
+        if broken != NULL:
+            raise AssertionError(f"{type(self).__name__}: {broken.decode()}")
+
+    # ---- transactions, for a node ------------------------------------------------------------
+
+    def _transact(self, fn, int rank=3, bint track=False, /):
+        """Call `fn(self)`; keep all that it changed, or nothing if it raises."""
+        cdef Root root = self.root
+        cdef Document *doc = root.doc
+        cdef u64 seen
+        if doc.is_open:
+            raise RuntimeError(f"{type(self).__name__}: an update inside an update of the same state")
+        if root.guard & READ_ONLY:
+            self.check_guard()
+        root.own()
+        root.rank = rank
+        root.guard = (RESTRICTED if rank < 3 and self._is_restricted() else 0) | (TRACKED if track else 0)
+        root.before = {} if track else None
+        seen = doc.replicas.all[doc.self].seen
+        document_begin(doc)
+        try:
+            result = fn(self)
+        except BaseException:
+            document_rollback(doc)
+            root.guard = 0
+            root.changed = False
+            raise
+        document_commit(doc)
+        root.guard = 0
+        root.changed = doc.replicas.all[doc.self].seen != seen
+        return result
+
+    def _is_restricted(self):
+        return False
+
+    @property
+    def _changed(self):
+        return self.root.changed
+
+    @property
+    def _before(self):
+        return self.root.before
+
+    @property
+    def _read_only(self):
+        return bool(self.root.guard & READ_ONLY)
+
+    @_read_only.setter
+    def _read_only(self, bint value):
+        self.root.guard = (self.root.guard | READ_ONLY) if value else (self.root.guard & ~READ_ONLY)

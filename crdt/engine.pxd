@@ -1,0 +1,203 @@
+# What the compiled modules use of the engine. The headers in crdt/engine say what each does.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+ctypedef uint8_t u8
+ctypedef uint16_t u16
+ctypedef uint32_t u32
+ctypedef uint64_t u64
+ctypedef int64_t i64
+
+cdef extern from "base.h" nogil:
+    enum: DONE, ERROR_MEMORY, ERROR_DECODE, ERROR_LIMIT, ERROR_RANGE
+    enum: REPLICA_ID_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, INTEGER_BYTES_MAX, VALUE_DEPTH_MAX
+
+cdef extern from "hash.h" nogil:
+    ctypedef struct Digest:
+        u64 low
+        u64 high
+
+cdef extern from "wire.h" nogil:
+    ctypedef struct Writer:
+        u8 *p
+        size_t n
+        bint failed
+
+    ctypedef struct Reader:
+        const u8 *p
+        const u8 *end
+        const u8 *start
+        const char *error
+
+    Writer empty_writer()
+    void write_byte(Writer *w, u8 byte)
+    void write_varint(Writer *w, u64 v)
+    void write_bytes(Writer *w, const void *p, size_t n)
+    void write_string(Writer *w, const u8 *p, size_t n)
+    void writer_free(Writer *w)
+    u8 read_byte(Reader *r)
+    u64 read_varint(Reader *r)
+    u64 read_count(Reader *r, size_t bytes_each)
+    const u8 *read_bytes(Reader *r, u64 n)
+    size_t reader_left(const Reader *r)
+    bint utf8_is_valid(const u8 *p, size_t n)
+
+cdef extern from "item.h" nogil:
+    enum: ABSENT, NONE, FALSE_, TRUE_, INTEGER, BIG_INTEGER, FLOAT, STRING, BYTES, TUPLE, LIST, DICT
+
+    ctypedef struct Item:
+        u8 type
+        u32 n
+        const u8 *p
+        u64 word
+
+    Item item_none()
+    Item item_integer(i64 v)
+    Item item_float(double v)
+    i64 item_integer_value(const Item *item)
+    double item_float_value(const Item *item)
+    const u8 *item_bytes(const Item *item)
+    int item_compare(const Item *a, const Item *b)
+    void write_item(Writer *w, const Item *item)
+    int read_key(Reader *r, Item *item)
+    int read_value(Reader *r, Item *item)
+
+cdef extern from "clock.h" nogil:
+    ctypedef u64 Dot
+    u64 SEQUENCE_MAX
+
+    ctypedef struct Replica:
+        u64 seen
+        u8 id_bytes
+
+    ctypedef struct Replicas:
+        Replica *all
+        u16 *by_rank
+        u32 n
+
+    int replicas_find(const Replicas *r, const u8 *id, u8 n)
+    const u8 *replica_id(const Replicas *r, u16 index)
+    int dot_compare(const Replicas *r, Dot a, Dot b)
+    Dot dot_of(u16 replica, u64 sequence)
+    u16 dot_replica(Dot d)
+    u64 dot_sequence(Dot d)
+
+cdef extern from "container.h" nogil:
+    enum: GCOUNTER, PNCOUNTER, GSET, ORSET, LWW_REGISTER, MV_REGISTER, LWW_MAP, OR_MAP, OP_LIST, TEXT, COMPOSITE
+
+    ctypedef u32 Shape
+
+    ctypedef struct Schema
+
+    ctypedef struct SchemaField:
+        const u8 *name
+        u8 name_bytes
+        Shape shape
+        const Schema *of
+
+    ctypedef struct Schema:
+        u16 n
+        SchemaField *field
+
+    ctypedef struct Container:
+        Container *parent
+        const Schema *schema
+        Shape shape
+        u32 row
+
+    int container_kind(const Container *c)
+    int shape_kind(Shape s)
+    Shape shape_of_children(Shape s)
+
+cdef extern from "stdbool.h":
+    ctypedef bint cbool "bool"
+
+cdef extern from "sequence.h" nogil:
+    ctypedef struct Sequence
+
+    ctypedef struct SequenceWalk:
+        pass
+
+    u32 sequence_length(const Sequence *s)
+    u32 text_widest(const Sequence *s, u32 position, u32 n)
+    void text_copy(const Sequence *s, u32 position, u32 n, void *out, int width)
+    Item list_item(const Sequence *s, u32 position)
+    SequenceWalk walk_start(const Sequence *s, u32 position)
+    bint walk_next(SequenceWalk *walk, Item *item)
+    int sequence_dot_at(const Sequence *s, u32 position, Dot *dot)
+    int sequence_position_of(const Sequence *s, Dot dot, u32 *position, cbool *visible)
+
+cdef extern from "table.h" nogil:
+    u32 NO_ROW
+
+    ctypedef struct Table:
+        u32 n
+        u32 siblings
+        u32 tombstones
+        u32 mutations
+        Dot *dot
+
+    Item table_key(const Table *t, u32 i)
+    Item table_value(const Table *t, u32 i)
+
+cdef extern from "document.h" nogil:
+    ctypedef struct Counter:
+        pass
+
+    ctypedef struct SequenceNode:
+        Sequence *sequence
+
+    ctypedef struct ExtraField:
+        u8 *name
+        Container *child
+        u8 name_bytes
+
+    ctypedef struct CompositeNode "Composite":
+        Container **field
+        ExtraField *extra
+        u32 extras
+
+    ctypedef struct Document:
+        Replicas replicas
+        Container *root
+        u64 stamp
+        int self
+        u32 epoch
+        bint is_open
+
+    enum: UNCHANGED, CHANGED
+
+    ctypedef enum Landing:
+        MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TOO_EARLY
+
+    Document *document_new(Shape shape, const Schema *schema, u64 seed)
+    void document_free(Document *doc)
+    Document *document_clone(const Document *doc)
+    size_t document_memory(const Document *doc)
+    Digest document_digest(const Document *doc)
+    const char *document_broken_invariant(Document *doc)
+    int document_own(Document *doc, const u8 *id, u8 n)
+    void document_begin(Document *doc)
+    void document_commit(Document *doc)
+    void document_rollback(Document *doc)
+    int document_encode(const Document *doc, const u64 *since, bint everything, Writer *out)
+    int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
+                       const char **error, size_t *offset)
+
+    int counter_add(Document *doc, Counter *c, u64 by, bint down)
+    void counter_total_words(const Counter *c, u64 up[2], u64 down[2])
+    int set_add(Document *doc, Table *t, const Item *key)
+    int set_discard(Document *doc, Table *t, const Item *key)
+    int set_clear(Document *doc, Table *t)
+    int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms)
+    u32 table_winner(const Document *doc, const Table *t, const Item *key)
+    bint table_is_winner(const Document *doc, const Table *t, u32 row)
+    Container *map_find(const Document *doc, const Table *t, const Item *key)
+    int map_make(Document *doc, Table *t, const Item *key, Container **child)
+    bint map_is_present(const Table *t, u32 row)
+    int map_remove(Document *doc, Table *t, const Item *key)
+    void map_drop_if_blank(Document *doc, Table *map, u32 row)
+    Container *map_child(const Table *t, u32 row)
+    int composite_make(Document *doc, CompositeNode *c, u16 field, Container **child)
+    int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n)
+    int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *items, u32 n)
+    int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n)

@@ -1,0 +1,95 @@
+"""The compiled half of composites: the state, the attribute that shows a field, the schema in C."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdlib cimport calloc
+
+from crdt.document cimport Replicated, class_of, view
+from crdt.engine cimport *
+
+# The engine's schemas point to these bytes; like the schemas they live as long as the process.
+cdef list names_kept = []
+
+
+def build_schema(fields):
+    """The engine's description of `(name, shape, address of the inner schema)` rows; its address.
+
+    It is never freed: a class lives about as long as its states.
+    """
+    cdef u16 n = <u16>len(fields)
+    cdef Schema *schema = <Schema *>calloc(1, sizeof(Schema) + n * sizeof(SchemaField))
+    cdef u16 i
+    if schema == NULL:
+        raise MemoryError()
+    schema.n = n
+    for i in range(n):
+        name, shape, inner = fields[i]
+        packed = name.encode()
+        names_kept.append(packed)
+        schema.field[i].name = <const u8 *>PyBytes_AS_STRING(packed)
+        schema.field[i].name_bytes = <u8>PyBytes_GET_SIZE(packed)
+        schema.field[i].shape = shape
+        schema.field[i].of = <const Schema *><size_t>inner
+    return <size_t>schema
+
+
+cdef class FieldView:
+    """The attribute of a composite that shows a field. Reading gives its state; it cannot be set."""
+    cdef object declared
+    cdef int index
+
+    def __init__(self, declared, int index):
+        self.declared = declared
+        self.index = index
+
+    def __get__(self, instance, owner):
+        cdef CompositeState state
+        if instance is None:
+            return self.declared
+        state = instance
+        if state.views is None:
+            state.views = [None] * len(type(state)._declared)
+        shown = state.views[self.index]
+        if shown is None:
+            shown = view(self.declared.type, state.root, NULL, state, self.index)
+            if hasattr(shown, "_with"):
+                shown._with(self.declared.of)
+            state.views[self.index] = shown
+        return shown
+
+    def __set__(self, instance, value):
+        raise AttributeError(
+            f"{type(instance).__name__}.{self.declared.name} is a {self.declared.type.__name__} and cannot be "
+            "replaced: change it through its own methods"
+        )
+
+    def __delete__(self, instance):
+        raise AttributeError(f"{type(instance).__name__}.{self.declared.name} is a field and cannot be deleted")
+
+
+cdef class CompositeState(Replicated):
+    """A state made of the fields that its class declares in `_declared`."""
+
+    cdef list views
+
+    def _unknown(self, child_of):
+        """Name -> value of the fields that the class does not declare."""
+        cdef CompositeNode *node = <CompositeNode *>self.here()
+        cdef Container *child
+        cdef Replicated shown
+        result = {}
+        if node == NULL:
+            return result
+        for i in range(node.extras):
+            child = node.extra[i].child
+            name = node.extra[i].name[: node.extra[i].name_bytes].decode()
+            shown = view(class_of(child), self.root, child, None, None)
+            if container_kind(child) == OR_MAP:
+                shown._with(child_of(shape_kind(shape_of_children(child.shape))))
+            result[name] = shown._unknown(child_of) if container_kind(child) == COMPOSITE else shown.value
+        return result
+
+    def _is_restricted(self):
+        return type(self)._strictest > self.root.rank
+
+    cdef object value_of(self, Container *node):
+        return {f.name: getattr(self, f.name).value for f in type(self)._declared}

@@ -1,0 +1,230 @@
+"""LWWMap: a dict whose keys are each a last-writer-wins register.
+
+A write carries a stamp of a hybrid logical clock; of two writes of one key the larger stamp stays,
+then the larger writer's name. Deleting is a write too, so a key's deletion competes like a value.
+"""
+
+from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
+
+cimport cython
+
+from crdt.document cimport Replicated
+from crdt.engine cimport *
+from crdt.values cimport pack_key, pack_value, unpack
+
+from crdt.document import MAX_DRIFT, _register
+
+cdef object MISSING = object()
+
+
+@cython.final
+cdef class RowIterator:
+    """Walks live keys, or pairs of key and value; notices changes as dict iterators do."""
+    cdef LWWMap owner
+    cdef u32 row, mutations
+    cdef bint started, pairs
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Table *t = <Table *>self.owner.here()
+        cdef Item item
+        if t == NULL:
+            raise StopIteration
+        if not self.started:
+            self.started = True
+            self.mutations = t.mutations
+        elif t.mutations != self.mutations:
+            raise RuntimeError(f"{self.owner._place()}: changed size during iteration")
+        while self.row < t.n:
+            self.row += 1
+            if not table_is_winner(self.owner.root.doc, t, self.row - 1):
+                continue
+            item = table_key(t, self.row - 1)
+            key = unpack(&item)
+            if not self.pairs:
+                return key
+            item = table_value(t, self.row - 1)
+            return key, unpack(&item)
+        raise StopIteration
+
+
+class LWWMapItems(ItemsView):
+    """The pairs of an LWWMap, without a lookup for each."""
+
+    def __iter__(self):
+        return self._mapping._pairs()
+
+
+class LWWMapValues(ValuesView):
+    """The values of an LWWMap, without a lookup for each."""
+
+    def __iter__(self):
+        return (value for _, value in self._mapping._pairs())
+
+
+@cython.final
+cdef class LWWMap(Replicated):
+    """A mutable mapping; of concurrent writes of one key the later stays.
+
+    Keys are told apart by type, as elements of sets are. Values are kept by content: what is read is
+    a copy, and changing it changes nothing.
+
+    >>> m = LWWMap("a")
+    >>> m["model"] = "small"; m.update({"depth": 3})
+    >>> m["model"], len(m), m.get_many(["depth", "none"])
+    ('small', 2, [3, None])
+    """
+
+    def __init__(self, replica=None, *, clock=None, max_drift=MAX_DRIFT):
+        self._start(LWW_MAP, 0, replica, clock, max_drift)
+
+    cdef int put(self, object key, object value) except -1:
+        cdef Item k, v
+        key_holder = pack_key(key, &k, self)
+        value_holder = pack_value(value, &v, self, key)
+        cdef u64 now = self.root.now_ms()
+        cdef Table *t = <Table *>self.open()
+        return self.done(table_put(self.root.doc, t, &k, &v, now))
+
+    cdef object lookup(self, object key, object default):
+        cdef Item item
+        cdef Table *t = <Table *>self.here()
+        holder = pack_key(key, &item, self)
+        cdef u32 row = NO_ROW if t == NULL else table_winner(self.root.doc, t, &item)
+        if row == NO_ROW:
+            return default
+        item = table_value(t, row)
+        return unpack(&item)
+
+    cdef int erase(self, object key) except -1:
+        """Delete a key that is there."""
+        cdef Item k, absent
+        holder = pack_key(key, &k, self)
+        absent.type = ABSENT
+        absent.n = 0
+        absent.p = NULL
+        cdef u64 now = self.root.now_ms()
+        cdef Table *t = <Table *>self.open()
+        return self.done(table_put(self.root.doc, t, &k, &absent, now))
+
+    def __getitem__(self, key):
+        value = self.lookup(key, MISSING)
+        if value is MISSING:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key, value):
+        self.put(key, value)
+
+    def __delitem__(self, key):
+        if key not in self:
+            raise KeyError(key)
+        self.erase(key)
+
+    def __contains__(self, key):
+        cdef Item item
+        cdef Table *t = <Table *>self.here()
+        holder = pack_key(key, &item, self)
+        return t != NULL and table_winner(self.root.doc, t, &item) != NO_ROW
+
+    def __len__(self):
+        cdef Table *t = <Table *>self.here()
+        if t == NULL:
+            return 0
+        if t.siblings == 0:
+            return t.n - t.tombstones
+        return sum(1 for _ in self)
+
+    def __iter__(self):
+        return self.walk(False)
+
+    cdef RowIterator walk(self, bint pairs):
+        cdef RowIterator it = RowIterator.__new__(RowIterator)
+        it.owner = self
+        it.pairs = pairs
+        return it
+
+    def _pairs(self):
+        return self.walk(True)
+
+    def get(self, key, default=None, /):
+        """The value of a key, or `default`. O(1)."""
+        return self.lookup(key, default)
+
+    def get_many(self, keys, default=None):
+        """The values of many keys, in their order, `default` where there is none."""
+        return [self.lookup(key, default) for key in keys]
+
+    def keys(self):
+        """A view of the keys."""
+        return KeysView(self)
+
+    def values(self):
+        """A view of the values."""
+        return LWWMapValues(self)
+
+    def items(self):
+        """A view of the pairs."""
+        return LWWMapItems(self)
+
+    def update(self, other=(), /, **more):
+        """Write all pairs of a mapping or an iterable; none of them if one cannot be kept."""
+        cdef Item item
+        pairs = list(other.items() if hasattr(other, "items") else
+                     [(key, other[key]) for key in other.keys()] if hasattr(other, "keys") else other)
+        pairs.extend(more.items())
+        for key, value in pairs:
+            pack_key(key, &item, self)
+            pack_value(value, &item, self, key)
+        for key, value in pairs:
+            self.put(key, value)
+
+    def pop(self, key, default=MISSING, /):
+        """Delete a key and return its value; `default`, or `KeyError`, if it is not there."""
+        value = self.lookup(key, MISSING)
+        if value is MISSING:
+            if default is MISSING:
+                raise KeyError(key)
+            return default
+        self.erase(key)
+        return value
+
+    def popitem(self):
+        """Delete some key and return it with its value; `KeyError` if there is none."""
+        for key in self:
+            return key, self.pop(key)
+        raise KeyError(f"{self._place()}: popitem of an empty map")
+
+    def setdefault(self, key, default=None, /):
+        """The value of a key, which becomes `default` if it is not there."""
+        value = self.lookup(key, MISSING)
+        if value is MISSING:
+            self.put(key, default)
+            return self.lookup(key, default)
+        return value
+
+    def clear(self):
+        """Delete every key that is here now. O(n)."""
+        for key in list(self):
+            self.erase(key)
+
+    cdef object value_of(self, Container *node):
+        cdef dict result = {}
+        cdef Table *t = <Table *>node
+        cdef Item item
+        cdef u32 row
+        if node == NULL:
+            return result
+        for row in range(t.n):
+            if table_is_winner(self.root.doc, t, row):
+                item = table_key(t, row)
+                key = unpack(&item)
+                item = table_value(t, row)
+                result[key] = unpack(&item)
+        return result
+
+
+MutableMapping.register(LWWMap)
+_register(LWW_MAP, LWWMap)

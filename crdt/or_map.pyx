@@ -1,0 +1,109 @@
+"""ORMap: a map whose values are states of one type.
+
+A key is there while an update below it is held that no removal has observed: every update below
+refreshes the key's presence, as an add in an ORSet would. So a removal takes what it has observed,
+and a concurrent update survives: of a counter exactly the concurrent steps, of a set the concurrent
+adds. Two writers who make one key concurrently get one merged child, since a child is known by its
+place and not by who made it (compare the reset-remove map of Almeida, Shoker and Baquero 2018).
+"""
+
+cimport cython
+
+from crdt.document cimport Replicated, class_of, view
+from crdt.engine cimport *
+from crdt.values cimport pack_key, unpack
+
+from crdt.document import MAX_DRIFT, _register, restore
+from crdt.shapes import shape_of_type
+
+
+@cython.final
+cdef class ORMap(Replicated):
+    """A map of nested states, made on first write.
+
+    >>> m = ORMap("a")
+    >>> m["x"].increment(2)
+    >>> m.value, "y" in m, m["y"].value
+    ({'x': 2}, False, 0)
+    """
+
+    cdef object _of
+
+    def __init__(self, replica=None, *, of=None, clock=None, max_drift=MAX_DRIFT):
+        self._of = self._default() if of is None else of
+        shape, schema = shape_of_type(ORMap, self._of)
+        self._start(shape, schema, replica, clock, max_drift)
+
+    def _default(self):
+        from crdt.counters import GCounter
+        return GCounter
+
+    def _like(self, other):
+        self._of = other.of
+
+    def _with(self, of):
+        self._of = self._default() if of is None else of
+
+    @property
+    def of(self):
+        """The type of the children."""
+        return self._of
+
+    def __getitem__(self, key):
+        """The child under a key; a child that is not there reads as empty and is made when written."""
+        cdef Item item
+        pack_key(key, &item, self)
+        cdef Replicated child = view(self._of, self.root, NULL, self, key)
+        if self._of is ORMap:
+            child._with(None)
+        return child
+
+    def __delitem__(self, key):
+        """Remove what is observed here under a key. `KeyError` if it is not there."""
+        cdef Item item
+        if key not in self:
+            raise KeyError(key)
+        holder = pack_key(key, &item, self)
+        cdef Table *t = <Table *>self.open()
+        self.done(map_remove(self.root.doc, t, &item))
+
+    def __contains__(self, key):
+        cdef Item item
+        cdef Table *t = <Table *>self.here()
+        holder = pack_key(key, &item, self)
+        cdef Container *child = NULL if t == NULL else map_find(self.root.doc, t, &item)
+        return child != NULL and map_is_present(t, child.row)
+
+    def __len__(self):
+        cdef Table *t = <Table *>self.here()
+        return 0 if t == NULL else t.n - t.tombstones
+
+    def __iter__(self):
+        cdef Table *t = <Table *>self.here()
+        cdef Item item
+        cdef u32 row
+        keys = []
+        if t != NULL:
+            for row in range(t.n):
+                if map_is_present(t, row):
+                    item = table_key(t, row)
+                    keys.append(unpack(&item))
+        return iter(keys)
+
+    def keys(self):
+        """The keys, as a list."""
+        return list(self)
+
+    def items(self):
+        """Pairs of key and child, as a list."""
+        return [(key, self[key]) for key in self]
+
+    cdef object value_of(self, Container *node):
+        return {} if node == NULL else {key: self[key].value for key in self}
+
+    def __reduce__(self):
+        self._only_root("pickling")
+        return restore, (ORMap, self.to_bytes(), self._of)
+
+
+_register(OR_MAP, ORMap)

@@ -1,0 +1,93 @@
+"""What OpBasedList and Text share: indexes, ranges and cursors over one sequence."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+
+from crdt.document cimport Replicated
+from crdt.engine cimport *
+
+from crdt.cursor import Cursor
+
+
+cdef u32 length_of(Container *node):
+    return 0 if node == NULL else sequence_length((<SequenceNode *>node).sequence)
+
+
+cdef Py_ssize_t index_in(Replicated who, object index, Py_ssize_t length, bint may_end) except -1:
+    """An index as Python's lists read it, negative from the end; IndexError outside."""
+    cdef Py_ssize_t i
+    if type(index) is not int:
+        if not hasattr(index, "__index__") or isinstance(index, bool):
+            raise TypeError(f"{who._place()}: an index is an int, not {type(index).__name__}: {index!r}")
+        index = index.__index__()
+    if -length <= index < length or (may_end and index == length):
+        i = index
+        return i + length if i < 0 else i
+    raise IndexError(f"{who._place()}: index {index} is out of range; the length is {length}")
+
+
+cdef int delete_range(Replicated who, object i, object n) except -1:
+    cdef Py_ssize_t length = length_of(who.here())
+    cdef Py_ssize_t start
+    cdef Container *node
+    if type(n) is not int:
+        raise TypeError(f"{who._place()}: how many to delete is an int, not {type(n).__name__}: {n!r}")
+    if n < 0:
+        raise ValueError(f"{who._place()}: how many to delete must be 0 or more, not {n}")
+    start = index_in(who, i, length, n == 0)
+    if n > length - start:
+        raise IndexError(f"{who._place()}: {n} elements from index {start} is out of range; the length is {length}")
+    if n == 0:
+        return 0
+    node = who.open()
+    return who.done(node_delete(who.root.doc, <SequenceNode *>node, <u32>start, <u32>n))
+
+
+cdef int delete_at(Replicated who, object index) except -1:
+    """`del x[i]` and `del x[a:b:c]`."""
+    cdef Py_ssize_t length = length_of(who.here())
+    if not isinstance(index, slice):
+        return delete_range(who, index, 1)
+    start, stop, step = index.indices(length)
+    if step == 1:
+        return delete_range(who, start, max(0, stop - start))
+    for i in sorted(range(start, stop, step), reverse=True):
+        delete_range(who, i, 1)
+    return 0
+
+
+cdef object make_cursor(Replicated who, object i, object side):
+    cdef Container *node = who.here()
+    cdef u32 length = length_of(node)
+    cdef Py_ssize_t at
+    cdef Dot dot
+    if side not in ("left", "right"):
+        raise ValueError(f"{who._place()}: side={side!r}; a cursor stays with its 'left' or its 'right' neighbour")
+    at = index_in(who, i, length, True)
+    if side == "left":
+        at -= 1
+    if at < 0 or at >= length:
+        return Cursor("", 0, side)
+    sequence_dot_at((<SequenceNode *>node).sequence, <u32>at, &dot)
+    return Cursor(who._writer(dot_replica(dot)), dot_sequence(dot), side)
+
+
+cdef object place_of_cursor(Replicated who, object cursor):
+    cdef Container *node = who.here()
+    cdef u32 position = 0
+    cdef cbool visible = False
+    cdef int index
+    if type(cursor) is not Cursor:
+        raise TypeError(f"{who._place()}: index_of reads a Cursor, not {type(cursor).__name__}")
+    replica, sequence, side = cursor
+    if not replica:
+        return length_of(node) if side == "right" else 0
+    name = replica.encode()
+    index = replicas_find(&who.root.doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
+    if (
+        node == NULL or index < 0 or not 0 < sequence <= SEQUENCE_MAX
+        or sequence_position_of((<SequenceNode *>node).sequence, dot_of(<u16>index, sequence), &position, &visible) != DONE
+    ):
+        raise KeyError(
+            f"{who._place()}: the element of {cursor!r} is not here; merge the state that the cursor comes from first"
+        )
+    return position + 1 if visible and side == "left" else position

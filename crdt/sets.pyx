@@ -1,0 +1,186 @@
+"""Sets: one that only grows, and one whose elements can be removed.
+
+`ORSet` is the observed-remove set without tombstones (Bieniusa et al. 2012, arXiv 1210.3368): an
+element is in the set while one of the events that added it is held; removing drops the events that
+were observed, so an add that the remover had not seen survives.
+"""
+
+cimport cython
+
+from crdt.document cimport Replicated
+from crdt.engine cimport *
+from crdt.values cimport pack_key, unpack
+
+from crdt.document import MAX_DRIFT, _register
+
+
+@cython.final
+cdef class ElementIterator:
+    """Walks the keys of a table, once each; notices changes as dict iterators do."""
+    cdef Replicated owner
+    cdef u32 row, mutations
+    cdef bint started
+
+    def __init__(self, Replicated owner):
+        self.owner = owner
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Table *t = <Table *>self.owner.here()
+        cdef Item key
+        if t == NULL:
+            raise StopIteration
+        if not self.started:
+            self.started = True
+            self.mutations = t.mutations
+        elif t.mutations != self.mutations:
+            raise RuntimeError(f"{self.owner._place()}: changed during iteration")
+        while self.row < t.n:
+            self.row += 1
+            if table_is_winner(self.owner.root.doc, t, self.row - 1):
+                key = table_key(t, self.row - 1)
+                return unpack(&key)
+        raise StopIteration
+
+
+cdef bint contains(Replicated owner, object x) except -1:
+    cdef Item key
+    cdef Table *t = <Table *>owner.here()
+    holder = pack_key(x, &key, owner)
+    return t != NULL and table_winner(owner.root.doc, t, &key) != NO_ROW
+
+
+cdef int add(Replicated owner, object x) except -1:
+    cdef Item key
+    holder = pack_key(x, &key, owner)
+    cdef Table *t = <Table *>owner.open()
+    return owner.done(set_add(owner.root.doc, t, &key))
+
+
+cdef int add_all(Replicated owner, object elements) except -1:
+    """All of them or, when one cannot be an element, none."""
+    cdef Item key
+    elements = list(elements)
+    for x in elements:
+        pack_key(x, &key, owner)
+    for x in elements:
+        add(owner, x)
+    return 0
+
+
+cdef Py_ssize_t size(Container *node):
+    return 0 if node == NULL else <Py_ssize_t>((<Table *>node).n - (<Table *>node).siblings)
+
+
+cdef set elements_of(Replicated owner, Container *node):
+    cdef Table *t = <Table *>node
+    cdef Item key
+    cdef u32 row
+    cdef set result = set()
+    if node == NULL:
+        return result
+    for row in range(t.n):
+        key = table_key(t, row)
+        result.add(unpack(&key))
+    return result
+
+
+@cython.final
+cdef class GSet(Replicated):
+    """A set that only grows. Elements are told apart by type: 1, 1.0 and True are three.
+
+    >>> s = GSet("a")
+    >>> s.add("x"); s.update([1, 2])
+    >>> "x" in s, len(s)
+    (True, 3)
+    """
+
+    def __init__(self, replica=None, *, clock=None, max_drift=MAX_DRIFT):
+        self._start(GSET, 0, replica, clock, max_drift)
+
+    def add(self, x, /):
+        """Add an element. O(1). `TypeError`: not None, bool, int, float, str, bytes or a tuple of these."""
+        add(self, x)
+
+    def update(self, elements, /):
+        """Add every element of an iterable; none of them if one cannot be an element."""
+        add_all(self, elements)
+
+    def __contains__(self, x):
+        return contains(self, x)
+
+    def __len__(self):
+        return size(self.here())
+
+    def __iter__(self):
+        return ElementIterator(self)
+
+    cdef object value_of(self, Container *node):
+        return elements_of(self, node)
+
+
+@cython.final
+cdef class ORSet(Replicated):
+    """A set whose elements can be removed; an add wins over a concurrent remove.
+
+    >>> s = ORSet("a")
+    >>> s.add("x"); s.remove("x"); s.add("y")
+    >>> s.value
+    {'y'}
+    """
+
+    def __init__(self, replica=None, *, clock=None, max_drift=MAX_DRIFT):
+        self._start(ORSET, 0, replica, clock, max_drift)
+
+    def add(self, x, /):
+        """Add an element. O(1). `TypeError`: not None, bool, int, float, str, bytes or a tuple of these."""
+        add(self, x)
+
+    def update(self, elements, /):
+        """Add every element of an iterable; none of them if one cannot be an element."""
+        add_all(self, elements)
+
+    def remove(self, x, /):
+        """Remove an element. O(1). `KeyError` if it is not in the set."""
+        if not self.take_out(x):
+            raise KeyError(x)
+
+    def discard(self, x, /):
+        """Remove an element if it is in the set. O(1)."""
+        self.take_out(x)
+
+    def clear(self):
+        """Remove every element that is here now. O(n)."""
+        if len(self):
+            self.done(set_clear(self.root.doc, <Table *>self.open()))
+        elif self.root.guard:
+            self.check_guard()
+
+    cdef bint take_out(self, object x) except -1:
+        cdef Item key
+        cdef Table *t
+        if not contains(self, x):
+            if self.root.guard:
+                self.check_guard()
+            return False
+        holder = pack_key(x, &key, self)
+        t = <Table *>self.open()
+        return self.done(set_discard(self.root.doc, t, &key)) == CHANGED
+
+    def __contains__(self, x):
+        return contains(self, x)
+
+    def __len__(self):
+        return size(self.here())
+
+    def __iter__(self):
+        return ElementIterator(self)
+
+    cdef object value_of(self, Container *node):
+        return elements_of(self, node)
+
+
+_register(GSET, GSet)
+_register(ORSET, ORSet)
