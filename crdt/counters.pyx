@@ -12,10 +12,18 @@ from crdt.engine cimport *
 
 from crdt.document import MAX_DRIFT, _register
 
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object o, int *overflow) except? -1
+
 
 cdef u64 checked_step(object by, Replicated who) except? 0:
+    cdef int overflow = 0
+    cdef long long step
     if type(by) is not int:
         raise TypeError(f"{who._place()}: a counter moves by an int, not by {type(by).__name__}: {by!r}")
+    step = PyLong_AsLongLongAndOverflow(by, &overflow)
+    if step >= 0 and overflow == 0:
+        return <u64>step
     if by < 0:
         raise ValueError(f"{who._place()}: a step must be 0 or more, not {by}{who._advice()}")
     if by >= 1 << 64:

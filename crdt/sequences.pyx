@@ -7,6 +7,22 @@ from crdt.engine cimport *
 
 from crdt.cursor import Cursor
 
+cdef extern from *:
+    """
+    /* An index too large for a Py_ssize_t is out of range of any sequence all the same. */
+    static Py_ssize_t PyLong_AsSsize_t_or_max(PyObject *o)
+    {
+        Py_ssize_t i = PyLong_AsSsize_t(o);
+        if (i == -1 && PyErr_Occurred()) {
+            PyErr_Clear();
+            return PY_SSIZE_T_MAX;
+        }
+        return i;
+    }
+    """
+    Py_ssize_t PyLong_AsSsize_t_or_max(object o)
+    bint PyLong_CheckExact(object o)
+
 
 cdef u32 length_of(Container *node):
     return 0 if node == NULL else sequence_length((<SequenceNode *>node).sequence)
@@ -15,13 +31,14 @@ cdef u32 length_of(Container *node):
 cdef Py_ssize_t index_in(Replicated who, object index, Py_ssize_t length, bint may_end) except -1:
     """An index as Python's lists read it, negative from the end; IndexError outside."""
     cdef Py_ssize_t i
-    if type(index) is not int:
-        if not hasattr(index, "__index__") or isinstance(index, bool):
-            raise TypeError(f"{who._place()}: an index is an int, not {type(index).__name__}: {index!r}")
-        index = index.__index__()
-    if -length <= index < length or (may_end and index == length):
-        i = index
-        return i + length if i < 0 else i
+    if PyLong_CheckExact(index):
+        i = PyLong_AsSsize_t_or_max(index)
+        if -length <= i < length or (may_end and i == length):
+            return i + length if i < 0 else i
+    elif hasattr(index, "__index__") and not isinstance(index, bool):
+        return index_in(who, int(index.__index__()), length, may_end)
+    else:
+        raise TypeError(f"{who._place()}: an index is an int, not {type(index).__name__}: {index!r}")
     raise IndexError(f"{who._place()}: index {index} is out of range; the length is {length}")
 
 

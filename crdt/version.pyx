@@ -40,6 +40,11 @@ def _check(writer, count):
         raise ValueError(f"a writer's name is 1 to {REPLICA_ID_BYTES_MAX} bytes of UTF-8, not {writer!r}")
 
 
+def restore(data):
+    """Unpickle."""
+    return VersionVector.from_bytes(data)
+
+
 cdef class VersionVector:
     """A mapping from writer to the count of its events that are held.
 
@@ -129,7 +134,7 @@ cdef class VersionVector:
         return VersionVector(self.all_counts())
 
     def __reduce__(self):
-        return VersionVector.from_bytes, (self.to_bytes(),)
+        return restore, (self.to_bytes(),)
 
     def merge(self, other, /):
         """Join `other` into this vector, the larger count of each writer; returns the vector itself."""

@@ -20,3 +20,17 @@ int arena_reserve(Arena *a, u64 more)
     a->capacity = next;
     return DONE;
 }
+
+int arena_copy(Arena *to, const Arena *from)
+{
+    *to = (Arena){0};
+    if (from->used == 0)
+        return DONE;
+    to->base = block_resize(NULL, 0, from->used);
+    if (to->base == NULL)
+        return ERROR_MEMORY;
+    memcpy(to->base, from->base, from->used);
+    to->used = to->capacity = from->used;
+    to->dead = from->dead;
+    return DONE;
+}

@@ -16,6 +16,9 @@ typedef struct {
 /* Room for `more` bytes, so that the next puts cannot fail. */
 int arena_reserve(Arena *a, u64 more);
 
+/* A copy without slack. */
+int arena_copy(Arena *to, const Arena *from);
+
 /* Append bytes; returns their offset. The room must have been reserved. */
 static inline u64 arena_put(Arena *a, const u8 *bytes, u32 n)
 {

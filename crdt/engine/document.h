@@ -195,6 +195,9 @@ u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others);
 void row_replace(Document *doc, Table *t, u32 row, Row contents);
 void row_remove(Document *doc, Table *t, u32 row, u32 others);
 
+/* Note in the log that `event` removed under `key`; room for it and an undo record is there. */
+void removal_note(Document *doc, Table *t, Dot event, const Item *key);
+void rows_remove_all(Document *doc, Table *t);
 /* Take a row out of an ORMap if it has no presence and its child holds nothing. */
 void map_drop_if_blank(Document *doc, Table *map, u32 row);
 /* Outside of a transaction: give back waste, bound the log of removals. */

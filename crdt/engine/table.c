@@ -5,7 +5,7 @@
 #include <emmintrin.h>
 #endif
 
-enum { SMALL = 16, LOG_ALWAYS = 64 };
+enum { SMALL = 16 };
 
 /* ---- columns -------------------------------------------------------------------------------- */
 
@@ -452,39 +452,6 @@ static void *copy_block(const void *block, size_t used, size_t bytes)
     return copy;
 }
 
-static int copy_arena(Arena *to, const Arena *from)
-{
-    *to = (Arena){0};
-    if (from->used == 0)
-        return DONE;
-    to->base = copy_block(from->base, from->used, from->used);
-    if (to->base == NULL)
-        return ERROR_MEMORY;
-    to->used = to->capacity = from->used;
-    to->dead = from->dead;
-    return DONE;
-}
-
-static RemovalLog *copy_log(const RemovalLog *from)
-{
-    RemovalLog *to = calloc(1, sizeof(RemovalLog));
-    if (to == NULL)
-        return NULL;
-    if (array_reserve(&to->all, &to->capacity, from->n, sizeof(Removal)) != DONE ||
-        array_reserve(&to->horizon, &to->horizon_capacity, from->horizon_n, sizeof(u64)) != DONE ||
-        copy_arena(&to->keys, &from->keys) != DONE) {
-        removals_free(to);
-        return NULL;
-    }
-    to->n = from->n;
-    to->horizon_n = from->horizon_n;
-    if (from->n != 0)
-        memcpy(to->all, from->all, from->n * sizeof(Removal));
-    if (from->horizon_n != 0)
-        memcpy(to->horizon, from->horizon, from->horizon_n * sizeof(u64));
-    return to;
-}
-
 Table *table_clone(const Table *from)
 {
     Table *t = table_new(from->columns);
@@ -497,7 +464,7 @@ Table *table_clone(const Table *from)
         Row row = table_row(from, i);
         table_set_row(t, i, &row);
     }
-    if (copy_arena(&t->arena, &from->arena) != DONE)
+    if (arena_copy(&t->arena, &from->arena) != DONE)
         goto failed;
     if (from->bucket != NULL) {
         size_t bytes = (size_t)from->buckets * sizeof(Bucket);
@@ -506,7 +473,7 @@ Table *table_clone(const Table *from)
             goto failed;
         t->buckets = from->buckets;
     }
-    if (from->log != NULL && (t->log = copy_log(from->log)) == NULL)
+    if (from->log != NULL && (t->log = removals_copy(from->log)) == NULL)
         goto failed;
     t->siblings = from->siblings;
     t->tombstones = from->tombstones;
@@ -527,107 +494,5 @@ size_t table_memory(const Table *t)
     else
         for (int i = 0; i < columns; i++)
             bytes += block_footprint(c[i].width * t->capacity);
-    if (t->log != NULL)
-        bytes += block_footprint(sizeof(RemovalLog)) + block_footprint(t->log->keys.capacity) +
-                 block_footprint(t->log->capacity * sizeof(Removal)) +
-                 block_footprint(t->log->horizon_capacity * sizeof(u64));
-    return bytes;
-}
-
-/* ---- the log of removals -------------------------------------------------------------------- */
-
-int removals_reserve(Table *t, u32 key_bytes)
-{
-    if (t->log == NULL && (t->log = calloc(1, sizeof(RemovalLog))) == NULL)
-        return ERROR_MEMORY;
-    RemovalLog *log = t->log;
-    int status = array_reserve(&log->all, &log->capacity, log->n + 1, sizeof(Removal));
-    if (status == DONE && key_bytes > KEY_INLINE)
-        status = arena_reserve(&log->keys, key_bytes);
-    return status;
-}
-
-void removals_append(Table *t, Dot event, const Item *key)
-{
-    RemovalLog *log = t->log;
-    log->all[log->n++] = (Removal){event, key_store(key, &log->keys)};
-}
-
-void removals_free(RemovalLog *log)
-{
-    if (log == NULL)
-        return;
-    block_free(log->all, log->capacity * sizeof(Removal));
-    block_free(log->horizon, log->horizon_capacity * sizeof(u64));
-    arena_free(&log->keys);
-    free(log);
-}
-
-int removals_raise_horizon(Table *t, const u64 *sequences, u32 n)
-{
-    if (t->log == NULL && (t->log = calloc(1, sizeof(RemovalLog))) == NULL)
-        return ERROR_MEMORY;
-    RemovalLog *log = t->log;
-    if (array_reserve(&log->horizon, &log->horizon_capacity, n, sizeof(u64)) != DONE)
-        return ERROR_MEMORY;
-    for (; log->horizon_n < n; log->horizon_n++)
-        log->horizon[log->horizon_n] = 0;
-    for (u32 i = 0; sequences != NULL && i < n; i++)
-        if (sequences[i] > log->horizon[i])
-            log->horizon[i] = sequences[i];
-    return DONE;
-}
-
-int removals_trim(Table *t)
-{
-    RemovalLog *log = t->log;
-    u32 bound = t->n / 4 > LOG_ALWAYS ? t->n / 4 : LOG_ALWAYS;
-    if (log == NULL || log->n <= bound)
-        return DONE;
-    u32 dropped = log->n - bound / 2;
-    u32 writers = log->horizon_n;
-    for (u32 i = 0; i < dropped; i++)
-        if (dot_replica(log->all[i].event) >= writers)
-            writers = dot_replica(log->all[i].event) + 1u;
-    if (array_reserve(&log->horizon, &log->horizon_capacity, writers, sizeof(u64)) != DONE)
-        return ERROR_MEMORY;
-    for (; log->horizon_n < writers; log->horizon_n++)
-        log->horizon[log->horizon_n] = 0;
-    for (u32 i = 0; i < dropped; i++) {
-        Dot event = log->all[i].event;
-        if (dot_sequence(event) > log->horizon[dot_replica(event)])
-            log->horizon[dot_replica(event)] = dot_sequence(event);
-    }
-    log->n -= dropped;
-    memmove(log->all, log->all + dropped, log->n * sizeof(Removal));
-    Arena fresh = {0};
-    u64 live = 0;
-    for (u32 i = 0; i < log->n; i++)
-        live += cell_arena_bytes(log->all[i].key.head, load64(log->all[i].key.p));
-    if (arena_reserve(&fresh, live) != DONE)
-        return DONE; /* the dead keys stay a while longer */
-    for (u32 i = 0; i < log->n; i++) {
-        Item key = key_item(&log->all[i].key, &log->keys);
-        log->all[i].key = key_store(&key, &fresh);
-    }
-    arena_free(&log->keys);
-    log->keys = fresh;
-    if (log->capacity > 4 * bound) {
-        Removal *all = block_resize(log->all, log->capacity * sizeof(Removal), 2 * bound * sizeof(Removal));
-        if (all != NULL) {
-            log->all = all;
-            log->capacity = 2 * bound;
-        }
-    }
-    return DONE;
-}
-
-bool removals_reaches(const Table *t, const u64 *since, u32 n)
-{
-    if (t->log == NULL)
-        return true;
-    for (u32 i = 0; i < t->log->horizon_n; i++)
-        if (t->log->horizon[i] > (i < n ? since[i] : 0))
-            return false;
-    return true;
+    return bytes + removals_memory(t->log);
 }

@@ -143,6 +143,8 @@ static inline u32 cell_arena_bytes(u8 head, u64 reference)
 int removals_reserve(Table *t, u32 key_bytes);
 void removals_append(Table *t, Dot event, const Item *key);
 void removals_free(RemovalLog *log);
+RemovalLog *removals_copy(const RemovalLog *log);
+size_t removals_memory(const RemovalLog *log);
 /* Nothing at or below these sequences can be answered from the log any more. NULL: only make room
  * for n writers. */
 int removals_raise_horizon(Table *t, const u64 *sequences, u32 n);
