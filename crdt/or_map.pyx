@@ -58,6 +58,12 @@ cdef class ORMap(Replicated):
             child._with(None)
         return child
 
+    def __setitem__(self, key, value):
+        raise TypeError(
+            f"{self._place()}[{key!r}] is a {self._of.__name__} and cannot be replaced by a {type(value).__name__}: "
+            "change it through its own methods"
+        )
+
     def __delitem__(self, key):
         """Remove what is observed here under a key. `KeyError` if it is not there."""
         cdef Item item

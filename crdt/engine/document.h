@@ -8,8 +8,10 @@
  *   1. Every dot in the tree is seen: its sequence is at most `seen` of its writer.
  *   2. `digest` is the sum over all entries; recomputing it gives the same.
  *   3. A table's index finds each of its rows; siblings and tombstones are counted right.
- *   4. Outside of an ORMap a key has one entry, unless the type keeps concurrent ones (ORSet, MVRegister).
- *   5. A row of an ORMap without presence dots has a child that still holds something.
+ *   4. A key has at most one entry a writer; outside of an ORMap one at all, unless the type keeps
+ *      concurrent ones (ORSet, MVRegister).
+ *   5. A row of an ORMap has at most one presence dot a writer, or none and a child that still holds
+ *      something.
  *   6. A counter's floors are at most its counts, and it has one slot a writer.
  */
 #ifndef CRDT_DOCUMENT_H

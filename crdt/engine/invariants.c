@@ -21,6 +21,9 @@ static const char *check_map_row(Document *doc, const Table *t, u32 row)
         const char *broken = check_dot(doc, child->more_dots[1 + i]);
         if (broken != NULL)
             return broken;
+        for (u64 k = 0; k <= i; k++)
+            if (dot_replica(k == 0 ? t->dot[row] : child->more_dots[k]) == dot_replica(child->more_dots[1 + i]))
+                return "two presence dots of one writer (5)";
     }
     presence_digest(doc, t, row, true);
     return check_container(doc, child);
@@ -36,8 +39,8 @@ static const char *check_row(Document *doc, const Table *t, u32 row, u32 *first_
     while ((at = table_next_match(t, &p, &m)) != NO_ROW) {
         found |= at == row;
         before += at < row;
-        if (at != row && t->dot[at] == t->dot[row])
-            return "one event twice under one key (4)";
+        if (at != row && dot_replica(t->dot[at]) == dot_replica(t->dot[row]))
+            return "two entries of one writer under one key (4)";
     }
     if (!found)
         return "a row that the index does not find (3)";

@@ -305,7 +305,10 @@ static int join_presence(TableJoin *j, u32 row, const Group *g)
     }
     for (u32 i = 0; i < g->n; i++) {
         Dot dot = local_dot(j->d, g->all[i].dot);
-        if (!is_seen(&j->doc->replicas, dot))
+        bool is_held = false; /* a delta may name a key twice */
+        for (u32 k = 0; k < same; k++)
+            is_held |= kept[k] == dot;
+        if (!is_held && !is_seen(&j->doc->replicas, dot))
             kept[n++] = dot;
     }
     if (same == held && n == held) {

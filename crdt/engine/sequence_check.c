@@ -1,0 +1,105 @@
+/* Validation of a section against what is held; nothing is changed and next to nothing allocated. */
+#include "sequence_state.h"
+#include "sequence_wire.h"
+
+/* Whether all of these ids are elements here. */
+static bool all_held(const Sequence *s, const Decoder *d, RemoteDot first, u64 n)
+{
+    if (s == NULL || d->writers[first.place].local < 0)
+        return false;
+    Dot dot = local_dot(d, first);
+    while (n != 0) {
+        u32 number, piece = runs_stretch(&s->runs, dot, n < UINT32_MAX ? (u32)n : UINT32_MAX, &number);
+        if (piece == 0)
+            return false;
+        dot += piece;
+        n -= piece;
+    }
+    return true;
+}
+
+static int check_origins(const Sequence *s, Decoder *d, const WireRun *run)
+{
+    bool held = run->left.form != ORIGIN_HELD || all_held(s, d, run->left.held, 1);
+    if (run->right.form == ORIGIN_HELD)
+        held = held && all_held(s, d, run->right.held, 1);
+    if (run->right.form == ORIGIN_NEXT && run->left.form == ORIGIN_HELD) {
+        RemoteDot next = {run->left.held.place, run->left.held.sequence + 1};
+        held = held && next.sequence <= d->writers[next.place].base && all_held(s, d, next, 1);
+    }
+    return held ? DONE : refuse(&d->in, "an origin that does not exist");
+}
+
+/* Elements at or below the last one held of their writer must be held. */
+static int check_known(const Sequence *s, Decoder *d, const WireRun *run)
+{
+    if (s == NULL || d->writers[run->place].local < 0)
+        return DONE;
+    const Author *author = runs_author(&s->runs, (u16)d->writers[run->place].local);
+    u64 last = author != NULL ? author_last(&s->runs, author) : 0;
+    if (run->sequence > last)
+        return DONE;
+    u64 n = last - run->sequence + 1;
+    RemoteDot first = {run->place, run->sequence};
+    if (!all_held(s, d, first, n < run->n ? n : run->n))
+        return refuse(&d->in, "elements that contradict those held of their writer");
+    return DONE;
+}
+
+static int check_content(bool is_text, Decoder *d, const WireRun *run)
+{
+    PieceReader pieces = pieces_of(run);
+    u64 visible = 0;
+    for (u64 n; (n = next_piece(&pieces)) != 0;)
+        visible += pieces.deleted ? 0 : n;
+    if (is_text) {
+        size_t bytes;
+        return read_code_points(&d->in, visible, &bytes) != NULL ? DONE : ERROR_DECODE;
+    }
+    int status = DONE;
+    for (Item item; visible != 0 && status == DONE; visible--)
+        status = read_value(&d->in, &item);
+    return status;
+}
+
+static int check_deletions(const Sequence *s, SectionReader *r)
+{
+    Decoder *d = r->d;
+    u64 head = read_varint(&d->in);
+    bool whole = head & 1;
+    if (head >> 1 > reader_left(&d->in) / 2)
+        return refuse(&d->in, "a count is larger than the bytes that follow");
+    section_begin_deletions(r);
+    for (u64 left = head >> 1; left != 0; left--) {
+        WireDeletion deletion = {0};
+        int status = whole ? section_read_deleted(r, &deletion.target, &deletion.n)
+                           : section_read_deletion(r, &deletion);
+        if (status != DONE)
+            return status;
+        if (!deletion.is_new && !all_held(s, d, deletion.target, deletion.n))
+            return refuse(&d->in, "a deletion of an element that does not exist");
+    }
+    return d->in.error == NULL ? DONE : ERROR_DECODE;
+}
+
+int sequence_check(const Sequence *s, bool is_text, Decoder *d)
+{
+    SectionReader r;
+    int status = section_open(&r, d, ELEMENTS_MAX - (s != NULL ? s->tree.count : 0));
+    if (status != DONE)
+        return status;
+    for (u64 left = read_count(&d->in, 1); left != 0 && status == DONE; left--) {
+        WireRun run;
+        status = section_read_run(&r, &run);
+        if (status == DONE)
+            status = check_known(s, d, &run);
+        if (status == DONE)
+            status = check_origins(s, d, &run);
+        if (status == DONE)
+            status = check_content(is_text, d, &run);
+    }
+    if (status == DONE)
+        status = check_deletions(s, &r);
+    section_close(&r);
+    return status;
+}

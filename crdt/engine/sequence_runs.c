@@ -1,0 +1,174 @@
+#include "sequence_runs.h"
+
+u32 runs_find(const Runs *r, u32 number)
+{
+    const Run *all = r->all;
+    u32 low = 0, n = r->n;
+    if (all[n - 1].first <= number)
+        return n - 1;
+    while (n > 1) {
+        u32 half = n / 2;
+        low += all[low + half].first <= number ? half : 0;
+        n -= half;
+    }
+    return low;
+}
+
+/* The place of the first author not below a replica index. */
+static u32 author_place(const Runs *r, u16 replica)
+{
+    u32 low = 0, high = r->n_authors;
+    while (low < high) {
+        u32 middle = (low + high) / 2;
+        if (r->authors[middle].replica < replica)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const Author *runs_author(const Runs *r, u16 replica)
+{
+    u32 place = author_place(r, replica);
+    bool found = place < r->n_authors && r->authors[place].replica == replica &&
+                 r->authors[place].n != 0;
+    return found ? &r->authors[place] : NULL;
+}
+
+static u64 first_sequence(const Runs *r, const Author *author, u32 place)
+{
+    return dot_sequence(run_dot(&r->all[author->runs[place]]));
+}
+
+u32 author_run_at(const Runs *r, const Author *author, u64 sequence)
+{
+    /* The last run that begins at or below `sequence`, unless it ends below. */
+    u32 low = 0, n = author->n;
+    if (first_sequence(r, author, n - 1) <= sequence) {
+        low = n - 1; /* what is new is mostly at the end */
+    } else {
+        while (n > 1) {
+            u32 half = n / 2;
+            low += first_sequence(r, author, low + half) <= sequence ? half : 0;
+            n -= half;
+        }
+    }
+    u32 run = author->runs[low];
+    u64 end = first_sequence(r, author, low) + (run_end(r, run) - r->all[run].first);
+    return sequence < end ? low : low + 1;
+}
+
+u32 runs_stretch(const Runs *r, Dot dot, u32 n, u32 *number)
+{
+    const Author *author = runs_author(r, dot_replica(dot));
+    if (author == NULL)
+        return 0;
+    u32 place = author_run_at(r, author, dot_sequence(dot));
+    if (place == author->n)
+        return 0;
+    u32 run = author->runs[place];
+    Dot first = run_dot(&r->all[run]);
+    if (first > dot)
+        return 0;
+    *number = r->all[run].first + (u32)(dot - first);
+    u32 left = run_end(r, run) - *number;
+    return n < left ? n : left;
+}
+
+u32 runs_number(const Runs *r, Dot dot)
+{
+    u32 number;
+    return runs_stretch(r, dot, 1, &number) != 0 ? number : NOTHING;
+}
+
+int runs_reserve(Runs *r, u16 replica)
+{
+    int status = array_reserve(&r->all, &r->capacity, r->n + 1, sizeof(Run));
+    if (status != DONE)
+        return status;
+    u32 place = author_place(r, replica);
+    if (place == r->n_authors || r->authors[place].replica != replica) {
+        status = array_reserve(&r->authors, &r->authors_capacity, r->n_authors + 1, sizeof(Author));
+        if (status != DONE)
+            return status;
+        memmove(r->authors + place + 1, r->authors + place,
+                (r->n_authors - place) * sizeof(Author));
+        r->authors[place] = (Author){.replica = replica};
+        r->n_authors++;
+    }
+    Author *author = &r->authors[place];
+    return array_reserve(&author->runs, &author->capacity, author->n + 1, sizeof(u32));
+}
+
+void runs_append(Runs *r, Dot first, u32 n, u32 left, u32 right)
+{
+    if (!runs_continues(r, first, left, right)) {
+        Author *author = &r->authors[author_place(r, dot_replica(first))];
+        u64 sequence = dot_sequence(first);
+        author->runs[author->n++] = r->n;
+        r->all[r->n++] = (Run){r->count,
+                               left,
+                               right,
+                               (u32)sequence,
+                               (u16)(sequence >> 32),
+                               dot_replica(first)};
+    }
+    r->count += n;
+}
+
+void runs_pop(Runs *r, u32 n)
+{
+    r->count -= n;
+    const Run *run = &r->all[r->n - 1];
+    if (run->first < r->count)
+        return;
+    u32 place = author_place(r, run->replica);
+    r->n--;
+    r->authors[place].n--;
+}
+
+void runs_free(Runs *r)
+{
+    for (u32 i = 0; i < r->n_authors; i++)
+        block_free(r->authors[i].runs, r->authors[i].capacity * sizeof(u32));
+    block_free(r->authors, r->authors_capacity * sizeof(Author));
+    block_free(r->all, r->capacity * sizeof(Run));
+    *r = (Runs){0};
+}
+
+int runs_copy(Runs *to, const Runs *from)
+{
+    *to = (Runs){0};
+    if (array_reserve(&to->all, &to->capacity, from->n, sizeof(Run)) != DONE ||
+        array_reserve(&to->authors, &to->authors_capacity, from->n_authors, sizeof(Author)) != DONE)
+        goto fail;
+    if (from->n != 0)
+        memcpy(to->all, from->all, from->n * sizeof(Run));
+    to->n = from->n;
+    to->count = from->count;
+    for (u32 i = 0; i < from->n_authors; i++) {
+        const Author *source = &from->authors[i];
+        Author *author = &to->authors[to->n_authors];
+        *author = (Author){.replica = source->replica};
+        if (array_reserve(&author->runs, &author->capacity, source->n, sizeof(u32)) != DONE)
+            goto fail;
+        if (source->n != 0)
+            memcpy(author->runs, source->runs, source->n * sizeof(u32));
+        author->n = source->n;
+        to->n_authors++;
+    }
+    return DONE;
+fail:
+    runs_free(to);
+    return ERROR_MEMORY;
+}
+
+size_t runs_memory(const Runs *r)
+{
+    size_t bytes = block_footprint(r->capacity * sizeof(Run)) +
+                   block_footprint(r->authors_capacity * sizeof(Author));
+    for (u32 i = 0; i < r->n_authors; i++)
+        bytes += block_footprint(r->authors[i].capacity * sizeof(u32));
+    return bytes;
+}
