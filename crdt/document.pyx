@@ -218,15 +218,8 @@ cdef class Replicated:
 
     cdef int done(self, int status) except -1:
         """End an edit: when it changed nothing, a place that was made for it goes again."""
-        cdef Container *node
-        cdef Container *parent
         if status <= 0 and self.parent is not None:
-            node = self.node
-            while node.parent != NULL:
-                parent = node.parent
-                if container_kind(parent) == OR_MAP:
-                    map_drop_if_blank(self.root.doc, <Table *>parent, node.row)
-                node = parent
+            edit_abandon(self.root.doc, self.node)
         if status < 0:
             raise_status(status, self)
         return status

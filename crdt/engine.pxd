@@ -195,7 +195,7 @@ cdef extern from "document.h" nogil:
     int map_make(Document *doc, Table *t, const Item *key, Container **child)
     bint map_is_present(const Table *t, u32 row)
     int map_remove(Document *doc, Table *t, const Item *key)
-    void map_drop_if_blank(Document *doc, Table *map, u32 row)
+    void edit_abandon(Document *doc, Container *c)
     Container *map_child(const Table *t, u32 row)
     int composite_make(Document *doc, CompositeNode *c, u16 field, Container **child)
     int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n)

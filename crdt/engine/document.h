@@ -119,6 +119,9 @@ int map_make(Document *doc, Table *t, const Item *key, Container **child);
 bool map_is_present(const Table *t, u32 row);
 int map_remove(Document *doc, Table *t, const Item *key);
 
+/* An edit of `c` changed nothing: places in ORMaps that were made for it go again. */
+void edit_abandon(Document *doc, Container *c);
+
 int composite_make(Document *doc, Composite *c, u16 field, Container **child);
 
 int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n);

@@ -95,6 +95,16 @@ void map_drop_if_blank(Document *doc, Table *t, u32 row)
         container_free(child);
 }
 
+void edit_abandon(Document *doc, Container *c)
+{
+    for (Container *parent; (parent = c->parent) != NULL; c = parent)
+        if (container_kind(parent) == OR_MAP) {
+            if (edit_prepare(doc, parent, 0, 2) != DONE)
+                return;
+            map_drop_if_blank(doc, (Table *)parent, c->row);
+        }
+}
+
 static int reset_map(Document *doc, Table *t, Dot event)
 {
     for (u32 i = t->n; i-- > 0;) {

@@ -86,10 +86,10 @@ void sequence_settle(Sequence *s)
     if (s->pile.n > 256)
         content_free(&s->pile);
     s->pile.n = 0;
-    tidy(s);
+    sequence_tidy(s);
 }
 
-void tidy(Sequence *s)
+void sequence_tidy(Sequence *s)
 {
     log_trim(&s->log, s->runs.n);
     if (arena_is_wasteful(&s->arena))

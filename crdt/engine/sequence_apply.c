@@ -1,25 +1,8 @@
 /* Joining a checked section. Elements and deletions that are held already are stepped over, so a
  * section may be joined twice, or after one that overlaps it. */
-#include "sequence_state.h"
-#include "sequence_wire.h"
+#include "sequence_apply.h"
 
 enum { UNITS_AT_ONCE = 512, CELLS_AT_ONCE = 64 };
-
-/* Section numbers from `section` on are local numbers from `local` on. */
-typedef struct {
-    u32 section, local;
-} Mapping;
-
-typedef struct {
-    Sequence *s;
-    Decoder *d;
-    SectionReader r;
-    Mapping *map; /* usually one: all elements of the section are new */
-    Mapping few[2];
-    u32 n, capacity;
-    u64 known;    /* events up to here of the writer at hand are logged */
-    bool deleted; /* something is deleted that was not, or never was visible */
-} Joining;
 
 static int map_stretch(Joining *j, u32 section, u32 local)
 {
@@ -38,23 +21,6 @@ static int map_stretch(Joining *j, u32 section, u32 local)
     return DONE;
 }
 
-static u32 mapping_of(const Joining *j, u64 number)
-{
-    u32 low = 0, n = j->n;
-    while (n > 1) {
-        u32 half = n / 2;
-        low += j->map[low + half].section <= number ? half : 0;
-        n -= half;
-    }
-    return low;
-}
-
-static u32 mapped(const Joining *j, u64 number)
-{
-    const Mapping *m = &j->map[mapping_of(j, number)];
-    return m->local + ((u32)number - m->section);
-}
-
 static u32 resolve(const Joining *j, const Origin *origin, u32 left)
 {
     switch (origin->form) {
@@ -63,7 +29,7 @@ static u32 resolve(const Joining *j, const Origin *origin, u32 left)
     case ORIGIN_HELD:
         return runs_number(&j->s->runs, local_dot(j->d, origin->held));
     case ORIGIN_SAME:
-        return runs_right(&j->s->runs, left);
+        return j->s->runs.all[runs_find_near(&j->s->runs, left, j->s->run)].right;
     default:
         return NOTHING;
     }
@@ -76,29 +42,6 @@ static u32 resolve_right(const Joining *j, const WireRun *run, u32 left)
     if (run->left.form == ORIGIN_NEW)
         return mapped(j, run->left.number + 1);
     return runs_number(&j->s->runs, local_dot(j->d, run->left.held) + 1);
-}
-
-/* ---- deleting by local number ------------------------------------------------------------ */
-
-/* Delete what is still visible of n elements. */
-static int delete_numbers(Joining *j, u32 number, u32 n)
-{
-    while (n != 0) {
-        Point at = tree_locate(&j->s->tree, number);
-        Span span = point_span(&j->s->tree, at);
-        u32 left = span_n(span) - at.offset, piece = n < left ? n : left;
-        if (!span_is_deleted(span)) {
-            j->s->typing.next = 0;
-            int status = delete_elements(j->s, &at, piece, false);
-            if (status != DONE)
-                return status;
-            j->deleted = true;
-            j->d->changed = true;
-        }
-        number += piece;
-        n -= piece;
-    }
-    return DONE;
 }
 
 /* ---- elements ---------------------------------------------------------------------------- */
@@ -208,6 +151,8 @@ static int begin_growth(Joining *j, const WireRun *run, Dot first, u64 known, Gr
 {
     Sequence *s = j->s;
     u32 left = resolve(j, &run->left, NOTHING);
+    if (left != NOTHING)
+        s->run = runs_find(&s->runs, left);
     *growth = (Growth){.first = first, .right = resolve_right(j, run, left), .begun = true};
     growth->left = known == 0 ? left : runs_number(&s->runs, first - 1);
     int status = tree_begin(&s->tree);
@@ -294,130 +239,12 @@ static int join_run(Joining *j, const WireRun *run)
     return DONE;
 }
 
-/* ---- deletions --------------------------------------------------------------------------- */
-
-/* The stretch of consecutive local numbers that begins with element `from` of a deletion, or with
- * `backwards` that ends before element `to`. */
-static u32 stretch_of(const Joining *j, const WireDeletion *deletion, u64 from, u64 to,
-                      bool backwards, u32 *number)
-{
-    u64 probe = backwards ? to - 1 : from, before, after; /* neighbours in the stretch */
-    if (deletion->is_new) {
-        u64 section = deletion->number + probe;
-        u32 i = mapping_of(j, section);
-        u64 end = i + 1 < j->n ? j->map[i + 1].section : j->r.count;
-        *number = mapped(j, section);
-        before = section - j->map[i].section;
-        after = end - section;
-    } else {
-        const Runs *runs = &j->s->runs;
-        *number = runs_number(runs, local_dot(j->d, deletion->target) + probe);
-        u32 run = runs_find(runs, *number);
-        before = *number - runs->all[run].first;
-        after = run_end(runs, run) - *number;
-    }
-    if (!backwards)
-        return (u32)(after < to - from ? after : to - from);
-    before = before < probe - from ? before : probe - from;
-    *number -= (u32)before;
-    return (u32)before + 1;
-}
-
-/* Log elements [from, from + n) of a deletion, local from `number` on, unless it is known. */
-static int log_deletion(Joining *j, const WireDeletion *deletion, u32 number, u64 from, u32 n)
-{
-    u16 replica = (u16)j->d->writers[deletion->event.place].local;
-    u64 first = deletion->event.sequence;
-    if (deletion->kind == EACH_FORWARD)
-        first += from;
-    else if (deletion->kind == EACH_BACKWARD)
-        first += deletion->n - from - n;
-    u64 known = j->known < first ? 0 : j->known - first + 1; /* events */
-    if (deletion->kind == ONE_EVENT ? known != 0 : known >= n)
-        return DONE;
-    int status = log_reserve(&j->s->log, replica);
-    if (status != DONE)
-        return status;
-    u32 logged = n - (u32)known;
-    log_append(&j->s->log, dot_of(replica, first + known),
-               deletion->kind == EACH_FORWARD ? number + (u32)known : number, logged,
-               logged == 1 ? EACH_FORWARD : deletion->kind);
-    return DONE;
-}
-
-/* Stretches are taken in the order of their events. */
-static int join_deletion(Joining *j, const WireDeletion *deletion)
-{
-    bool backwards = deletion->kind == EACH_BACKWARD;
-    for (u64 from = 0, to = deletion->n; from < to;) {
-        u32 number, n = stretch_of(j, deletion, from, to, backwards, &number);
-        if (backwards)
-            to -= n;
-        int status = delete_numbers(j, number, n);
-        if (status == DONE)
-            status = log_deletion(j, deletion, number, backwards ? to : from, n);
-        if (status != DONE)
-            return status;
-        if (!backwards)
-            from += n;
-    }
-    return DONE;
-}
-
-static int join_log(Joining *j, u64 count)
-{
-    u32 place = UINT32_MAX;
-    for (; count != 0; count--) {
-        WireDeletion deletion;
-        int status = section_read_deletion(&j->r, &deletion);
-        if (status != DONE)
-            return status;
-        if (deletion.event.place != place) { /* the events of a writer stand together */
-            place = deletion.event.place;
-            j->known = log_known(&j->s->log, (u16)j->d->writers[place].local);
-        }
-        status = join_deletion(j, &deletion);
-        if (status != DONE)
-            return status;
-    }
-    return DONE;
-}
-
-/* After a whole set of deleted elements, the events that did it are unknown. */
-static int join_whole(Joining *j, u64 count)
-{
-    for (; count != 0; count--) {
-        RemoteDot first;
-        u64 n;
-        int status = section_read_deleted(&j->r, &first, &n);
-        Dot dot = local_dot(j->d, first);
-        while (n != 0 && status == DONE) {
-            u32 number, piece = runs_stretch(&j->s->runs, dot, (u32)n, &number);
-            status = delete_numbers(j, number, piece);
-            dot += piece;
-            n -= piece;
-        }
-        if (status != DONE)
-            return status;
-    }
-    for (u32 i = 0; i < j->d->n && j->deleted; i++) {
-        const Sender *writer = &j->d->writers[i];
-        if (writer->top > j->d->replicas->all[writer->local].seen) {
-            int status = log_raise_horizon(&j->s->log, (u16)writer->local, writer->top);
-            if (status != DONE)
-                return status;
-        }
-    }
-    return DONE;
-}
-
 int sequence_apply(Sequence *s, Decoder *d)
 {
     Joining j = {.s = s, .d = d};
     j.map = j.few;
-    int status = section_open(&j.r, d, ELEMENTS_MAX);
-    if (status != DONE)
-        return status;
+    int status = DONE;
+    section_open(&j.r, d, ELEMENTS_MAX);
     s->cursor.leaf = NOTHING;
     for (u64 left = read_varint(&d->in); left != 0 && status == DONE; left--) {
         WireRun run;
@@ -428,10 +255,10 @@ int sequence_apply(Sequence *s, Decoder *d)
     if (status == DONE) {
         u64 head = read_varint(&d->in);
         section_begin_deletions(&j.r);
-        status = head & 1 ? join_whole(&j, head >> 1) : join_log(&j, head >> 1);
+        status = head & 1 ? join_deleted(&j, head >> 1) : join_deletions(&j, head >> 1);
     }
     if (status == DONE && s->pile.n == 0)
-        tidy(s);
+        sequence_tidy(s);
     section_close(&j.r);
     if (j.map != j.few)
         block_free(j.map, j.capacity * sizeof(Mapping));

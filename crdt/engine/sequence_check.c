@@ -85,9 +85,8 @@ static int check_deletions(const Sequence *s, SectionReader *r)
 int sequence_check(const Sequence *s, bool is_text, Decoder *d)
 {
     SectionReader r;
-    int status = section_open(&r, d, ELEMENTS_MAX - (s != NULL ? s->tree.count : 0));
-    if (status != DONE)
-        return status;
+    section_open(&r, d, ELEMENTS_MAX - (s != NULL ? s->tree.count : 0));
+    int status = DONE;
     for (u64 left = read_count(&d->in, 1); left != 0 && status == DONE; left--) {
         WireRun run;
         status = section_read_run(&r, &run);

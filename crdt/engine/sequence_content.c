@@ -20,8 +20,7 @@ u8 units_width(Units units, u32 n)
 {
     if (units.width == 1 || units.width == CELL_WIDTH)
         return units.width;
-    u32 all = units_or(units.p, units.width, n);
-    return all < 0x100 ? 1 : all < 0x10000 ? 2 : 4;
+    return unit_width(units_or(units.p, units.width, n));
 }
 
 void units_convert(void *to, u8 to_width, const void *from, u8 from_width, u32 n)

@@ -43,6 +43,12 @@ static inline u32 unit_at(const void *p, u8 width, u32 i)
     }
 }
 
+/* Bytes that a code point, or the or of several, needs. */
+static inline u8 unit_width(u32 unit)
+{
+    return unit < 0x100 ? 1 : unit < 0x10000 ? 2 : 4;
+}
+
 static inline u32 content_unit(const Content *c, u32 i)
 {
     return unit_at(c->p, c->width, i);
@@ -83,6 +89,21 @@ int content_reserve(Content *c, u32 more, u8 width);
 /* Into reserved room. */
 void content_insert(Content *c, u32 at, Units units, u32 n);
 void content_remove(Content *c, u32 at, u32 n);
+
+/* One code point into reserved room of its width: a keystroke. */
+static inline void content_put(Content *c, u32 at, u32 unit)
+{
+    u8 *p = c->p + (size_t)at * c->width;
+    if (at != c->n)
+        memmove(p + c->width, p, (size_t)(c->n - at) * c->width);
+    if (c->width == 1)
+        *p = (u8)unit;
+    else if (c->width == 2)
+        *(u16 *)(void *)p = (u16)unit;
+    else
+        *(u32 *)(void *)p = unit;
+    c->n++;
+}
 
 /* Append the units from `at` on to `to`, which has the room, and cut them off. */
 void content_move_tail(Content *c, u32 at, Content *to);

@@ -8,14 +8,18 @@ Digest digest_of_units(const Sequence *s, Dot first, u32 n, Units units)
 {
     u64 writer = s->replicas->all[dot_replica(first)].folded, sequence = dot_sequence(first);
     Digest sum = {0};
-    if (s->is_text) {
+    if (units.width == 1) {
+        for (u32 i = 0; i < n; i++)
+            digest_add(&sum, digest_of(s->path, writer, sequence + i, units.p[i]));
+    } else if (s->is_text) {
         for (u32 i = 0; i < n; i++)
             digest_add(&sum, digest_of(s->path, writer, sequence + i, unit_at(units.p, units.width, i)));
-        return sum;
-    }
-    for (u32 i = 0; i < n; i++) {
-        Item item = value_item(units.heads[i], (const u64 *)(const void *)units.p + i, &s->arena);
-        digest_add(&sum, digest_of(s->path, writer, sequence + i, item_fold(&item)));
+    } else {
+        const u64 *words = (const u64 *)(const void *)units.p;
+        for (u32 i = 0; i < n; i++) {
+            Item item = value_item(units.heads[i], &words[i], &s->arena);
+            digest_add(&sum, digest_of(s->path, writer, sequence + i, item_fold(&item)));
+        }
     }
     return sum;
 }
@@ -28,22 +32,26 @@ Digest digest_of_deleted(const Sequence *s, Dot first, u32 n)
     return d;
 }
 
-static u64 fold_id(const Sequence *s, u32 number)
+static u64 fold_id(const Sequence *s, Dot dot)
 {
-    if (number == NOTHING)
-        return 0;
-    Dot dot = runs_dot(&s->runs, number);
     u64 writer = s->replicas->all[dot_replica(dot)].folded;
     return mum(writer ^ 0x4b33a62ed433d4a3ull, dot_sequence(dot) ^ 0x4d5a2da51de1aa47ull) | 1;
 }
 
 Digest digest_of_origins(const Sequence *s, Dot first, u32 left, u32 right)
 {
-    if (left != NOTHING && runs_dot(&s->runs, left) + 1 == first &&
-        runs_right(&s->runs, left) == right)
-        return (Digest){0};
+    u64 left_id = 0, right_id = 0; /* the start, the end */
+    if (left != NOTHING) {
+        const Run *run = &s->runs.all[runs_find_near(&s->runs, left, s->run)];
+        Dot dot = run_dot(run) + (left - run->first);
+        if (dot + 1 == first && run->right == right)
+            return (Digest){0};
+        left_id = fold_id(s, dot);
+    }
+    if (right != NOTHING)
+        right_id = fold_id(s, runs_dot(&s->runs, right));
     u64 writer = s->replicas->all[dot_replica(first)].folded;
-    u64 origins = mum(fold_id(s, left) ^ 0xa0761d6478bd642full, fold_id(s, right) ^ 0xe7037ed1a0b428dbull);
+    u64 origins = mum(left_id ^ 0xa0761d6478bd642full, right_id ^ 0xe7037ed1a0b428dbull);
     return digest_of(s->path ^ OF_ORIGINS, writer, dot_sequence(first), origins);
 }
 
@@ -84,10 +92,18 @@ bool type_on(Sequence *s, Dot first, const Units *units, u32 n)
     Leaf *leaf = &s->tree.leaves[typing->leaf];
     Content *content = &leaf->content;
     u32 capacity = content->capacity < s->tree.leaf_units ? content->capacity : s->tree.leaf_units;
-    if (n > capacity || content->n > capacity - n || n > ELEMENTS_MAX - s->tree.count ||
-        units_width(*units, n) > content->width)
+    if (n > capacity || content->n > capacity - n || n > ELEMENTS_MAX - s->tree.count)
         return false;
-    content_insert(content, typing->unit, *units, n);
+    if (n == 1 && s->is_text) {
+        u32 unit = unit_at(units->p, units->width, 0);
+        if (unit_width(unit) > content->width)
+            return false;
+        content_put(content, typing->unit, unit);
+    } else {
+        if (units_width(*units, n) > content->width)
+            return false;
+        content_insert(content, typing->unit, *units, n);
+    }
     leaf->spans[typing->index].bits += n;
     tree_count_visible(&s->tree, typing->leaf, n);
     s->tree.count += n;

@@ -35,7 +35,7 @@ struct Sequence {
     Digest digest;
     Arena arena;  /* payloads of list items that do not fit a cell */
     Content pile; /* content of the elements deleted since the last settle, in that order */
-    u32 run;      /* the run of the last deleted element: the next one is mostly of it too */
+    u32 run;      /* where to look first for a run: that of the last deleted element or left origin */
     bool is_text;
 };
 
@@ -79,7 +79,7 @@ static inline void end_typing(Sequence *s)
 int delete_elements(Sequence *s, Point *at, u32 n, bool keep);
 
 /* Cut the log to its bound, and free dead payloads when they are a third. Only with an empty pile. */
-void tidy(Sequence *s);
+void sequence_tidy(Sequence *s);
 
 /* The place where the FugueMax order puts a new element. */
 Point fugue_place(const Sequence *s, Dot dot, u32 left, u32 right);

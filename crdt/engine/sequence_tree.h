@@ -94,6 +94,12 @@ size_t tree_memory(const Tree *t);
 /* Make sure there is a first leaf. */
 int tree_begin(Tree *t);
 
+/* Room for `need` leaves or nodes of `width` bytes. */
+int tree_reserve(void *items, u32 *capacity, u32 need, size_t width);
+
+/* Move everything from a point on into a new leaf, the next one. */
+int tree_split(Tree *t, Point at);
+
 /* The visible element at `position` (below t->visible); `*leaf_start` = visible ones before its leaf. */
 Point tree_find(const Tree *t, u32 position, u32 *leaf_start);
 

@@ -2,28 +2,66 @@
 
 #include "sequence_log.h"
 
-int section_open(SectionReader *r, Decoder *d, u64 room)
+void expectations_open(Expectations *x)
+{
+    x->all = x->few;
+    x->n = x->last = 0;
+    x->capacity = sizeof x->few / sizeof x->few[0];
+}
+
+void expectations_close(Expectations *x)
+{
+    if (x->all != x->few)
+        block_free(x->all, x->capacity * sizeof(Expectation));
+}
+
+static int expectations_reserve(Expectations *x)
+{
+    if (x->n < x->capacity)
+        return DONE;
+    if (x->all != x->few)
+        return array_reserve(&x->all, &x->capacity, x->n + 1, sizeof(Expectation));
+    Expectation *many = block_resize(NULL, 0, 4 * sizeof x->few);
+    if (many == NULL)
+        return ERROR_MEMORY;
+    memcpy(many, x->few, sizeof x->few);
+    x->all = many;
+    x->capacity *= 4;
+    return DONE;
+}
+
+u64 *expectation_of(Expectations *x, u32 writer, u64 first)
+{
+    if (likely(x->last < x->n && x->all[x->last].writer == writer))
+        return &x->all[x->last].next;
+    u32 low = 0, high = x->n;
+    while (low < high) {
+        u32 middle = (low + high) / 2;
+        if (x->all[middle].writer < writer)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == x->n || x->all[low].writer != writer) {
+        if (expectations_reserve(x) != DONE)
+            return NULL;
+        memmove(x->all + low + 1, x->all + low, (x->n - low) * sizeof(Expectation));
+        x->all[low] = (Expectation){first, writer};
+        x->n++;
+    }
+    x->last = low;
+    return &x->all[low].next;
+}
+
+void section_open(SectionReader *r, Decoder *d, u64 room)
 {
     *r = (SectionReader){.d = d, .room = room};
-    r->expected = r->few;
-    if (d->n > 8) {
-        r->expected = block_resize(NULL, 0, d->n * sizeof(u64));
-        if (r->expected == NULL)
-            return ERROR_MEMORY;
-        memset(r->expected, 0, d->n * sizeof(u64));
-    }
-    return DONE;
+    expectations_open(&r->expected);
 }
 
 void section_close(SectionReader *r)
 {
-    if (r->expected != r->few)
-        block_free(r->expected, r->d->n * sizeof(u64));
-}
-
-static u64 expected(const SectionReader *r, u32 place)
-{
-    return r->expected[place] != 0 ? r->expected[place] : r->d->writers[place].base + 1;
+    expectations_close(&r->expected);
 }
 
 static int read_place(SectionReader *r, u32 *place)
@@ -113,11 +151,15 @@ int section_read_run(SectionReader *r, WireRun *run)
         return ERROR_DECODE;
     if (r->writer >= r->d->n)
         return refuse(in, "a writer that the message does not name");
+    u64 base = r->d->writers[r->writer].base;
+    u64 *expected = expectation_of(&r->expected, r->writer, base + 1);
+    if (expected == NULL)
+        return ERROR_MEMORY;
     u64 gap = (head & RUN_GAP) != 0 ? read_varint(in) : 0;
     if (gap > SEQUENCE_MAX)
         return refuse(in, "an event that its sender cannot hold");
     *run = (WireRun){.place = r->writer, .n = 1, .life = head / RUN_LIFE};
-    run->sequence = expected(r, r->writer) + gap;
+    run->sequence = *expected + gap;
     if (run->life == MIXED) {
         if (read_pieces(r, run) != DONE)
             return ERROR_DECODE;
@@ -131,14 +173,14 @@ int section_read_run(SectionReader *r, WireRun *run)
         return refuse(in, "an event that its sender cannot hold");
     if (read_origins(r, head & RUN_ORIGINS, run) != DONE || in->error != NULL)
         return ERROR_DECODE;
-    r->expected[run->place] = run->sequence + run->n;
+    *expected = run->sequence + run->n;
     r->count += run->n;
     return DONE;
 }
 
 void section_begin_deletions(SectionReader *r)
 {
-    memset(r->expected, 0, r->d->n * sizeof(u64));
+    r->expected.n = 0;
     r->writer = 0;
 }
 
@@ -180,19 +222,23 @@ int section_read_deletion(SectionReader *r, WireDeletion *deletion)
         return ERROR_DECODE;
     if (r->writer >= r->d->n)
         return refuse(in, "a writer that the message does not name");
+    u64 base = r->d->writers[r->writer].base;
+    u64 *expected = expectation_of(&r->expected, r->writer, base + 1);
+    if (expected == NULL)
+        return ERROR_MEMORY;
     /* Events rise, so that a log of them does; one event may delete several stretches. */
     u64 jump = (head & DELETE_JUMP) != 0 ? read_varint(in) : 1;
     if (jump > SEQUENCE_MAX)
         return refuse(in, "an event that its sender cannot hold");
-    u64 event = expected(r, r->writer) - 1 + jump;
+    u64 event = *expected - 1 + jump;
     if ((head & DELETE_ONE) == 0)
         deletion->n = read_varint(in);
     u64 top = r->d->writers[r->writer].top;
     u64 events = deletion->kind == ONE_EVENT ? 1 : deletion->n;
-    if (deletion->n == 0 || event <= r->d->writers[r->writer].base || event > top ||
+    if (deletion->n == 0 || event <= base || event > top ||
         events - 1 > top - event)
         return refuse(in, "an event that its sender cannot hold");
-    r->expected[r->writer] = event + events;
+    *expected = event + events;
     deletion->event = (RemoteDot){r->writer, event};
     if (read_target(r, head, deletion) != DONE || in->error != NULL)
         return ERROR_DECODE;
@@ -208,12 +254,15 @@ int section_read_deleted(SectionReader *r, RemoteDot *first, u64 *n)
     if (r->writer >= r->d->n)
         return refuse(in, "a writer that the message does not name");
     u64 gap = read_varint(in), base = r->d->writers[r->writer].base;
-    u64 next = r->expected[r->writer] != 0 ? r->expected[r->writer] : 1;
+    u64 *expected = expectation_of(&r->expected, r->writer, 1);
+    if (expected == NULL)
+        return ERROR_MEMORY;
+    u64 next = *expected;
     *n = (head >> 1) + 1;
     if (gap > SEQUENCE_MAX || next + gap > base || *n - 1 > base - (next + gap))
         return refuse(in, "a deletion of an element that does not exist");
     *first = (RemoteDot){r->writer, next + gap};
-    r->expected[r->writer] = next + gap + *n;
+    *expected = next + gap + *n;
     return in->error == NULL ? DONE : ERROR_DECODE;
 }
 

@@ -66,11 +66,30 @@ typedef struct {
     RemoteDot target; /* else its id */
 } WireDeletion;
 
+/* The sequence number expected next of each writer that a section has named so far, by place or local
+ * index; a message may have thousands of writers and thousands of sections that name few. */
+typedef struct {
+    u64 next;
+    u32 writer;
+} Expectation;
+
+typedef struct {
+    Expectation *all; /* by writer; `few` at first */
+    Expectation few[4];
+    u32 n, capacity, last;
+} Expectations;
+
+void expectations_open(Expectations *x);
+void expectations_close(Expectations *x);
+
+/* That of a writer, made with `first` if it is not there. NULL when out of memory. Good until the
+ * next call. */
+u64 *expectation_of(Expectations *x, u32 writer, u64 first);
+
 /* What reading carries from one run or deletion to the next. */
 typedef struct {
     Decoder *d;
-    u64 *expected; /* by place: the sequence number after the last one, 0 for base + 1 */
-    u64 few[8];
+    Expectations expected;
     u64 count;     /* elements of the section so far */
     u64 room;      /* elements there may be */
     u32 writer, target_writer;
@@ -79,7 +98,7 @@ typedef struct {
     bool targeted;
 } SectionReader;
 
-int section_open(SectionReader *r, Decoder *d, u64 room);
+void section_open(SectionReader *r, Decoder *d, u64 room);
 void section_close(SectionReader *r);
 
 /* Read what precedes a run's content, and check all that needs no sequence. */

@@ -1,0 +1,41 @@
+/* What joining the runs of a section leaves for its deletions. */
+#ifndef CRDT_SEQUENCE_APPLY_H
+#define CRDT_SEQUENCE_APPLY_H
+
+#include "sequence_state.h"
+#include "sequence_wire.h"
+
+/* Section numbers from `section` on are local numbers from `local` on. */
+typedef struct {
+    u32 section, local;
+} Mapping;
+
+typedef struct {
+    Sequence *s;
+    Decoder *d;
+    SectionReader r;
+    Mapping *map; /* usually one: all elements of the section are new */
+    Mapping few[2];
+    u32 n, capacity;
+    u64 known;    /* events up to here of the writer at hand are logged */
+    bool deleted; /* something is deleted that was not, or never was visible */
+} Joining;
+
+/* The mapping that an element of the section falls under. */
+u32 mapping_of(const Joining *j, u64 number);
+
+/* The local number of an element of the section. */
+static inline u32 mapped(const Joining *j, u64 number)
+{
+    const Mapping *m = &j->map[mapping_of(j, number)];
+    return m->local + ((u32)number - m->section);
+}
+
+/* Delete what is still visible of n elements from a local number on. */
+int delete_numbers(Joining *j, u32 number, u32 n);
+
+/* Join `count` deletions: logged events, or all deleted ids. After these the events are unknown. */
+int join_deletions(Joining *j, u64 count);
+int join_deleted(Joining *j, u64 count);
+
+#endif
