@@ -1,0 +1,103 @@
+from collections.abc import Callable, Iterable
+from typing import Any, Self, final
+
+from typing_extensions import disjoint_base
+
+from crdt import VersionVector
+from replication.driver import Driver
+from replication.errors import ReplicationError
+from replication.operations import Record
+from replication.store import Store
+from replication.transaction import Transactions
+from replication.watch import Watchers
+
+@final
+class UpdateResult:
+    @property
+    def value(self) -> Any: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def consistency(self) -> str: ...
+    @property
+    def version(self) -> VersionVector: ...
+    @property
+    def acks(self) -> int: ...
+    @property
+    def replayed(self) -> bool: ...
+    @property
+    def elapsed(self) -> float: ...
+    def __init__(
+        self,
+        value: Any,
+        outcome: str,
+        consistency: str,
+        version: VersionVector,
+        elapsed: float,
+        acks: int = 0,
+        replayed: bool = False,
+    ) -> None: ...
+
+@final
+class Slot:
+    @property
+    def agent_id(self) -> str: ...
+    state: Any
+    stored: VersionVector | None
+    records: list[Record] | None
+    next_number: int
+    snapshot_bytes: int
+    delta_bytes: int
+    delta_rows: int
+    updates: int
+    dirty: bool
+    in_flight: bool
+    used: bool
+    def __new__(cls, agent_id: str, state: Any, next_number: int) -> Self: ...
+    def acquire(self, timeout: float = -1.0, /) -> bool: ...
+    def release(self, /) -> None: ...
+    def __call__(self, state: Any) -> Any: ...
+
+@disjoint_base
+class Access:
+    _slots: dict[str, Slot]
+    _store: Store
+    _driver: Driver
+    _transactions: Transactions
+    _watchers: Watchers
+    _refuse: Callable[[], ReplicationError] | None
+    _refuse_reads: Callable[[], ReplicationError] | None
+    _volatile: bool
+    def update_state(
+        self,
+        agent_id: str,
+        update_fn: Callable[[Any], Any],
+        consistency: str = "reactive",
+        *,
+        timeout: float | None = None,
+        durable: bool = False,
+        acks: int | str = 0,
+        op_id: str | None = None,
+        expected: VersionVector | None = None,
+        fallback: Iterable[str] = (),
+    ) -> UpdateResult: ...
+    def read_state(
+        self,
+        agent_id: str,
+        fn: Callable[[Any], Any] | None = None,
+        *,
+        consistency: str = "reactive",
+        timeout: float | None = None,
+    ) -> Any: ...
+    def _run_held(
+        self,
+        slot: Slot,
+        update_fn: Callable[[Any], Any],
+        op_id: str | None,
+        expected: VersionVector | None,
+        started: float,
+    ) -> UpdateResult: ...
+    def _look_held(self, slot: Slot | None, fn: Callable[[Any], Any] | None, agent_id: str) -> Any: ...
+    def _mark_durable(self, result: UpdateResult, started: float) -> None: ...
+    def _check_read(self, consistency: str, /) -> None: ...
+    def _check_not_inside(self, agent_id: str, /) -> None: ...

@@ -1,0 +1,365 @@
+"""The path that every update and every read takes, compiled because it is walked that often.
+
+A slot is an agent in memory: its state, its lock, and what the disk holds of it. `Access` is the
+part of a node that takes an agent's lock, runs the caller's function on the state, and gives the
+result back. What is rare on that path (loading, waiting, `op_id`, `expected`, watchers, errors) is
+plain Python in `store`, `transaction` and `guard`.
+
+Knows nothing of disks, threads or modes. The lock is CPython's own (pythread.h), taken without the
+detour over a Python call; it may be released by another thread than took it.
+"""
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.pythread cimport (
+    NOWAIT_LOCK,
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_release_lock,
+    PyThread_type_lock,
+)
+
+from replication.guard import check_result, check_update_fn, nested
+
+# What most functions return, told by one lookup.
+cdef frozenset PLAIN = frozenset((bool, int, float, str, bytes, list, tuple, dict, set))
+
+cdef extern from "pythread.h":
+    ctypedef enum PyLockStatus:
+        PY_LOCK_FAILURE
+        PY_LOCK_ACQUIRED
+        PY_LOCK_INTR
+    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long microseconds, int interruptible) nogil
+
+cdef extern from *:
+    """
+    #include <time.h>
+
+    /* Which nodes' functions this thread is running, innermost first. The frames live on the C stack. */
+    typedef struct access_frame {
+        PyObject *node;
+        PyObject *agent_id;
+        struct access_frame *outer;
+    } access_frame;
+
+    static __thread access_frame *access_innermost;
+
+    static void access_push(access_frame *frame, PyObject *node, PyObject *agent_id) {
+        frame->node = node;
+        frame->agent_id = agent_id;
+        frame->outer = access_innermost;
+        access_innermost = frame;
+    }
+
+    static void access_pop(const access_frame *frame) { access_innermost = frame->outer; }
+
+    /* Seconds on the clock of time.perf_counter. */
+    static double access_now(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    }
+    """
+    ctypedef struct PyObject:
+        pass
+    ctypedef struct access_frame:
+        PyObject *node
+        PyObject *agent_id
+        access_frame *outer
+    access_frame *access_innermost
+    void access_push(access_frame *frame, PyObject *node, PyObject *agent_id)
+    void access_pop(const access_frame *frame)
+    double access_now() nogil
+
+
+@cython.final
+@cython.freelist(64)
+cdef class UpdateResult:
+    """What became of one `update_state`.
+
+    value        what `update_fn` returned
+    outcome      "applied" (in memory), "durable" (on this disk), "acknowledged", "committed"
+    consistency  the mode that served it; differs from the one asked only if `fallback` allowed it
+    version      the agent's version after it; pass it as `expected=`
+    acks         how many other replicas hold it durably
+    replayed     this `op_id` had been served before: nothing was applied now, `value` is the
+                 recorded one (plain data: a tuple comes back as a list)
+    elapsed      seconds between call and return
+    """
+
+    cdef readonly object value
+    cdef readonly str outcome
+    cdef readonly str consistency
+    cdef readonly object version
+    cdef readonly object acks
+    cdef readonly bint replayed
+    cdef readonly double elapsed
+
+    def __init__(self, value, outcome, consistency, version, elapsed, acks=0, replayed=False):
+        self.value = value
+        self.outcome = outcome
+        self.consistency = consistency
+        self.version = version
+        self.elapsed = elapsed
+        self.acks = acks
+        self.replayed = replayed
+
+    def __repr__(self):
+        return (
+            f"UpdateResult(value={self.value!r}, outcome={self.outcome!r}, consistency={self.consistency!r}, "
+            f"version={self.version!r}, acks={self.acks}, replayed={self.replayed}, elapsed={self.elapsed:.6f})"
+        )
+
+    def __reduce__(self):
+        fields = (self.value, self.outcome, self.consistency, self.version, self.elapsed, self.acks, self.replayed)
+        return UpdateResult, fields
+
+
+@cython.final
+cdef class Slot:
+    """One agent in memory. Whoever holds its lock may use its state; the invariants are in `store`."""
+
+    cdef PyThread_type_lock _lock
+    cdef readonly str agent_id
+    cdef public object state       # None exactly if the slot has left memory
+    cdef public object stored      # the version the disk holds, or is being given
+    cdef public object records     # operations that go to disk with the next flush, or None
+    cdef public long long next_number, snapshot_bytes, delta_bytes, delta_rows, updates
+    cdef public bint dirty, in_flight, used
+    cdef object _fn                # the caller's function while it runs
+
+    def __cinit__(self, str agent_id not None, state, next_number):
+        self._lock = PyThread_allocate_lock()
+        if self._lock is NULL:
+            raise MemoryError("no lock for another agent")
+        self.agent_id = agent_id
+        self.state = state
+        self.next_number = next_number
+        self.used = True
+
+    def __dealloc__(self):
+        if self._lock is not NULL:
+            PyThread_free_lock(self._lock)
+
+    def acquire(self, double timeout=-1.0, /):
+        """Take the lock within so many seconds (0: at once or not, negative: as long as it takes); whether it was."""
+        if PyThread_acquire_lock(self._lock, NOWAIT_LOCK):
+            return True
+        if timeout == 0.0:
+            return False
+        cdef PyLockStatus status
+        cdef double deadline = access_now() + timeout
+        cdef double left = timeout
+        cdef long long microseconds
+        while True:
+            microseconds = -1 if timeout < 0 else <long long>(min(max(left, 0.0), 1e9) * 1e6)
+            with nogil:
+                status = PyThread_acquire_lock_timed(self._lock, microseconds, 1)
+            if status != PY_LOCK_INTR:
+                return status == PY_LOCK_ACQUIRED
+            PyErr_CheckSignals()
+            left = deadline - access_now()
+
+    def release(self, /):
+        """Give the lock back. Only for who holds it."""
+        PyThread_release_lock(self._lock)
+
+    def __call__(self, state):
+        # The slot stands in for the function it runs, so that a result that must not leave undoes the transaction.
+        value = self._fn(state)
+        if value is not None and type(value) not in PLAIN:
+            check_result(self._fn, value)
+        return value
+
+
+cdef class Access:
+    """Takes agents' locks and runs functions on their states. The base of Node, which fills the attributes."""
+
+    cdef public dict _slots
+    cdef public object _store, _driver, _transactions, _watchers
+    cdef public object _refuse, _refuse_reads   # what makes the exception a call must raise, or None
+    cdef public bint _volatile
+
+    def update_state(
+        self, agent_id, update_fn, consistency="reactive", *, timeout=None, durable=False, acks=0, op_id=None,
+        expected=None, fallback=()
+    ):
+        """Change an agent's state with `update_fn(state)`, all of it or nothing.
+
+        consistency  how the change travels and when the call returns: see `replication.consistency`
+        timeout      seconds; Timeout if the agent stays busy, OutcomeUnknown if the disk takes longer
+        durable      return once it is on disk; many callers share one sync. A node without a path
+                     has no disk: the outcome stays "applied"
+        acks         how many other replicas must hold it durably; not with "reactive"
+        op_id        a name for this change: repeating the call with it applies it at most once
+        expected     ConflictError unless the agent is at this version
+        fallback     weaker modes that may serve the call if the one asked for cannot
+
+        If `update_fn` raises, nothing of it is kept and the exception comes out as it is. It must
+        not call this node. O(1) besides `update_fn`, plus one read of the disk if the agent is not
+        in memory.
+        """
+        cdef double started = access_now()
+        cdef access_frame frame
+        cdef Slot slot
+        cdef UpdateResult result
+        if self._refuse is not None:
+            raise self._refuse()
+        if consistency != "reactive" or acks or fallback:
+            self._transactions.check_mode(consistency, acks, fallback)
+        if timeout is not None:
+            self._transactions.check_timeout(timeout)
+        self._enter(&frame, agent_id)
+        try:
+            slot = self._take(agent_id, timeout, True)
+            try:
+                result = self._run(slot, update_fn, op_id, expected, started)
+            finally:
+                PyThread_release_lock(slot._lock)
+        finally:
+            access_pop(&frame)
+        if durable and not self._volatile:
+            self._driver.wait({slot}, None if timeout is None else timeout - (access_now() - started), op_id)
+            self._mark_durable(result, started)
+        return result
+
+    def read_state(self, agent_id, fn=None, *, consistency="reactive", timeout=None):
+        """`fn(view)` on a read-only view of the agent's state; without `fn`, an independent read-only copy.
+
+        Sees every update that returned on this node. An unknown agent reads as the empty state, and
+        stays unknown. O(1) with `fn`, a copy of the state without.
+        """
+        cdef access_frame frame
+        cdef Slot slot
+        self._check_read(consistency)
+        if timeout is not None:
+            self._transactions.check_timeout(timeout)
+        self._enter(&frame, agent_id)
+        try:
+            slot = self._take(agent_id, timeout, False)
+            try:
+                return self._look(slot, fn)
+            finally:
+                if slot is not None:
+                    PyThread_release_lock(slot._lock)
+        finally:
+            access_pop(&frame)
+
+    def _run_held(self, Slot slot not None, update_fn, op_id, expected, double started):
+        """`update_state` for who holds the lock already: gives it back."""
+        cdef access_frame frame
+        try:
+            self._enter(&frame, slot.agent_id)
+            try:
+                return self._run(slot, update_fn, op_id, expected, started)
+            finally:
+                access_pop(&frame)
+        finally:
+            PyThread_release_lock(slot._lock)
+
+    def _look_held(self, Slot slot, fn, str agent_id):
+        """`read_state` for who holds the lock already (or has no slot): gives it back."""
+        cdef access_frame frame
+        try:
+            self._enter(&frame, agent_id)
+            try:
+                return self._look(slot, fn)
+            finally:
+                access_pop(&frame)
+        finally:
+            if slot is not None:
+                PyThread_release_lock(slot._lock)
+
+    def _mark_durable(self, UpdateResult result not None, double started):
+        result.outcome = "durable"
+        result.elapsed = access_now() - started
+
+    def _check_read(self, consistency, /):
+        if self._refuse_reads is not None:
+            raise self._refuse_reads()
+        if consistency != "reactive":
+            self._transactions.check_read_mode(consistency)
+
+    def _check_not_inside(self, agent_id, /):
+        """An error if this thread is running a function of this node: what it waits for would be itself."""
+        cdef access_frame *each = access_innermost
+        while each is not NULL:
+            if each.node is <PyObject *>self:
+                raise nested(<object>each.agent_id, agent_id)
+            each = each.outer
+
+    cdef int _enter(self, access_frame *frame, agent_id) except -1:
+        if access_innermost is not NULL:
+            self._check_not_inside(agent_id)
+        access_push(frame, <PyObject *>self, <PyObject *>agent_id)
+        return 0
+
+    cdef Slot _take(self, agent_id, timeout, bint create):
+        """The agent's slot with its lock held; None if it is unknown and not to be created."""
+        cdef Slot slot
+        if type(agent_id) is str:
+            slot = self._slots.get(agent_id)
+            if slot is not None and PyThread_acquire_lock(slot._lock, NOWAIT_LOCK):
+                if slot.state is not None:
+                    slot.used = True
+                    return slot
+                PyThread_release_lock(slot._lock)
+        return self._store.acquire(agent_id, timeout, create)
+
+    cdef UpdateResult _run(self, Slot slot, update_fn, op_id, expected, double started):
+        cdef UpdateResult result
+        cdef object watches = None
+        if not callable(update_fn):
+            check_update_fn(update_fn)
+        if op_id is not None or expected is not None:
+            result = self._transactions.before(slot, op_id, expected)
+            if result is not None:
+                result.elapsed = access_now() - started
+                return result
+            if op_id is not None:
+                update_fn = self._transactions.recording(update_fn, op_id, slot.agent_id)
+        if self._watchers:
+            watches = self._watchers.matching(slot.agent_id)
+        state = slot.state
+        slot._fn = update_fn
+        try:
+            value = state._transact(slot, 0, bool(watches))
+        except Exception as error:
+            refusal = self._transactions.refusal(slot, error)
+            if refusal is None:
+                raise
+            raise refusal from None
+        finally:
+            slot._fn = None
+        slot.updates += 1
+        if state._changed:
+            if not slot.dirty:
+                self._store.mark(slot)
+            if watches:
+                self._transactions.tell(watches, slot)
+        if op_id is not None:
+            self._transactions.remember(slot, op_id, update_fn)
+        result = UpdateResult.__new__(UpdateResult)
+        result.value = value
+        result.outcome = "applied"
+        result.consistency = "reactive"
+        result.version = state.version
+        result.acks = 0
+        result.elapsed = access_now() - started
+        return result
+
+    cdef object _look(self, Slot slot, fn):
+        if fn is not None and not callable(fn):
+            check_update_fn(fn)
+        state = self._store.empty() if slot is None else slot.state
+        if fn is None:
+            return state._snapshot()
+        state._read_only = True
+        try:
+            value = fn(state)
+        finally:
+            state._read_only = False
+        if value is not None and type(value) not in PLAIN:
+            check_result(fn, value)
+        return value

@@ -1,0 +1,114 @@
+"""The `nexus-state` command: `demo`, `status DIRECTORY`, `version`."""
+
+import argparse
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; its exit code. A message for people goes to standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 141
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nexus-state", description="Replicated state: try it, look at it.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="a real workload, killed midway and reopened")
+    demo.add_argument("--trace", metavar="FILE", help="an editing history (editing-traces JSON, gzipped or not)")
+    demo.add_argument("--edits", type=int, default=250_000, metavar="N", help="edits to make up without --trace")
+    demo.add_argument("--seed", type=int, default=1, metavar="N", help="of the made-up history (default 1)")
+    demo.add_argument("--keep", metavar="DIRECTORY", help="keep the state there; it must be new or empty")
+    demo.set_defaults(run=_demo)
+
+    status = commands.add_parser("status", help="what a state directory holds, as JSON")
+    status.add_argument("directory")
+    status.set_defaults(run=_status)
+
+    commands.add_parser("version", help="print the version").set_defaults(run=_version)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    # Imported where they are used: `version` and a mistake in the arguments need none of it.
+    from replication import demo, typing_trace
+
+    if options.keep is not None and Path(options.keep).exists() and any(Path(options.keep).iterdir()):
+        return _refuse(f"{options.keep} is not empty; the demonstration starts from nothing. Name a new directory.")
+    if options.edits < 1:
+        return _refuse(f"--edits {options.edits}: there is nothing to replay; give 1 or more.")
+    try:
+        return demo.run(options.trace, edits=options.edits, seed=options.seed, keep=options.keep)
+    except (OSError, typing_trace.TraceError) as error:
+        return _refuse(str(error))
+
+
+def _status(options: argparse.Namespace) -> int:
+    from replication.errors import StoreError
+
+    try:
+        print(json.dumps(_inspect(Path(options.directory)), indent=2))
+    except StoreError as error:
+        print(f"nexus-state: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _inspect(path: Path) -> dict[str, Any]:
+    """What a store holds, checked from end to end; StoreError if it is in use, damaged, or none."""
+    from replication.errors import StoreError
+    from replication.storage.directory import DATABASE, MARK, Directory
+    from replication.storage.mark import CommitMark
+    from replication.storage.verify import verify
+
+    for name in (DATABASE, MARK):
+        if not (path / name).is_file():
+            raise StoreError(f"{path} holds no store: there is no file {name!r} in it", path=str(path))
+    directory = Directory(path)
+    try:
+        mark = CommitMark(directory.mark)
+        try:
+            contents = verify(directory.database, mark.read())
+        finally:
+            mark.close()
+        commit, identity = contents.commit, contents.commit.identity
+        return {
+            "path": str(directory.path),
+            "agents": contents.agents,
+            "operations_remembered": len(contents.operations),
+            "commits": commit.number,
+            "rows": commit.rows,
+            "bytes_on_disk": sum(file.stat().st_size for file in path.iterdir() if file.is_file()),
+            "name": identity.name,
+            "writer": identity.writer,
+            "closed_cleanly": identity.clean,
+        }
+    finally:
+        directory.release()
+
+
+def _version(options: argparse.Namespace) -> int:
+    try:
+        print(version("nexus-state"))
+    except PackageNotFoundError:
+        return _refuse("nexus-state is not installed, so it has no version here; install it with pip.")
+    return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"nexus-state: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

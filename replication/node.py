@@ -1,0 +1,383 @@
+"""The one class a user meets: a node, which keeps agents' state and carries their changes.
+
+A call goes: check the arguments, take the agent's lock, run the caller's function as a
+transaction on the state, mark the agent as changed, and, if a promise was asked for, wait until the
+driver has kept it. Everything else lives one layer down: agents in `store`, the disk in `storage`, the
+one thread in `driver`, the modes in `consistency`.
+"""
+
+import atexit
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from threading import Lock
+from time import perf_counter
+from typing import Any, Self
+
+from crdt import Composite, VersionVector
+from replication import arguments
+from replication import consistency as modes
+from replication.access import Access, Slot, UpdateResult
+from replication.config import Config
+from replication.driver import Driver, Ticket, still_waiting
+from replication.errors import Closed, OutcomeUnknown, ReplicationError, Unavailable
+from replication.identity import check_name, succeed
+from replication.result import Member
+from replication.storage import Storage
+from replication.storage.memory import MemoryStorage
+from replication.store import Store
+from replication.transaction import Transactions
+from replication.watch import Watch, Watchers, resume_points
+
+# Open nodes live until they are closed, at the latest when the interpreter ends.
+_open_nodes: set["Node"] = set()
+# A forked child keeps its parent's nodes here: closing their files would disturb the parent's.
+_inherited: list["Node"] = []
+
+
+def open(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    schema: type[Composite],
+    name: str | None = None,
+    listen: str | None = None,
+    peers: Iterable[str] = (),
+    bootstrap: Iterable[str] = (),
+    cluster: str = "default",
+    tls: Any = None,
+    durability: str = "fsync",
+    flush_interval: float = 0.005,
+    **limits: Any,
+) -> "Node":
+    """Open the store in the directory `path` (made if it is not there; None: memory only) as a node.
+
+    schema          the Composite class of every agent's state
+    name            what this node is called; kept in the store, random at first
+    durability      "fsync": what is acknowledged survives power loss. "os": it survives the death of
+                    the process; a power cut may take the last seconds
+    flush_interval  seconds a change may wait in memory before it goes to disk
+    limits          any field of `replication.Config`
+
+    Reads and checks the whole store, some microseconds for each agent. Raises StoreError if the
+    directory is in use, cannot be written or is something else's, CorruptStore if it is damaged,
+    TypeError or ValueError for wrong arguments.
+    """
+    config = Config.of({"flush_interval": flush_interval, **limits})
+    arguments.check_schema(schema)
+    if name is not None:
+        check_name(name)
+    if listen is not None or tuple(peers) or tls is not None or tuple(bootstrap):
+        raise Unavailable(
+            "listen=, peers=, bootstrap= and tls= join this node to others, which this version does not build yet: "
+            "leave them out for an embedded node"
+        )
+    token = os.urandom(3).hex()
+    storage: Storage
+    if path is None:
+        storage = MemoryStorage(succeed(None, name, "", token))
+    else:
+        from replication.storage.sqlite import DURABILITY, SQLiteStorage
+
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise TypeError(f"path={path!r} must be the path of a directory, or None to keep everything in memory")
+        if durability not in DURABILITY:
+            raise ValueError(f"durability={durability!r} is not known: use one of {', '.join(map(repr, DURABILITY))}")
+        storage = SQLiteStorage(path, name, token, durability, config.checkpoint_bytes)
+    try:
+        return Node(storage, schema, config, cluster)
+    except BaseException:
+        storage.close(clean=False)
+        raise
+
+
+class Node(Access):
+    """A node. Made by `open`; safe to use from any thread and any event loop; a context manager of both kinds.
+
+    Every blocking method `x` has an awaitable twin `ax`, which never blocks the event loop.
+    """
+
+    def __init__(self, storage: Storage, schema: type[Composite], config: Config, cluster: str = "default") -> None:
+        self.name = storage.identity.name
+        self.address: str | None = None
+        self.config = config
+        self.cluster = cluster
+        self._storage = storage
+        self._volatile = storage.path is None
+        self._started = perf_counter()
+        self._watchers = Watchers()
+        self._closing = Lock()
+        self._driver = Driver(storage, config, self._fail)
+        self._store = Store(schema, storage, config, self._driver.wake)
+        self._store.wait_for_flush = self._driver.wait_for_memory
+        self._slots = self._store.slots
+        self._transactions = Transactions(self._store, self.name, config.operation_bytes_max)
+        self._driver.start(self._store)
+        _open_nodes.add(self)
+
+    # Changing and reading state: update_state and read_state are in Access
+
+    async def aupdate_state(
+        self,
+        agent_id: str,
+        update_fn: Callable[[Any], Any],
+        consistency: str = "reactive",
+        *,
+        timeout: float | None = None,
+        durable: bool = False,
+        acks: int | str = 0,
+        op_id: str | None = None,
+        expected: VersionVector | None = None,
+        fallback: Iterable[str] = (),
+    ) -> UpdateResult:
+        """As `update_state`. `update_fn` runs in the event loop's thread; only waiting happens elsewhere.
+
+        Cancelled while it waits for the disk, the change stays applied.
+        """
+        started = perf_counter()
+        if self._refuse is not None:
+            raise self._refuse()
+        if consistency != "reactive" or acks or fallback:
+            self._transactions.check_mode(consistency, acks, fallback)
+        arguments.seconds(timeout)
+        self._check_not_inside(agent_id)
+        slot = await self._aacquire(agent_id, timeout)
+        assert slot is not None
+        result = self._run_held(slot, update_fn, op_id, expected, started)
+        if durable and not self._volatile:
+            left = None if timeout is None else timeout - (perf_counter() - started)
+            await self._await_disk({slot}, left, op_id)
+            self._mark_durable(result, started)
+        return result
+
+    async def aread_state(
+        self,
+        agent_id: str,
+        fn: Callable[[Any], Any] | None = None,
+        *,
+        consistency: str = "reactive",
+        timeout: float | None = None,
+    ) -> Any:
+        """As `read_state`; `fn` runs in the event loop's thread."""
+        self._check_read(consistency)
+        self._check_not_inside(agent_id)
+        slot = await self._aacquire(agent_id, timeout, create=False)
+        return self._look_held(slot, fn, agent_id)
+
+    def agents(self) -> Iterator[str]:
+        """The ids of all agents that were ever changed, ascending, read from the store as they are asked for."""
+        if self._refuse_reads is not None:
+            raise self._refuse_reads()
+        return self._store.agents()
+
+    def watch(self, pattern: str = "*", *, since: VersionVector | Mapping[str, VersionVector] | None = None) -> Watch:
+        """A stream of every `Change` to the agents whose id matches the shell-style `pattern`, from now on.
+
+        With `since` (the version of one agent, or a mapping of ids to versions) first comes one
+        summary for each matching agent that is further than that. A reader that lies behind by more
+        than `watch_buffer` changes is told how many it missed of which agent. A watched field's
+        value is read before and after each change, which costs a copy of it.
+        """
+        if self._refuse_reads is not None:
+            raise self._refuse_reads()
+        if not isinstance(pattern, str):
+            raise TypeError(f"pattern={pattern!r} must be a str such as 'agent-*', not {type(pattern).__name__}")
+        backlog = iter(()) if since is None else resume_points(self._store.agents(), pattern, since)
+        watch = Watch(self._watchers, pattern, self.config.watch_buffer, self._value_and_version, backlog)
+        self._watchers.add(watch)
+        return watch
+
+    def awatch(self, pattern: str = "*", *, since: VersionVector | Mapping[str, VersionVector] | None = None) -> Watch:
+        """As `watch`, for `async for`."""
+        return self.watch(pattern, since=since)
+
+    def _value_and_version(self, agent_id: str) -> tuple[Any, VersionVector]:
+        self._check_not_inside(agent_id)
+        slot = self._store.acquire(agent_id, create=False)
+        if slot is None:
+            state = self._store.empty()
+            return state.value, state.version
+        try:
+            return slot.state.value, slot.state.version
+        finally:
+            slot.release()
+
+    # About the node
+
+    def members(self) -> list[Member]:
+        """The nodes of the cluster that this node knows of: itself."""
+        return [Member(self.name, self.address, "alive", True, self._storage.identity.incarnation)]
+
+    def status(self) -> dict[str, Any]:
+        """What the node is doing, as plain data that JSON takes. O(agents in memory)."""
+        seconds = perf_counter() - self._started
+        updates = self._store.update_count()
+        failure = self._driver.failure
+        closed = self._refuse_reads is not None
+        return {
+            "name": self.name,
+            "writer": self._storage.identity.writer,
+            "cluster": self.cluster,
+            "address": self.address,
+            "path": self._storage.path,
+            "open": not closed,
+            "uptime_seconds": seconds,
+            "updates": updates,
+            "updates_per_second": updates / seconds,
+            "agents_stored": self._storage.agent_count(),
+            "agents_in_memory": len(self._store),
+            "agents_dirty": self._store.dirty_count,
+            "operations_remembered": len(self._store.operations),
+            "watches": len(self._watchers),
+            "flush": self._driver.status(),
+            "bytes_on_disk": 0 if closed else self._storage.bytes_on_disk(),
+            "last_error": None if failure is None else str(failure),
+        }
+
+    def add_voter(self, name: str) -> None:
+        """Make a node a Raft voter. Not built yet: Unavailable."""
+        raise arguments.not_built(modes.REPLICATED)
+
+    remove_voter = transfer_leadership = add_voter
+
+    # The end
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return once everything changed so far is on disk. OutcomeUnknown after `timeout` seconds."""
+        if self._refuse is not None:
+            raise self._refuse()
+        self._check_not_inside("flush()")
+        patience = arguments.seconds(timeout)
+        self._driver.wait(None, None if timeout is None else patience)
+
+    async def aflush(self, timeout: float | None = None) -> None:
+        """As `flush`."""
+        if self._refuse is not None:
+            raise self._refuse()
+        await self._await_disk(None, timeout, None)
+
+    def close(self) -> None:
+        """Flush, and release the directory. Afterwards every call raises Closed; closing again does nothing.
+
+        Raises Unavailable if the store had failed, for then what was not yet on disk is lost.
+        """
+        with self._closing:
+            if self not in _open_nodes:
+                return
+            self._check_not_inside("close()")
+            self._refuse = self._refuse_reads = _closed
+            while self._driver.failure is None and not self._store.close():
+                with suppress(OutcomeUnknown):
+                    self._driver.wait(None, None)
+            self._driver.stop()
+            failure = self._driver.failure
+            self._watchers.close()
+            _open_nodes.discard(self)
+            self._storage.close(clean=failure is None)
+            if failure is not None:
+                raise failure
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        from asyncio import get_running_loop
+
+        await get_running_loop().run_in_executor(None, self.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._refuse_reads else "failed" if self._refuse else "open"
+        return f"<Node {self.name!r} at {self._storage.path or 'memory'}, {state}>"
+
+    # Inside
+
+    async def _aacquire(self, agent_id: str, timeout: float | None, create: bool = True) -> Slot | None:
+        """`Store.acquire` without blocking the event loop: at once if the agent is in memory and free."""
+        slot = self._store.acquire_now(agent_id)
+        if slot is not None:
+            return slot
+        from asyncio import CancelledError, get_running_loop, shield
+
+        task = get_running_loop().run_in_executor(None, self._store.acquire, agent_id, timeout, create)
+        try:
+            return await shield(task)
+        except CancelledError:
+            # The thread may get the lock after we are gone, and nobody else would release it.
+            task.add_done_callback(_release)
+            raise
+
+    async def _await_disk(self, slots: set[Slot] | None, timeout: float | None, op_id: str | None) -> None:
+        from asyncio import Future, get_running_loop, wait_for
+
+        loop = get_running_loop()
+        done: Future[None] = loop.create_future()
+
+        def finish() -> None:
+            if not done.done():  # by a timeout or a cancellation
+                done.set_result(None)
+
+        def settle(_: Ticket) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(finish)
+
+        ticket = Ticket(slots, settle, op_id)
+        self._driver.submit(ticket)
+        try:
+            await wait_for(done, timeout)
+        except TimeoutError:
+            raise still_waiting(timeout, op_id) from None
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _fail(self, failure: Unavailable) -> None:
+        """The driver has stopped: from now on nothing is acknowledged. What is in memory can be read."""
+
+        def refuse() -> Unavailable:
+            error = Unavailable(f"nothing was applied: {failure}")
+            error.__cause__ = failure
+            return error
+
+        if self._refuse is None:
+            self._refuse = refuse
+
+    def _forget_after_fork(self) -> None:
+        process = os.getppid()
+        self._refuse = self._refuse_reads = lambda: Closed(
+            f"this node belongs to process {process}, of which this one ({os.getpid()}) is a fork: threads and locks "
+            "do not survive a fork. Open a node of its own, on another directory, after forking"
+        )
+
+
+def _release(task: Any) -> None:
+    if not task.cancelled() and task.exception() is None and task.result() is not None:
+        task.result().release()
+
+
+def _closed() -> Closed:
+    return Closed("the node is closed: open it again with replication.open() to use it")
+
+
+def _close_all() -> None:
+    for node in list(_open_nodes):
+        with suppress(ReplicationError):
+            node.close()
+
+
+def _after_fork() -> None:
+    for node in list(_open_nodes):
+        node._forget_after_fork()
+        _inherited.append(node)
+    _open_nodes.clear()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_after_fork)

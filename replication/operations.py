@@ -1,0 +1,106 @@
+"""The remembered results of `op_id`s: a call repeated with one is answered, not applied again.
+
+A record becomes durable in the same transaction as the change it belongs to, so after a crash
+either both are there or neither. The table is bounded: the oldest record is forgotten first.
+
+Knows nothing of agents' states or of disks; it hands the driver what to write.
+"""
+
+import threading
+from collections import OrderedDict, deque
+from typing import Any
+
+from replication.storage import Operation
+
+
+class Record:
+    """One served operation; `data` is None once it was forgotten before it was ever written."""
+
+    __slots__ = ("data", "number", "op_id", "taken")
+
+    def __init__(self, op_id: str, number: int, data: bytes, taken: bool = False) -> None:
+        self.op_id, self.number, self.data, self.taken = op_id, number, data, taken
+
+    def as_operation(self) -> Operation:
+        return Operation(self.op_id, self.number, self.data)
+
+
+class OperationTable:
+    """The newest `limit` records by op_id. Thread-safe; every call O(1)."""
+
+    def __init__(self, stored: list[Operation], limit: int) -> None:
+        self._lock = threading.Lock()
+        self._records = OrderedDict((each.op_id, Record(*each, taken=True)) for each in stored)
+        self._limit = limit
+        self._next = stored[-1].number + 1 if stored else 0
+        self._forgotten: deque[Operation] = deque()
+        with self._lock:
+            self._trim()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def get(self, op_id: str) -> Record | None:
+        return self._records.get(op_id)
+
+    def add(self, op_id: str, data: bytes) -> Record:
+        """Remember a result. The caller holds the agent's lock and gives the record to the next flush."""
+        with self._lock:
+            record = Record(op_id, self._next, data)
+            self._next += 1
+            self._records[op_id] = record
+            self._trim()
+        return record
+
+    def take(self, records: list[Record]) -> list[Operation]:
+        """What of these is to be written: all that was not forgotten meanwhile."""
+        with self._lock:
+            kept = [record for record in records if self._records.get(record.op_id) is record]
+            for record in kept:
+                record.taken = True
+        return [record.as_operation() for record in kept]
+
+    def take_forgotten(self) -> list[Operation]:
+        """Written records that are to be removed from the disk."""
+        return [self._forgotten.popleft() for _ in range(len(self._forgotten))]
+
+    def _trim(self) -> None:
+        while len(self._records) > self._limit:
+            _, record = self._records.popitem(last=False)
+            if record.taken:
+                self._forgotten.append(record.as_operation())
+
+
+def encode_result(op_id: str, agent_id: str, consistency: str, version: bytes, value: Any, bytes_max: int) -> bytes:
+    """The record of a result; TypeError or ValueError if it cannot be remembered."""
+    import msgpack
+
+    try:
+        data: bytes = msgpack.packb((agent_id, consistency, version, value))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(
+            f"op_id={op_id!r}: update_fn returned a {type(value).__name__} that cannot be remembered ({error}). "
+            "Return None, bool, int (64 bits), float, str, bytes, or lists and dicts of them; nothing was applied"
+        ) from None
+    if len(data) > bytes_max:
+        raise ValueError(
+            f"op_id={op_id!r}: update_fn returned {len(data)} bytes to be remembered, more than "
+            f"operation_bytes_max={bytes_max}. Return less, or raise the limit in open(); nothing was applied"
+        )
+    return data
+
+
+def decode_result(data: bytes) -> tuple[str, str, bytes, Any]:
+    """The agent, the mode, the version and the value of a record."""
+    import msgpack
+
+    agent_id, consistency, version, value = msgpack.unpackb(data, strict_map_key=False)
+    return agent_id, consistency, version, value
+
+
+def check_op_id(op_id: Any) -> None:
+    """TypeError or ValueError unless it can name an operation."""
+    if not isinstance(op_id, str):
+        raise TypeError(f"op_id={op_id!r} must be a str that is unique to this change, not {type(op_id).__name__}")
+    if not 1 <= len(op_id.encode("utf-8", "surrogatepass")) <= 256 or not op_id.isprintable():
+        raise ValueError(f"op_id={op_id!r} must have 1 to 256 bytes in UTF-8, all printable")

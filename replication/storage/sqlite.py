@@ -1,0 +1,236 @@
+"""The store on disk: SQLite, one writing connection, one transaction for each flush.
+
+The write-ahead log with `synchronous=FULL` makes a commit durable before it returns. The
+connection that writes belongs to the one thread that calls `write`; agents that come back to
+memory are read through a second, read-only connection, so that they never wait behind an fsync.
+
+The database is made under another name and renamed when it is whole: it is there completely or not
+at all. How the rows lie is in `layout`, how damage is found in `verify`, how the lost end of the log
+is found in `mark`.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from replication.errors import Closed, CorruptStore, StoreError
+from replication.identity import Identity, succeed
+from replication.storage import Batch, Loaded, Operation
+from replication.storage.directory import Directory
+from replication.storage.layout import APPLICATION_ID, COMMIT, OPERATION, PAGE_BYTES, PART, SCHEMA, Commit, is_whole
+from replication.storage.mark import CommitMark
+from replication.storage.rows import Bulk, Removal, agent_ids, agent_rows
+from replication.storage.verify import ADVICE, connect, damaged_row, translated, verify
+
+# What `open(durability=)` accepts, and what survives: with "fsync" everything acknowledged, whatever
+# dies; with "os" everything if the process dies, and all but the last seconds if the machine does.
+DURABILITY = {"fsync": "FULL", "os": "NORMAL"}
+
+
+class SQLiteStorage:
+    """Fills the Storage port with a directory. Raises StoreError and CorruptStore, never sqlite3's own."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], name: str | None, token: str, durability: str, checkpoint_bytes: int
+    ) -> None:
+        self._directory = Directory(path)
+        self.path = str(self._directory.path)
+        self._database = self._directory.database
+        self._log = f"{self._database}-wal"
+        self._checkpoint_bytes = checkpoint_bytes
+        self._every_commit_is_synced = durability == "fsync"
+        self._writes_since_look = self._bytes_since_look = 0
+        self._mark: CommitMark | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reader_lock = threading.Lock()
+        try:
+            self._open(name, token, durability)
+        except BaseException:
+            self._release()
+            raise
+
+    def _open(self, name: str | None, token: str, durability: str) -> None:
+        try:
+            self._mark = CommitMark(self._directory.mark)
+            promised = self._mark.read()
+            if not Path(self._database).exists():
+                self._create(promised)
+            contents = verify(self._database, promised)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be used: {error}. Give this user the right to read and write it", path=self.path
+            ) from error
+        self._commit = contents.commit
+        self._operations = contents.operations
+        self._agent_count = contents.agents
+        stored = contents.commit.identity if contents.commit.identity.incarnation else None
+        self.identity = succeed(stored, name, self._mark.place(), token)
+        with translated(self._database):
+            self._writer = connect(self._database, read_only=False)
+            for setting in (f"synchronous={DURABILITY[durability]}", "wal_autocheckpoint=0", "fullfsync=ON"):
+                self._writer.execute(f"PRAGMA {setting}")
+            self._reader = connect(self._database, read_only=True)
+        self._commit = self._commit._replace(identity=self.identity)
+        self.write(Batch())
+
+    def _create(self, promised: int | None) -> None:
+        """Make an empty database, whole before it has its name."""
+        if promised or Path(self._log).exists():
+            raise CorruptStore(
+                f"{self._database} is missing, and {promised or 'some'} commits were promised: "
+                "restore it from a backup, or give another directory",
+                path=self._database,
+            )
+        unfinished = f"{self._database}.new"
+        Path(unfinished).unlink(missing_ok=True)
+        with translated(unfinished):
+            connection = sqlite3.connect(unfinished, isolation_level=None)
+            try:
+                connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+                connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("BEGIN")
+                connection.execute(SCHEMA)
+                nobody = Commit(0, 0, 0, Identity("", 0, "", "", False))
+                rows = Bulk()
+                rows.add(COMMIT, "", 0, nobody.encode())
+                rows.run(connection)
+                connection.execute("COMMIT")
+            finally:
+                connection.close()  # folds the log into the file and syncs it
+        Path(unfinished).rename(self._database)
+        self._directory.sync()
+
+    def load(self, agent_id: str) -> Loaded:
+        database = self._database
+        with self._reading() as reader:
+            rows = list(agent_rows(reader, agent_id))
+        expected = rows[0][2] if rows else 0
+        for kind, row_id, number, checksum, data in rows:
+            if not is_whole(kind, row_id, number, checksum, data):
+                raise damaged_row(database, row_id, number, data)
+            if number != expected:
+                raise CorruptStore(
+                    f"{database} is damaged: part {expected} of agent {agent_id!r} is missing. {ADVICE}", path=database
+                )
+            expected += 1
+        return Loaded([row[4] for row in rows], expected)
+
+    def agents(self) -> Iterator[str]:
+        page = [""]
+        while page:
+            with self._reading() as reader:
+                page = agent_ids(reader, page[-1])
+            yield from page
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """The connection for reading, to one thread at a time."""
+        with self._reader_lock, translated(self._database):
+            if self._reader is None:
+                raise Closed("the node is closed: open it again to read on")
+            yield self._reader
+
+    def agent_count(self) -> int:
+        return self._agent_count
+
+    def operations(self) -> list[Operation]:
+        return self._operations
+
+    def write(self, batch: Batch) -> None:
+        rows = Bulk()
+        for part in batch.parts:
+            rows.add(PART, part.agent_id, part.number, part.data)
+        for operation in batch.operations:
+            rows.add(OPERATION, operation.op_id, operation.number, operation.data)
+        added = list(rows.sums)
+        replaced = Removal()
+        for part in batch.parts:
+            if part.snapshot and part.number:
+                replaced.add(PART, part.agent_id, part.number)
+        for operation in batch.forgotten:
+            replaced.add(OPERATION, operation.op_id, operation.number + 1)
+        assert self._writer is not None and self._mark is not None
+        with translated(self._database, writing=True):
+            # A single statement is a transaction by itself and spares two rounds with the interpreter lock.
+            if replaced:
+                self._writer.execute("BEGIN IMMEDIATE")
+            commit = self._commit.after(added, replaced.run(self._writer) if replaced else [])
+            rows.add(COMMIT, "", 0, commit.encode())
+            rows.run(self._writer)
+            if replaced:
+                self._writer.execute("COMMIT")
+        self._commit = commit
+        self._agent_count += sum(part.number == 0 for part in batch.parts)
+        self._writes_since_look += 1
+        self._bytes_since_look += sum(len(part.data) for part in batch.parts)
+        if self._every_commit_is_synced:
+            try:
+                self._mark.write(commit.number)
+            except OSError as error:
+                raise StoreError(f"{self._mark.path} cannot be written: {error}", path=self._mark.path) from error
+
+    def rest(self, idle: bool) -> None:
+        assert self._writer is not None and self._mark is not None
+        if idle or self._writes_since_look >= 4 or self._bytes_since_look >= self._checkpoint_bytes // 4:
+            self._writes_since_look = self._bytes_since_look = 0
+            if self._log_bytes() >= self._checkpoint_bytes:
+                self._checkpoint()
+        if idle:
+            try:
+                self._mark.sync()
+            except OSError as error:
+                raise StoreError(f"{self._mark.path} cannot be synced: {error}", path=self._mark.path) from error
+
+    def _checkpoint(self) -> None:
+        """Fold the log into the database file, and give free pages back to the file system."""
+        assert self._writer is not None and self._mark is not None
+        with translated(self._database):
+            free = self._writer.execute("PRAGMA freelist_count").fetchone()[0]
+            pages = self._writer.execute("PRAGMA page_count").fetchone()[0]
+            if free > 64 and free * 4 > pages:
+                # As a script: Python would end a single statement that returns no rows after its first page.
+                self._writer.executescript("PRAGMA incremental_vacuum")
+            # Busy is no error: a reader is in the middle of a row, and the next round will do.
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._mark.write(self._commit.number)
+
+    def _log_bytes(self) -> int:
+        try:
+            return Path(self._log).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def bytes_on_disk(self) -> int:
+        try:
+            return Path(self._database).stat().st_size + self._log_bytes()
+        except FileNotFoundError:
+            return 0
+
+    def close(self, clean: bool) -> None:
+        try:
+            if clean:
+                self._commit = self._commit._replace(identity=self.identity._replace(clean=True))
+                self.write(Batch())
+                self._checkpoint()
+                assert self._mark is not None
+                self._mark.sync()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        with self._reader_lock:
+            for connection in (self._reader, self._writer):
+                if connection is not None:
+                    with suppress(sqlite3.Error):
+                        connection.close()
+            self._reader = self._writer = None
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
+        self._directory.release()

@@ -1,0 +1,106 @@
+"""What is rare about one update: its record, its condition, its watchers, and the errors that explain.
+
+`access` calls these while it holds the slot's lock, or before. Knows nothing of threads or disks.
+"""
+
+from typing import Any
+
+from crdt import RefusedError, VersionVector
+from replication import arguments
+from replication.access import Slot, UpdateResult
+from replication.errors import ConflictError, ConsistencyError
+from replication.operations import check_op_id, decode_result, encode_result
+from replication.result import Change
+from replication.store import Store
+from replication.watch import Watch
+
+
+class Recording:
+    """A caller's function whose result is encoded inside the transaction: one that cannot be remembered undoes it."""
+
+    __slots__ = ("_bytes_max", "_fn", "_op_id", "agent_id", "data")
+
+    def __init__(self, fn: Any, op_id: str, agent_id: str, bytes_max: int) -> None:
+        self._fn, self._op_id, self.agent_id, self._bytes_max = fn, op_id, agent_id, bytes_max
+        self.data = b""
+
+    def __call__(self, state: Any) -> Any:
+        value = self._fn(state)
+        version = state.version.to_bytes()
+        self.data = encode_result(self._op_id, self.agent_id, "reactive", version, value, self._bytes_max)
+        return value
+
+
+class Transactions:
+    """The rare parts of updates on one store."""
+
+    def __init__(self, store: Store, origin: str, operation_bytes_max: int) -> None:
+        self._store = store
+        self._origin = origin
+        self._operation_bytes_max = operation_bytes_max
+
+    # Checked before an agent is taken; here because `access` knows no modes.
+    check_mode = staticmethod(arguments.check_mode)
+    check_read_mode = staticmethod(arguments.check_read_mode)
+    check_timeout = staticmethod(arguments.seconds)
+
+    def before(self, slot: Slot, op_id: str | None, expected: VersionVector | None) -> UpdateResult | None:
+        """The recorded result, if there is one; ConflictError unless the agent is at `expected`."""
+        if op_id is not None:
+            check_op_id(op_id)
+            record = self._store.operations.get(op_id)
+            if record is not None:
+                return self._replay(slot, op_id, record.data)
+        if expected is not None:
+            if not isinstance(expected, VersionVector):
+                raise TypeError(
+                    f"expected={expected!r} must be the `.version` of a result or of a state, "
+                    f"not {type(expected).__name__}"
+                )
+            actual = slot.state.version
+            if actual != expected:
+                raise ConflictError(
+                    f"agent {slot.agent_id!r} is not at the expected version any more: expected {dict(expected)}, "
+                    f"found {dict(actual)}. Nothing was applied: read it again, decide again, and pass the new version",
+                    actual=actual,
+                )
+        return None
+
+    def _replay(self, slot: Slot, op_id: str, data: bytes) -> UpdateResult:
+        agent_id, consistency, version, value = decode_result(data)
+        if agent_id != slot.agent_id:
+            raise ValueError(
+                f"op_id={op_id!r} was used for agent {agent_id!r} and cannot name a change of agent "
+                f"{slot.agent_id!r}: make a new one for every change, such as uuid.uuid4().hex"
+            )
+        return UpdateResult(value, "applied", consistency, VersionVector.from_bytes(version), 0.0, replayed=True)
+
+    def recording(self, fn: Any, op_id: str, agent_id: str) -> Recording:
+        """`fn`, with its result kept for `remember`."""
+        return Recording(fn, op_id, agent_id, self._operation_bytes_max)
+
+    def remember(self, slot: Slot, op_id: str, recording: Recording) -> None:
+        """Keep the result that the function had."""
+        self._store.remember(slot, op_id, recording.data)
+
+    def refusal(self, slot: Slot, error: Exception) -> ConsistencyError | None:
+        """What a refused field means to the caller; None for any other error."""
+        if not isinstance(error, RefusedError):
+            return None
+        return ConsistencyError(
+            f"field {error.field!r} of agent {slot.agent_id!r} is declared at_least={error.at_least!r} "
+            "and refuses a reactive update, because its rule cannot be kept by weaker modes: "
+            f"use consistency={error.at_least!r}. Nothing was applied",
+            field=error.field,
+            at_least=error.at_least,
+        )
+
+    def tell(self, watches: tuple[Watch, ...], slot: Slot) -> None:
+        """Put what the last transaction changed into these streams."""
+        state = slot.state
+        version = state.version
+        for field, before in state._before.items():
+            after = getattr(state, field).value
+            change = Change(slot.agent_id, field, before, after, self._origin, "reactive", version)
+            for watch in watches:
+                watch.put(change)

@@ -1,0 +1,65 @@
+"""A short run of the crash harness; `make crash` is the long one."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.no_sanitizer
+def test_nothing_promised_is_lost_by_sigkill(root, tmp_path):
+    # In a process of its own, because it forks.
+    command = [sys.executable, "-m", "tests.crash", "--kills", "25", "--seed", "1", "--path", str(tmp_path / "store")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"25 kills .* nothing promised lost", done.stdout), done.stdout
+
+
+PLANTED = {
+    "the incarnation of a crashed run is continued": """
+import replication.storage.sqlite as sqlite
+succeed = sqlite.succeed
+def planted(stored, name, place, token):
+    return stored._replace(clean=False) if stored else succeed(stored, name, place, token)
+sqlite.succeed = planted
+""",
+    "callers are woken before the write": """
+from replication.driver import Driver
+persist = Driver._persist
+def planted(self, batch):
+    for ticket in list(self._planted): ticket.settle(ticket)
+    persist(self, batch)
+settle = Driver._settle
+round_ = Driver._round
+def planted_round(self, tickets):
+    self._planted = tickets
+    return round_(self, tickets)
+Driver._round = planted_round
+Driver._persist = planted
+Driver._settle = lambda self, tickets, left: []
+""",
+    "a record is written one flush later than its change": """
+from replication.operations import OperationTable
+take = OperationTable.take
+def planted(self, records):
+    late = getattr(self, "late", [])
+    self.late = list(records)
+    return take(self, late)
+OperationTable.take = planted
+""",
+}
+
+
+@pytest.mark.no_sanitizer
+@pytest.mark.parametrize("bug", PLANTED)
+def test_the_harness_finds_a_planted_bug(bug, root, tmp_path):
+    program = f"""{PLANTED[bug]}
+from tests.crash.harness import Broken, run
+try:
+    run({str(tmp_path / "store")!r}, 60, seed=2)
+except Broken as broken:
+    print("found:", broken)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=300)
+    assert "found:" in done.stdout, f"60 kills did not find that {bug}: {done.stdout} {done.stderr}"
