@@ -1,0 +1,1 @@
+"""What the state types promise, checked on random histories against plain models."""
