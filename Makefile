@@ -40,7 +40,7 @@ test: build ## unit, documentation and property tests
 check: build ## lint, types, stubs, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint crdt replication
+	PATH=$(BIN):$$PATH cython-lint crdt replication
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_tidy.py tests/test_stubs.py
 
@@ -55,7 +55,7 @@ crash: build ## a thousand SIGKILLs under load
 	$(BIN)/python -m tests.crash --kills 1000
 
 # The other flavours live in a copy of the tree, so that the extensions in place stay as they are.
-build/%/tree: $(VENV)/tools
+build/asan/tree build/coverage/tree: build/%/tree: $(VENV)/tools
 	mkdir -p $@
 	cd $@ && rm -rf $(FLAVOUR_TREE)
 	cp -a $(wildcard $(FLAVOUR_TREE)) $@
