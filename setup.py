@@ -57,7 +57,6 @@ DIRECTIVES = {
     "cdivision": True,
     # Pickling goes through the wire format, never through a list of C fields.
     "auto_pickle": False,
-    "freethreading_compatible": True,
 }
 
 ENGINE_SOURCES = sorted(glob("crdt/engine/*.c"))

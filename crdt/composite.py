@@ -76,9 +76,7 @@ def _declared_field(cls: type, name: str, annotation: object) -> Field:
     if declared is None:
         declared = Field()
     elif not isinstance(declared, Field):
-        raise TypeError(
-            f"{cls.__name__}.{name}: a field has no default; write `{name}: SomeType` or `= field(...)`"
-        )
+        raise TypeError(f"{cls.__name__}.{name}: a field has no default; write `{name}: SomeType` or `= field(...)`")
     if hasattr(Composite, name) or name.startswith("_") or len(name.encode()) > FIELD_NAME_BYTES_MAX:
         raise TypeError(f"{cls.__name__}.{name}: this name cannot be a field's: it is Composite's own or too long")
     declared.name = name

@@ -346,6 +346,11 @@ cdef class Replicated:
         if since == NULL:
             raise MemoryError()
         try:
+            if doc.is_open:
+                raise RuntimeError(
+                    f"{type(self).__name__}: bytes of a state cannot leave an update that may still be undone; "
+                    "take them afterwards"
+                )
             for writer, count in (counts or {}).items():
                 name = writer.encode()
                 index = replicas_find(&doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))

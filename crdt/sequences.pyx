@@ -96,9 +96,13 @@ cdef object place_of_cursor(Replicated who, object cursor):
     if type(cursor) is not Cursor:
         raise TypeError(f"{who._place()}: index_of reads a Cursor, not {type(cursor).__name__}")
     replica, sequence, side = cursor
+    if type(replica) is not str or type(sequence) is not int or side not in ("left", "right"):
+        raise TypeError(f"{who._place()}: not a cursor that this library made: {cursor!r}")
     if not replica:
         return length_of(node) if side == "right" else 0
     name = replica.encode()
+    if len(name) > REPLICA_ID_BYTES_MAX:
+        raise ValueError(f"{who._place()}: a cursor whose writer's name is longer than {REPLICA_ID_BYTES_MAX} bytes")
     index = replicas_find(&who.root.doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
     if (
         node == NULL or index < 0 or not 0 < sequence <= SEQUENCE_MAX

@@ -28,9 +28,7 @@ def kind_of(type_: object) -> int:
         for base in type_.__mro__:
             if base.__module__.partition(".")[0] == "crdt" and base.__name__ in KINDS:
                 return KINDS[base.__name__]
-    raise TypeError(
-        f"{type_!r} is not a state type; one of {', '.join(KINDS)} or a subclass of Composite is meant"
-    )
+    raise TypeError(f"{type_!r} is not a state type; one of {', '.join(KINDS)} or a subclass of Composite is meant")
 
 
 def shape_of_type(type_: object, of: object = None, nesting: int = 0) -> tuple[int, int]:

@@ -203,7 +203,7 @@ cdef int write_contents(Writer *w, object value, int depth, bint as_key, object 
             f"{place_of(owner, key, key is not None)}: nested deeper than {VALUE_DEPTH_MAX} levels "
             "(or a value that contains itself)"
         )
-    write_varint(w, len(value))
+    write_number(w, len(value))
     if type(value) is dict:
         return write_dict(w, value, depth, owner, key)
     for inner in value:
@@ -282,7 +282,7 @@ cdef object unpack(const Item *item):
 
 
 cdef object unpack_contents(Reader *r, u8 kind):
-    cdef u64 n = read_varint(r)
+    cdef u64 n = read_number(r)
     if kind == DICT:
         result = {}
         for _ in range(n):

@@ -5,6 +5,8 @@ from typing_extensions import disjoint_base
 
 _T = TypeVar("_T")
 
+def restore(data: bytes) -> VersionVector: ...
+
 # At run time a Mapping by registration.
 @disjoint_base
 class VersionVector(Mapping[str, int]):

@@ -154,10 +154,10 @@ cdef class VersionVector:
         rows = sorted((writer.encode(), count) for writer, count in self.all_counts().items())
         try:
             write_bytes(&w, b"\xc6\x10\0\0\0\0", HEADER)
-            write_varint(&w, len(rows))
+            write_number(&w, len(rows))
             for name, count in rows:
                 write_string(&w, <const u8 *>PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
-                write_varint(&w, count)
+                write_number(&w, count)
             if w.failed:
                 raise MemoryError()
             checksum = <u32>checksum_of(w.p + HEADER, w.n - HEADER, FORMAT)
@@ -207,9 +207,9 @@ cdef object read_vector(Reader *r, dict counts):
     n = read_count(r, 3)
     previous = b""
     for _ in range(n):
-        length = read_varint(r)
+        length = read_number(r)
         name = read_bytes(r, length)
-        count = read_varint(r)
+        count = read_number(r)
         if r.error != NULL:
             return None
         if length == 0 or length > REPLICA_ID_BYTES_MAX or not utf8_is_valid(name, length):

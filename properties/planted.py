@@ -71,7 +71,7 @@ IN_ENGINE = (
         "engine/table_decode.c",
         "        if (is_seen(&j->doc->replicas, dot))\n            continue; /* we had it and removed it */",
         "",
-        "test_models.py ORSet",
+        "test_merge_laws.py ORSet",
     ),
     Mutant(
         "a removal takes concurrent adds along",
@@ -79,7 +79,7 @@ IN_ENGINE = (
         "engine/table_decode.c",
         "superseded == NO_ROW && is_covered(j->tops, t->dot[row]) && entry_with",
         "superseded == NO_ROW && entry_with",
-        "test_models.py ORSet",
+        "test_scenarios.py",
     ),
     Mutant(
         "a full state removes what its sender never saw",
@@ -95,7 +95,7 @@ IN_ENGINE = (
         "engine/table_encode.c",
         "if (!is_news(te->e, log->all[i].event))",
         "if (log != NULL)",
-        "test_models.py ORSet",
+        "test_scenarios.py",
     ),
     Mutant(
         "the cut log of removals is believed to be whole",

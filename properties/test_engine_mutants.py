@@ -68,7 +68,9 @@ def test_a_mutant_is_found(mutant: Mutant, sound: Path, tmp_path: Path) -> None:
     copy_tree(sound, tmp_path)
     path = tmp_path / "crdt" / mutant.file
     text = path.read_text()
-    assert text.count(mutant.old) == 1, f"{mutant.file} has changed: {mutant.old!r} is there {text.count(mutant.old)} times"
+    assert text.count(mutant.old) == 1, (
+        f"{mutant.file} has changed: {mutant.old!r} is there {text.count(mutant.old)} times"
+    )
     path.write_text(text.replace(mutant.old, mutant.new))
     for compiled in (tmp_path / "crdt").glob("*.so"):
         compiled.unlink()

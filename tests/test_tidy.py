@@ -84,7 +84,13 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 LINE_WIDTH_MAX = 120
 # Path -> (lines, why it may be that long).
-LONG_FILES: dict[str, tuple[int, str]] = {}
+LONG_FILES: dict[str, tuple[int, str]] = {
+    "crdt/document.pyx": (620, "what all types share is one class; a cdef class cannot be spread over files"),
+    "crdt/engine/table.c": (520, "the rows and the index over them keep each other's invariants"),
+    "crdt/engine/table_decode.c": (470, "checking and joining a section follow the same layout"),
+    "crdt/engine/section.c": (420, "counters and composites: each too small for a file of its own"),
+    "properties/subjects.py": (500, "one list of how each type is driven"),
+}
 # "path:function" -> (lines, why).
 LONG_FUNCTIONS: dict[str, tuple[int, str]] = {}
 
@@ -210,8 +216,9 @@ def test_a_file_is_short(path: Path) -> None:
     lines = path.read_text().splitlines()
     allowed, _ = LONG_FILES.get(shown(path), (FILE_LINES_MAX, ""))
     assert len(lines) <= allowed, f"{shown(path)} has {len(lines)} lines; {allowed} are allowed"
-    for number, line in enumerate(lines, 1):
-        assert len(line) <= LINE_WIDTH_MAX, f"{shown(path)}:{number} is {len(line)} wide"
+    if path.suffix in (".c", ".h"):  # ruff and cython-lint see to the others
+        for number, line in enumerate(lines, 1):
+            assert len(line) <= LINE_WIDTH_MAX, f"{shown(path)}:{number} is {len(line)} wide"
 
 
 @pytest.mark.parametrize("path", code_files(), ids=shown)

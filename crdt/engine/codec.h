@@ -50,7 +50,7 @@ static inline bool is_covered(const u64 *tops, Dot d)
 /* An event's dot as place (varint) and difference to `*previous` sequence (zigzag varint). */
 static inline void write_dot(Encoder *e, Dot d, u64 *previous)
 {
-    write_varint(&e->out, e->place[dot_replica(d)]);
+    write_number(&e->out, e->place[dot_replica(d)]);
     write_difference(&e->out, dot_sequence(d), *previous);
     *previous = dot_sequence(d);
 }
@@ -72,7 +72,7 @@ static inline RemoteDot check_remote_dot(Decoder *d, u64 place, u64 sequence)
 
 static inline RemoteDot read_remote_dot(Decoder *d, u64 *previous)
 {
-    u64 place = read_varint(&d->in);
+    u64 place = read_number(&d->in);
     u64 sequence = read_difference(&d->in, *previous);
     *previous = sequence;
     return check_remote_dot(d, place, sequence);

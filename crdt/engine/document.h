@@ -230,6 +230,6 @@ int table_check(const Document *doc, Decoder *d, Expected x);
 int table_apply(Document *doc, Decoder *d, Table *t, const u64 *tops);
 int table_apply_blank(Document *doc, Table *t, const u64 *tops);
 /* Put a varint at `at`, moving what was written since: for counts known only afterwards. */
-void write_varint_at(Writer *w, size_t at, u64 v);
+void write_number_at(Writer *w, size_t at, u64 v);
 
 #endif

@@ -34,7 +34,7 @@ void write_item(Writer *w, const Item *item)
     case BYTES:
         write_byte(w, (u8)(item->type << 4 | (item->n < LONG ? item->n : LONG)));
         if (item->n >= LONG)
-            write_varint(w, item->n - LONG);
+            write_number(w, item->n - LONG);
         break;
     case FLOAT:
         write_byte(w, FLOAT << 4 | 8);
@@ -93,7 +93,7 @@ static int read_blob(Reader *r, u8 type, u8 n, u32 limit, Item *item)
 {
     u64 length = n;
     if (n == LONG)
-        length += read_varint(r);
+        length += read_number(r);
     if (length > limit)
         return refuse(r, "a key or value is longer than its limit");
     const u8 *p = read_bytes(r, length);

@@ -23,7 +23,7 @@ static void write_writers(const Document *doc, Encoder *e)
     u32 n = 0;
     for (u32 i = 0; i < r->n; i++)
         n += r->all[i].seen != 0;
-    write_varint(&e->out, n);
+    write_number(&e->out, n);
     u16 place = 0;
     for (u32 rank = 0; rank < r->n; rank++) {
         u16 index = r->by_rank[rank];
@@ -33,8 +33,8 @@ static void write_writers(const Document *doc, Encoder *e)
         u64 base = e->since[index];
         e->place[index] = place++;
         write_string(&e->out, replica_id(r, index), writer->id_bytes);
-        write_varint(&e->out, base);
-        write_varint(&e->out, writer->seen - base);
+        write_number(&e->out, base);
+        write_number(&e->out, writer->seen - base);
     }
 }
 
@@ -57,7 +57,7 @@ int document_encode(const Document *doc, const u64 *since, bool everything, Writ
     u8 header[HEADER_BYTES] = {MAGIC, VERSION};
     write_bytes(&e.out, header, HEADER_BYTES);
     write_byte(&e.out, everything ? FLAG_FULL : 0);
-    write_varint(&e.out, doc->root->shape);
+    write_number(&e.out, doc->root->shape);
     write_writers(doc, &e);
     bool has_news;
     int status = section_encode(doc, &e, doc->root, everything, &has_news);
@@ -97,12 +97,12 @@ static int check_header(Reader *r)
 
 static int read_writer(Decoder *d, Sender *s, const Sender *previous)
 {
-    u64 n = read_varint(&d->in);
+    u64 n = read_number(&d->in);
     if (n == 0 || n > REPLICA_ID_BYTES_MAX)
         return refuse(&d->in, "a writer's name is empty or longer than 64 bytes");
     *s = (Sender){.local = -1, .id_bytes = (u8)n, .id = read_bytes(&d->in, n)};
-    s->base = read_varint(&d->in);
-    u64 advance = read_varint(&d->in);
+    s->base = read_number(&d->in);
+    u64 advance = read_number(&d->in);
     if (d->in.error != NULL)
         return ERROR_DECODE;
     if (!utf8_is_valid(s->id, n))
@@ -189,7 +189,7 @@ static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *se
     if (flags > FLAG_FULL)
         return refuse(&d->in, "unknown flags");
     d->is_full = flags == FLAG_FULL;
-    u64 shape = read_varint(&d->in);
+    u64 shape = read_number(&d->in);
     if (d->in.error == NULL && shape != doc->root->shape)
         return refuse(&d->in, "of another type");
     status = read_writers(doc, d);

@@ -24,23 +24,23 @@ static int counter_encode(const Document *doc, Encoder *e, const Counter *c, boo
         n++;
     }
     Writer *w = &e->out;
-    write_varint(w, n);
+    write_number(w, n);
     u64 sequence = 0;
     for (u32 rank = 0; rank < doc->replicas.n; rank++) {
         if (by_rank[rank] == NO_ROW)
             continue;
         const Slot *s = &c->slot[by_rank[rank]];
         bool floors = s->up_floor != 0 || s->down_floor != 0;
-        write_varint(w, (u64)e->place[s->replica] << 1 | floors);
+        write_number(w, (u64)e->place[s->replica] << 1 | floors);
         write_difference(w, s->sequence, sequence);
         sequence = s->sequence;
-        write_varint(w, s->up);
+        write_number(w, s->up);
         if (down)
-            write_varint(w, s->down);
+            write_number(w, s->down);
         if (floors) {
-            write_varint(w, s->up_floor);
+            write_number(w, s->up_floor);
             if (down)
-                write_varint(w, s->down_floor);
+                write_number(w, s->down_floor);
         }
     }
     free(by_rank);
@@ -51,18 +51,18 @@ static int counter_encode(const Document *doc, Encoder *e, const Counter *c, boo
 static Slot read_slot(Decoder *d, bool down, u64 *sequence, u64 *place)
 {
     Slot s = {0};
-    u64 head = read_varint(&d->in);
+    u64 head = read_number(&d->in);
     *sequence = read_difference(&d->in, *sequence);
     RemoteDot dot = check_remote_dot(d, head >> 1, *sequence);
     *place = dot.place;
     s.sequence = dot.sequence;
-    s.up = read_varint(&d->in);
+    s.up = read_number(&d->in);
     if (down)
-        s.down = read_varint(&d->in);
+        s.down = read_number(&d->in);
     if (head & 1) {
-        s.up_floor = read_varint(&d->in);
+        s.up_floor = read_number(&d->in);
         if (down)
-            s.down_floor = read_varint(&d->in);
+            s.down_floor = read_number(&d->in);
         if (s.up_floor == 0 && s.down_floor == 0)
             refuse(&d->in, "floors that are not there");
     }
@@ -96,7 +96,7 @@ static inline void raise_to(u64 *held, u64 other)
 
 static int counter_apply(Document *doc, Decoder *d, Counter *c)
 {
-    u64 n = read_varint(&d->in), sequence = 0;
+    u64 n = read_number(&d->in), sequence = 0;
     for (u64 i = 0; i < n; i++) {
         u64 place;
         Slot s = read_slot(d, container_kind(&c->base) == PNCOUNTER, &sequence, &place);
@@ -182,13 +182,13 @@ static int composite_encode(const Document *doc, Encoder *e, const Composite *c,
         size_t at = w->n;
         bool news = false;
         write_string(w, fields[i].name, fields[i].name_bytes);
-        write_varint(w, fields[i].shape);
+        write_number(w, fields[i].shape);
         status = section_encode(doc, e, fields[i].child, whole, &news);
         if (!news && !w->failed)
             w->n = at;
         written += news;
     }
-    write_varint_at(w, count_at, written);
+    write_number_at(w, count_at, written);
     free(fields);
     *has_news = written != 0;
     return status;
@@ -196,11 +196,11 @@ static int composite_encode(const Document *doc, Encoder *e, const Composite *c,
 
 static int read_field(Decoder *d, Field *f)
 {
-    f->name_bytes = read_varint(&d->in);
+    f->name_bytes = read_number(&d->in);
     if (f->name_bytes == 0 || f->name_bytes > FIELD_NAME_BYTES_MAX)
         return refuse(&d->in, "a field's name is empty or longer than 255 bytes");
     f->name = read_bytes(&d->in, f->name_bytes);
-    u64 shape = read_varint(&d->in);
+    u64 shape = read_number(&d->in);
     if (d->in.error != NULL)
         return ERROR_DECODE;
     if (!utf8_is_valid(f->name, f->name_bytes))
@@ -293,7 +293,7 @@ static int apply_unnamed(Document *doc, Composite *c, const u64 *tops, const u8 
 static int composite_apply(Document *doc, Decoder *d, Composite *c, const u64 *tops)
 {
     bool whole = read_byte(&d->in);
-    u64 n = read_varint(&d->in);
+    u64 n = read_number(&d->in);
     u32 declared_n = c->base.schema == NULL ? 0 : c->base.schema->n;
     u8 *named = calloc(declared_n + c->extras + n + 1, 1);
     if (named == NULL)

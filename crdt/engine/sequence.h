@@ -17,7 +17,11 @@
  *   sequence_runs      who inserted what with which origins; id <-> local number
  *   sequence_log       recent delete events, to answer a peer that lacks only some
  *   sequence_state     the whole, its digest; deleting and reviving by local number
- *   sequence_edit, _integrate, _encode, _check, _apply, _undo    what happens to it
+ *   sequence_edit, _undo           local edits and taking them back
+ *   sequence_integrate             where a remote element goes
+ *   sequence_wire                  the bytes of a section
+ *   sequence_news, _encode         what a peer lacks, and writing it
+ *   sequence_check, _apply         reading it
  *
  * Invariants, checked by sequence_broken_invariant:
  *   1. Every local number below `next` stands in exactly one span, and in no other place.

@@ -246,14 +246,14 @@ int sequence_apply(Sequence *s, Decoder *d)
     int status = DONE;
     section_open(&j.r, d, ELEMENTS_MAX);
     s->cursor.leaf = NOTHING;
-    for (u64 left = read_varint(&d->in); left != 0 && status == DONE; left--) {
+    for (u64 left = read_number(&d->in); left != 0 && status == DONE; left--) {
         WireRun run;
         status = section_read_run(&j.r, &run);
         if (status == DONE)
             status = join_run(&j, &run);
     }
     if (status == DONE) {
-        u64 head = read_varint(&d->in);
+        u64 head = read_number(&d->in);
         section_begin_deletions(&j.r);
         status = head & 1 ? join_deleted(&j, head >> 1) : join_deletions(&j, head >> 1);
     }

@@ -65,7 +65,7 @@ static int check_content(bool is_text, Decoder *d, const WireRun *run)
 static int check_deletions(const Sequence *s, SectionReader *r)
 {
     Decoder *d = r->d;
-    u64 head = read_varint(&d->in);
+    u64 head = read_number(&d->in);
     bool whole = head & 1;
     if (head >> 1 > reader_left(&d->in) / 2)
         return refuse(&d->in, "a count is larger than the bytes that follow");

@@ -49,8 +49,8 @@ static Origins origins_of(const News *news, const Stretch *stretch)
 static void write_held(News *news, u32 number)
 {
     Dot dot = runs_dot(&news->s->runs, number);
-    write_varint(&news->e->out, place_of(news, dot));
-    write_varint(&news->e->out, since_of(news, dot) - dot_sequence(dot));
+    write_number(&news->e->out, place_of(news, dot));
+    write_number(&news->e->out, since_of(news, dot) - dot_sequence(dot));
 }
 
 static void write_origins(News *news, const Origins *o)
@@ -59,12 +59,12 @@ static void write_origins(News *news, const Origins *o)
     if (o->left_held)
         write_held(news, o->left);
     else if (o->code >= RUN_LEFT_NEW && o->code < RUN_LEFT_HELD)
-        write_varint(out, news->count - 1 - section_number(news, o->left_stretch, o->left));
+        write_number(out, news->count - 1 - section_number(news, o->left_stretch, o->left));
     if (o->right_held)
         write_held(news, o->right);
     else if (o->code == RUN_AT_START + 1 || o->code == RUN_LEFT_NEW + RIGHT_NEW ||
              o->code == RUN_LEFT_HELD + RIGHT_NEW)
-        write_varint(out, news->count - 1 - section_number(news, o->right_stretch, o->right));
+        write_number(out, news->count - 1 - section_number(news, o->right_stretch, o->right));
 }
 
 static int reserve_fragment(News *news)
@@ -144,18 +144,18 @@ static void write_life(News *news, u32 n, Life life, u32 pieces)
 {
     Writer *out = &news->e->out;
     if (life == MIXED) {
-        write_varint(out, (u64)(pieces - 2) << 1 | news->fragments[0].deleted);
+        write_number(out, (u64)(pieces - 2) << 1 | news->fragments[0].deleted);
         u32 length = 0;
         for (u32 i = 0; i < news->n_fragments; i++) {
             if (i > 0 && news->fragments[i - 1].deleted != news->fragments[i].deleted) {
-                write_varint(out, length - 1);
+                write_number(out, length - 1);
                 length = 0;
             }
             length += news->fragments[i].n;
         }
-        write_varint(out, length - 1);
+        write_number(out, length - 1);
     } else if (life != ONE_VISIBLE) {
-        write_varint(out, n);
+        write_number(out, n);
     }
 }
 
@@ -187,9 +187,9 @@ static int write_run(News *news, u32 from, u32 to)
     write_byte(out, (u8)(origins.code | (place != news->writer ? RUN_NEW_WRITER : 0) |
                          (gap != 0 ? RUN_GAP : 0) | life * RUN_LIFE));
     if (place != news->writer)
-        write_varint(out, place);
+        write_number(out, place);
     if (gap != 0)
-        write_varint(out, gap);
+        write_number(out, gap);
     write_life(news, n, life, pieces);
     write_origins(news, &origins);
     write_content(news);
@@ -217,7 +217,7 @@ static int write_runs(News *news)
     u32 count = 0;
     for (u32 from = 0; from < news->n; from = run_stop(news, from))
         count++;
-    write_varint(&news->e->out, count);
+    write_number(&news->e->out, count);
     for (u32 from = 0, to; from < news->n; from = to) {
         to = run_stop(news, from);
         int status = write_run(news, from, to);

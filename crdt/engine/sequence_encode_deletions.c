@@ -98,11 +98,11 @@ static int write_part(News *news, const Deleting *part, void *context)
                          (event != *expected ? DELETE_JUMP : 0) | (part->n == 1 ? DELETE_ONE : 0) |
                          (other ? DELETE_OTHER_WRITER : 0)));
     if (place != news->writer)
-        write_varint(out, place);
+        write_number(out, place);
     if (event != *expected)
-        write_varint(out, event - (*expected - 1));
+        write_number(out, event - (*expected - 1));
     if (part->n != 1)
-        write_varint(out, part->n);
+        write_number(out, part->n);
     news->writer = place;
     *expected = event + (part->kind == ONE_EVENT ? 1 : part->n);
     if (part->is_new) {
@@ -112,7 +112,7 @@ static int write_part(News *news, const Deleting *part, void *context)
         return DONE;
     }
     if (other)
-        write_varint(out, target_place);
+        write_number(out, target_place);
     if (!news->targeted || target_place != news->target_writer)
         news->target = since_of(news, target);
     write_difference(out, dot_sequence(target), news->target);
@@ -139,10 +139,10 @@ static void finish_deleted(DeletedSet *set)
     if (set->write) {
         Writer *out = &set->news->e->out;
         bool other = set->place != set->news->writer;
-        write_varint(out, (set->end - set->from - 1) << 1 | other);
+        write_number(out, (set->end - set->from - 1) << 1 | other);
         if (other)
-            write_varint(out, set->place);
-        write_varint(out, set->from - set->next);
+            write_number(out, set->place);
+        write_number(out, set->from - set->next);
         set->news->writer = set->place;
     }
     set->count++;
@@ -196,13 +196,13 @@ int write_deletions(News *news)
     if (must_send_whole(news)) {
         news->writer = 0;
         count = news->e->canonical ? 0 : take_deleted(news, false);
-        write_varint(&news->e->out, count << 1 | 1);
+        write_number(&news->e->out, count << 1 | 1);
         if (count != 0)
             (void)take_deleted(news, true);
         return DONE;
     }
     (void)take_log(news, count_part, &count);
-    write_varint(&news->e->out, count << 1);
+    write_number(&news->e->out, count << 1);
     if (count == 0)
         return DONE;
     news->expected.n = 0;

@@ -120,12 +120,14 @@ u32 log_pop(DeleteLog *log, Dot event, u32 *first)
     }
     last->n--;
     *first = last->kind == EACH_FORWARD ? last->first + last->n : last->first++;
+    if (last->n == 1)
+        last->kind = EACH_FORWARD; /* a single event has no direction */
     return 1;
 }
 
 void log_trim(DeleteLog *log, u32 runs)
 {
-    u32 bound = runs > LOG_ENTRIES_MIN ? runs : LOG_ENTRIES_MIN;
+    u32 bound = runs / 4 > LOG_ENTRIES_MIN ? runs / 4 : LOG_ENTRIES_MIN;
     if (log->n <= bound)
         return;
     u32 drop = log->n - bound / 4 * 3;

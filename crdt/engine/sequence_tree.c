@@ -127,7 +127,8 @@ Point tree_locate(const Tree *t, u32 number)
 {
     Point at = {0};
     if (likely(!t->index.lost)) {
-        (void)find_number(t, index_leaf(&t->index, number), number, &at);
+        u32 leaf = t->n_leaves == 1 ? 0 : index_leaf(&t->index, number);
+        (void)find_number(t, leaf, number, &at);
         return at;
     }
     for (u32 i = 0; i < t->n_leaves; i++)

@@ -47,7 +47,7 @@ typedef struct {
     u32 count;      /* elements, which are numbered 0..count */
     u32 leaf_units; /* most units in a leaf */
     u8 unit_width;  /* of a new leaf */
-    Index index;
+    Index index;    /* empty while there is one leaf */
 } Tree;
 
 /* The place before element `offset` of a span; index == n and offset == 0 at the end of a leaf. */

@@ -94,7 +94,8 @@ int tree_split(Tree *t, Point at)
     leaf->next = place;
     if (fresh->next != NOTHING)
         t->leaves[fresh->next].previous = place;
-    t->n_leaves++;
+    if (t->n_leaves++ == 1)
+        index_append(&t->index, 0, at.leaf); /* one leaf needed no index */
     for (u32 i = 0; i < fresh->n; i++)
         index_assign(&t->index, fresh->spans[i].first, span_n(fresh->spans[i]), t->count, place);
     attach(t, at.leaf, place, units, true);

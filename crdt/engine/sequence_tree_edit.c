@@ -118,7 +118,8 @@ static int insert_piece(Tree *t, Point *at, u32 n, const Units *units)
         at->index += 2;
         at->offset = 0;
     }
-    index_append(&t->index, t->count, at->leaf);
+    if (t->n_leaves > 1)
+        index_append(&t->index, t->count, at->leaf);
     t->count += n;
     return DONE;
 }

@@ -66,7 +66,7 @@ void section_close(SectionReader *r)
 
 static int read_place(SectionReader *r, u32 *place)
 {
-    u64 read = read_varint(&r->d->in);
+    u64 read = read_number(&r->d->in);
     if (read >= r->d->n)
         return refuse(&r->d->in, "a writer that the message does not name");
     *place = (u32)read;
@@ -76,7 +76,7 @@ static int read_place(SectionReader *r, u32 *place)
 /* An id at or below its writer's base: written as how far below. */
 static int read_held(SectionReader *r, u32 place, RemoteDot *held)
 {
-    u64 base = r->d->writers[place].base, below = read_varint(&r->d->in);
+    u64 base = r->d->writers[place].base, below = read_number(&r->d->in);
     if (below >= base)
         return refuse(&r->d->in, "an element that is not below its writer's base");
     *held = (RemoteDot){place, base - below};
@@ -91,7 +91,7 @@ static int read_origin(SectionReader *r, OriginForm form, Origin *origin)
         return read_place(r, &place) == DONE ? read_held(r, place, &origin->held) : ERROR_DECODE;
     if (form != ORIGIN_NEW)
         return DONE;
-    u64 back = read_varint(&r->d->in);
+    u64 back = read_number(&r->d->in);
     if (back >= r->count)
         return refuse(&r->d->in, "an origin that does not precede its element");
     origin->number = r->count - 1 - back;
@@ -127,7 +127,7 @@ static int read_origins(SectionReader *r, u8 code, WireRun *run)
 static int read_pieces(SectionReader *r, WireRun *run)
 {
     Reader *in = &r->d->in;
-    u64 head = read_varint(in);
+    u64 head = read_number(in);
     run->starts_deleted = head & 1;
     run->pieces = (head >> 1) + 2;
     if (run->pieces > reader_left(in))
@@ -135,7 +135,7 @@ static int read_pieces(SectionReader *r, WireRun *run)
     run->lengths = *in;
     run->n = 0;
     for (u64 i = 0; i < run->pieces; i++) {
-        u64 n = read_varint(in);
+        u64 n = read_number(in);
         if (n >= r->room || run->n + n >= r->room)
             return refuse(in, "more elements than a sequence may have");
         run->n += n + 1;
@@ -155,7 +155,7 @@ int section_read_run(SectionReader *r, WireRun *run)
     u64 *expected = expectation_of(&r->expected, r->writer, base + 1);
     if (expected == NULL)
         return ERROR_MEMORY;
-    u64 gap = (head & RUN_GAP) != 0 ? read_varint(in) : 0;
+    u64 gap = (head & RUN_GAP) != 0 ? read_number(in) : 0;
     if (gap > SEQUENCE_MAX)
         return refuse(in, "an event that its sender cannot hold");
     *run = (WireRun){.place = r->writer, .n = 1, .life = head / RUN_LIFE};
@@ -164,7 +164,7 @@ int section_read_run(SectionReader *r, WireRun *run)
         if (read_pieces(r, run) != DONE)
             return ERROR_DECODE;
     } else if (run->life != ONE_VISIBLE) {
-        run->n = read_varint(in);
+        run->n = read_number(in);
     }
     if (run->n == 0 || run->n > r->room - r->count)
         return refuse(in, "no elements, or more than a sequence may have");
@@ -227,12 +227,12 @@ int section_read_deletion(SectionReader *r, WireDeletion *deletion)
     if (expected == NULL)
         return ERROR_MEMORY;
     /* Events rise, so that a log of them does; one event may delete several stretches. */
-    u64 jump = (head & DELETE_JUMP) != 0 ? read_varint(in) : 1;
+    u64 jump = (head & DELETE_JUMP) != 0 ? read_number(in) : 1;
     if (jump > SEQUENCE_MAX)
         return refuse(in, "an event that its sender cannot hold");
     u64 event = *expected - 1 + jump;
     if ((head & DELETE_ONE) == 0)
-        deletion->n = read_varint(in);
+        deletion->n = read_number(in);
     u64 top = r->d->writers[r->writer].top;
     u64 events = deletion->kind == ONE_EVENT ? 1 : deletion->n;
     if (deletion->n == 0 || event <= base || event > top ||
@@ -248,12 +248,12 @@ int section_read_deletion(SectionReader *r, WireDeletion *deletion)
 int section_read_deleted(SectionReader *r, RemoteDot *first, u64 *n)
 {
     Reader *in = &r->d->in;
-    u64 head = read_varint(in);
+    u64 head = read_number(in);
     if ((head & 1) != 0 && read_place(r, &r->writer) != DONE)
         return ERROR_DECODE;
     if (r->writer >= r->d->n)
         return refuse(in, "a writer that the message does not name");
-    u64 gap = read_varint(in), base = r->d->writers[r->writer].base;
+    u64 gap = read_number(in), base = r->d->writers[r->writer].base;
     u64 *expected = expectation_of(&r->expected, r->writer, 1);
     if (expected == NULL)
         return ERROR_MEMORY;

@@ -130,7 +130,7 @@ static inline u64 next_piece(PieceReader *p)
 {
     p->deleted = !p->deleted;
     if (p->mixed)
-        return p->left-- > 0 ? read_varint(&p->lengths) + 1 : (p->left = 0);
+        return p->left-- > 0 ? read_number(&p->lengths) + 1 : (p->left = 0);
     u64 n = p->n;
     p->n = 0;
     return n;

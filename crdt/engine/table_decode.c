@@ -77,7 +77,7 @@ static int read_group(Decoder *d, Run *run, Group *g)
     if ((run->columns & HAS_KEY) && read_key(&d->in, &g->key) != DONE)
         return ERROR_DECODE;
     for (;;) {
-        u64 head = read_varint(&d->in);
+        u64 head = read_number(&d->in);
         if (d->in.error != NULL)
             return ERROR_DECODE;
         switch (head & 3) {
@@ -421,7 +421,7 @@ int table_apply(Document *doc, Decoder *d, Table *t, const u64 *tops)
     Run run = {.columns = t->columns};
     bool keeps_siblings = is_dot_store(&t->base);
     j.complete = read_byte(&d->in) == 1;
-    u64 rows = read_varint(&d->in);
+    u64 rows = read_number(&d->in);
     if (j.complete && t->n != 0 && (j.kept = calloc(t->n / 8 + 1, 1)) == NULL)
         return ERROR_MEMORY;
     Group g = {0};

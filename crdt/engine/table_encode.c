@@ -70,7 +70,7 @@ static SortItem *sort_rows(const TableEncoder *te, SortItem *items, SortItem *sp
 static void write_entry(TableEncoder *te, Dot dot, u32 row, u8 kind)
 {
     Writer *w = &te->e->out;
-    write_varint(w, (u64)te->e->place[dot_replica(dot)] << 2 | kind);
+    write_number(w, (u64)te->e->place[dot_replica(dot)] << 2 | kind);
     write_difference(w, dot_sequence(dot), te->sequence);
     te->sequence = dot_sequence(dot);
     if (kind == ENTRY_REMOVAL || row == NO_ROW)
@@ -135,7 +135,7 @@ static int write_map_row(TableEncoder *te, const Item *key, u32 row, Dot removal
     if (removal != 0)
         write_entry(te, removal, NO_ROW, ENTRY_REMOVAL);
     else if (n == 0)
-        write_varint(&te->e->out, ENTRY_NONE);
+        write_number(&te->e->out, ENTRY_NONE);
     te->written++;
     return write_child(te, row, te->whole || removal != 0);
 }
@@ -268,10 +268,10 @@ static int write_news(TableEncoder *te)
     return DONE;
 }
 
-void write_varint_at(Writer *w, size_t at, u64 v)
+void write_number_at(Writer *w, size_t at, u64 v)
 {
     size_t end = w->n;
-    write_varint(w, v);
+    write_number(w, v);
     if (w->failed)
         return;
     u8 bytes[10];
@@ -289,13 +289,13 @@ int table_encode(const Document *doc, Encoder *e, const Table *t, bool whole, bo
     size_t count_at = e->out.n;
     int status;
     if (te.whole) {
-        write_varint(&e->out, t->n - t->siblings);
+        write_number(&e->out, t->n - t->siblings);
         status = write_all(&te);
     } else {
         status = write_removals(&te);
         if (status == DONE)
             status = write_news(&te);
-        write_varint_at(&e->out, count_at, te.written);
+        write_number_at(&e->out, count_at, te.written);
     }
     block_free(te.rows, te.capacity * sizeof(u32));
     *has_news = te.written != 0 || (complete && !whole);

@@ -22,7 +22,7 @@ void writer_free(Writer *w)
     *w = (Writer){0};
 }
 
-u64 read_varint_slow(Reader *r)
+u64 read_number_slow(Reader *r)
 {
     u64 v = 0;
     for (int shift = 0; shift < 64; shift += 7) {

@@ -46,7 +46,7 @@ static inline void write_bytes(Writer *w, const void *bytes, size_t n)
     }
 }
 
-static inline void write_varint(Writer *w, u64 v)
+static inline void write_number(Writer *w, u64 v)
 {
     if (!writer_reserve(w, 10))
         return;
@@ -72,12 +72,12 @@ static inline u64 unzigzag(u64 v)
 
 static inline void write_difference(Writer *w, u64 value, u64 previous)
 {
-    write_varint(w, zigzag(value - previous));
+    write_number(w, zigzag(value - previous));
 }
 
 static inline void write_string(Writer *w, const u8 *bytes, size_t n)
 {
-    write_varint(w, n);
+    write_number(w, n);
     write_bytes(w, bytes, n);
 }
 
@@ -105,25 +105,25 @@ static inline u8 read_byte(Reader *r)
     return *r->p++;
 }
 
-u64 read_varint_slow(Reader *r);
+u64 read_number_slow(Reader *r);
 
 /* 0 after an error, so that a loop bounded by a count ends. */
-static inline u64 read_varint(Reader *r)
+static inline u64 read_number(Reader *r)
 {
     if (likely(r->p < r->end && *r->p < 0x80))
         return *r->p++;
-    return read_varint_slow(r);
+    return read_number_slow(r);
 }
 
 static inline u64 read_difference(Reader *r, u64 previous)
 {
-    return previous + unzigzag(read_varint(r));
+    return previous + unzigzag(read_number(r));
 }
 
 /* A count of things that each take at least `bytes_each` (>= 1) bytes: never more than can follow. */
 static inline u64 read_count(Reader *r, size_t bytes_each)
 {
-    u64 n = read_varint(r);
+    u64 n = read_number(r);
     if (unlikely(n > reader_left(r) / bytes_each)) {
         refuse(r, "a count is larger than the bytes that follow");
         return 0;

@@ -35,9 +35,48 @@ class Agent(Composite):
     groups: ORMap = crdt.field(of=ORSet)
 
 
-VALUES: list[Any] = [None, True, False, 0, -1, 255, 2**63 - 1, -(2**63), 2**70, -(2**2000), 0.0, -0.0, 1.5, float("inf")]
-VALUES += ["", "nine char", "漢字 \U0001f600", "x" * 300, b"", b"\0\xff", [], {}, [1, [2, {"k": [3.0]}]], {1: "1", "1": 1}]
-KEYS: list[Any] = [None, True, 1, 1.0, "1", b"1", (), (1, ("x", None)), float("nan"), -(2**70), "é", "a key longer than nine"]
+VALUES: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    255,
+    2**63 - 1,
+    -(2**63),
+    2**70,
+    -(2**2000),
+    0.0,
+    -0.0,
+    1.5,
+    float("inf"),
+]
+VALUES += [
+    "",
+    "nine char",
+    "漢字 \U0001f600",
+    "x" * 300,
+    b"",
+    b"\0\xff",
+    [],
+    {},
+    [1, [2, {"k": [3.0]}]],
+    {1: "1", "1": 1},
+]
+KEYS: list[Any] = [
+    None,
+    True,
+    1,
+    1.0,
+    "1",
+    b"1",
+    (),
+    (1, ("x", None)),
+    float("nan"),
+    -(2**70),
+    "é",
+    "a key longer than nine",
+]
 
 
 def replicas(type_: Any, **options: Any) -> tuple[Any, Any]:

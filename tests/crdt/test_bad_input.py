@@ -242,7 +242,9 @@ def test_nesting_ends_at_64() -> None:
         ({"_hidden": GCounter}, TypeError, ("_hidden",)),
     ],
 )
-def test_a_wrong_schema_is_named_at_once(fields: dict[str, Any], error: type[Exception], words: tuple[str, ...]) -> None:
+def test_a_wrong_schema_is_named_at_once(
+    fields: dict[str, Any], error: type[Exception], words: tuple[str, ...]
+) -> None:
     with pytest.raises(error) as caught:
         type("Broken", (Composite,), {"__annotations__": fields})
     for word in ("Broken", *words):

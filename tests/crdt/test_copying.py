@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import crdt
-
 from tests.crdt.samples import STATES, Agent, late_edit
 
 ALL = pytest.mark.parametrize("name", sorted(STATES))
@@ -50,7 +49,12 @@ def test_copies_are_equal_and_independent(name: str) -> None:
 @ALL
 def test_a_copy_writes_under_a_name_of_its_own(name: str) -> None:
     state = sample(name)
-    names = [state.replica, copy.copy(state).replica, pickle.loads(pickle.dumps(state)).replica, state.fork("carol").replica]
+    names = [
+        state.replica,
+        copy.copy(state).replica,
+        pickle.loads(pickle.dumps(state)).replica,
+        state.fork("carol").replica,
+    ]
     assert len(set(names)) == len(names)
     for twin in (copy.copy(state), pickle.loads(pickle.dumps(state))):
         late_edit(twin)

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import crdt
-
 from tests.crdt.samples import GOLDEN, STATES, Agent, agent, delta_of, samples
 
 NAMES = sorted(samples())

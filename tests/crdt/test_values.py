@@ -13,9 +13,30 @@ from crdt import GSet, LWWMap, LWWRegister, MVRegister, OpBasedList, ORSet
 INTEGERS = [0, 1, -1, 127, 128, 255, 256, -128, -129, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1]
 INTEGERS += [2**64 - 1, 2**64, 2**70, -(2**70), 2**2000, (1 << 8 * 4096) - 1, 1 - (1 << 8 * 4096)]
 FLOATS = [0.0, -0.0, 1.0, 0.1, 1e308, 5e-324, math.inf, -math.inf]
-TEXTS = ["", "a", "a\0b", "nine char", "x" * 14, "x" * 15, "x" * 16, "é", "漢字", "\U0001f600" * 50, "\x7f\x80\xff", "ß" * 70]
+TEXTS = [
+    "",
+    "a",
+    "a\0b",
+    "nine char",
+    "x" * 14,
+    "x" * 15,
+    "x" * 16,
+    "é",
+    "漢字",
+    "\U0001f600" * 50,
+    "\x7f\x80\xff",
+    "ß" * 70,
+]
 BLOBS = [b"", b"\0", b"\xff" * 8, b"\0" * 1000, bytes(range(256))]
-NESTS: list[Any] = [[], {}, [[]], [[[]]], {"a": {"b": {}}}, [1, [2.0, ["3", [b"4", [None, [True]]]]]], {1: 2, "1": 3, b"1": 4}]
+NESTS: list[Any] = [
+    [],
+    {},
+    [[]],
+    [[[]]],
+    {"a": {"b": {}}},
+    [1, [2.0, ["3", [b"4", [None, [True]]]]]],
+    {1: 2, "1": 3, b"1": 4},
+]
 NESTS += [{(1, "x"): [], None: {}}, {"z": 1, "a": 2, "m": 3}, [{}, {"k": [{}]}], list(range(300))]
 PLAIN = [None, True, False, *INTEGERS, *FLOATS, *TEXTS, *BLOBS, *NESTS]
 
@@ -33,7 +54,9 @@ def exact(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@pytest.mark.parametrize("value", PLAIN, ids=lambda v: f"{type(v).__name__}-{str(v)[:12]}" if type(v) is not int else hex(v)[:12])
+@pytest.mark.parametrize(
+    "value", PLAIN, ids=lambda v: f"{type(v).__name__}-{str(v)[:12]}" if type(v) is not int else hex(v)[:12]
+)
 def test_a_value_comes_back_exactly(value: Any) -> None:
     m, r, v, items = LWWMap("a"), LWWRegister("a"), MVRegister("a"), OpBasedList("a")
     m["k"] = value
@@ -67,7 +90,27 @@ def test_equal_values_have_equal_bytes() -> None:
     assert one.to_bytes() != two.to_bytes()
 
 
-KEYS = [None, True, False, 1, 1.0, 0, 0.5, "1", b"1", "", b"", (), (1,), (1.0,), (True,), ("1",), ((),), ((1,), 1), math.inf]
+KEYS = [
+    None,
+    True,
+    False,
+    1,
+    1.0,
+    0,
+    0.5,
+    "1",
+    b"1",
+    "",
+    b"",
+    (),
+    (1,),
+    (1.0,),
+    (True,),
+    ("1",),
+    ((),),
+    ((1,), 1),
+    math.inf,
+]
 KEYS += [math.nan, 2**70, -(2**70), 2**63, -(2**63), "é", "a\0b", "x" * 11, "x" * 12, "x" * 65_000, (math.nan,), b"\0"]
 
 
@@ -83,7 +126,10 @@ def test_elements_are_equal_by_type_and_content(type_: Any) -> None:
     assert len(s) == len(KEYS) == len(list(s))
     again = type_.from_bytes(s.to_bytes())
     for x in again:
-        assert any(type(x) is type(key) and (x == key or x != x or x == (math.nan,)) or x is key for key in KEYS) or type(x) is tuple
+        assert (
+            any((type(x) is type(key) and (x == key or x != x or x == (math.nan,))) or x is key for key in KEYS)
+            or type(x) is tuple
+        )
     assert sorted(type(x).__name__ for x in again) == sorted(type(x).__name__ for x in KEYS)
     assert 0.0 not in s
     s.add(-0.0)

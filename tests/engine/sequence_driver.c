@@ -202,14 +202,14 @@ EXPORT i64 doc_encode(const Doc *doc, const Doc *peer, int canonical, u8 **out, 
         if (used[i])
             place[i] = (u16)n++;
     }
-    write_varint(&e.out, n);
+    write_number(&e.out, n);
     for (u32 rank = 0; rank < r->n; rank++) {
         u16 i = r->by_rank[rank];
         if (!used[i])
             continue;
         write_string(&e.out, replica_id(r, i), r->all[i].id_bytes);
-        write_varint(&e.out, since[i]);
-        write_varint(&e.out, r->all[i].seen - since[i]);
+        write_number(&e.out, since[i]);
+        write_number(&e.out, r->all[i].seen - since[i]);
     }
     if (status == DONE && sequence_has_news(doc->sequence, &e))
         status = sequence_encode(doc->sequence, &e);
@@ -230,13 +230,13 @@ static int read_writers(Doc *doc, Decoder *d, Sender *writers)
 {
     for (u32 i = 0; i < d->n; i++) {
         Sender *w = &writers[i];
-        u64 n = read_varint(&d->in);
+        u64 n = read_number(&d->in);
         w->id = n >= 1 && n <= REPLICA_ID_BYTES_MAX ? read_bytes(&d->in, n) : NULL;
         if (w->id == NULL)
             return refuse(&d->in, "a bad id");
         w->id_bytes = (u8)n;
-        w->base = read_varint(&d->in);
-        u64 advance = read_varint(&d->in);
+        w->base = read_number(&d->in);
+        u64 advance = read_number(&d->in);
         if (d->in.error != NULL || w->base > SEQUENCE_MAX || advance > SEQUENCE_MAX - w->base)
             return refuse(&d->in, "a bad writer");
         w->top = w->base + advance;

@@ -31,12 +31,14 @@ class Peer:
         self.engine = Replica(lib, name, is_text)
         self.model = Model()
         self.name = name
+        self.caret = 0  # behind the last insert
 
     def insert(self, position: int, units: list[int]) -> None:
         first = self.engine.seen(self.name) + 1
         assert self.engine.insert(position, units) == 0
         for i, unit in enumerate(units):
             self.model.insert(position + i, (self.name, first + i), unit)
+        self.caret = position + len(units)
 
     def delete(self, position: int, n: int) -> None:
         assert self.engine.delete(position, n) == 0
@@ -59,8 +61,10 @@ def edit(peer: Peer, rng: random.Random) -> None:
     units = [rng.choice([97, 98, 99, 233, 0x4E2D, 0x1F600])] * rng.randint(1, 4)
     spot = rng.choice([0, n, n // 2, rng.randint(0, n)])
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.3:
         peer.insert(spot, units)
+    elif kind < 0.45:  # typing goes on
+        peer.insert(min(peer.caret, n), units)
     elif kind < 0.6:  # backwards
         for unit in units:
             peer.insert(spot, [unit])
@@ -149,6 +153,25 @@ def test_concurrent_runs_stay_whole(lib, backward: bool) -> None:
     assert text_of(peers[0]) == "[onetwothree]"
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_keystrokes_reach_a_busy_peer(lib, seed: int) -> None:
+    """One delta a keystroke, to a peer that edits in between."""
+    rng = random.Random(seed)
+    typist, busy = Peer(lib, b"alice", True), Peer(lib, b"bob", True)
+    typist.insert(0, units_of("()"))
+    busy.merge(typist)
+    typist.caret = 1
+    for _ in range(60):
+        typist.insert(min(typist.caret, len(typist.engine)), [rng.choice([97, 98, 0xE9, 0x1F600])])
+        busy.merge(typist)
+        if rng.random() < 0.3:
+            edit(busy, rng)
+        if rng.random() < 0.05:
+            edit(typist, rng)
+        busy.check()
+    converge([typist, busy])
+
+
 def test_positions_follow_elements(lib) -> None:
     peer = Peer(lib, b"alice", True)
     peer.insert(0, units_of("hello world"))
@@ -171,7 +194,7 @@ def test_undo_takes_back_exactly(lib, seed: int, is_text: bool) -> None:
     engine = peer.engine
     engine.lib.doc_settle(engine.doc)
     before = engine.read(), engine.digest(), engine.encode(canonical=True), engine.encode()
-    done = []
+    done, caret = [], 0
     for _ in range(rng.randint(1, 30)):
         n = len(engine)
         if n and rng.random() < 0.5:
@@ -180,7 +203,9 @@ def test_undo_takes_back_exactly(lib, seed: int, is_text: bool) -> None:
             done.append(0)
         else:
             units = [rng.choice([98, 99, 0x1F600]) for _ in range(rng.randint(1, 50))]
-            engine.insert(rng.randint(0, n), units)
+            at = rng.choice([rng.randint(0, n), min(caret, n)])
+            engine.insert(at, units)
+            caret = at + len(units)
             done.append(len(units))
     for n in reversed(done):
         assert engine.lib.doc_undo(engine.doc, n) == 0

@@ -31,7 +31,15 @@ def varint(number: int) -> bytes:
 # Numbers that a count, length, sequence or difference should not be; and spellings that are not minimal.
 NUMBERS = [varint(n) for n in (0, 1, 2, 63, 64, 127, 128, 129, 255, 256, 16383, 16384, 65535, 65536, 2**20)]
 NUMBERS += [varint(n + d) for n in (2**24, 2**28, 2**31, 2**32, 2**40, 2**47, 2**48, 2**62, 2**63) for d in (-1, 0)]
-NUMBERS += [varint(2**64 - 1), varint(2**64 - 2), b"\x80\x00", b"\xff\x00", b"\x80" * 9 + b"\x01", b"\x80" * 9 + b"\x02", b"\x80" * 12]
+NUMBERS += [
+    varint(2**64 - 1),
+    varint(2**64 - 2),
+    b"\x80\x00",
+    b"\xff\x00",
+    b"\x80" * 9 + b"\x01",
+    b"\x80" * 9 + b"\x02",
+    b"\x80" * 12,
+]
 
 
 def flip(b: bytes, r: int, other: bytes) -> bytes:
@@ -90,7 +98,22 @@ def swap(b: bytes, r: int, other: bytes) -> bytes:
 
 
 KINDS: Sequence[Callable[[bytes, int, bytes], bytes]] = (
-    (flip, flip, edge, edge, nudge, nudge, number, number, number, insert, delete, repeat, splice, cross, cut, swap)
+    flip,
+    flip,
+    edge,
+    edge,
+    nudge,
+    nudge,
+    number,
+    number,
+    number,
+    insert,
+    delete,
+    repeat,
+    splice,
+    cross,
+    cut,
+    swap,
 )
 
 

@@ -1,0 +1,1 @@
+"""What the figures were made with: `make bench`, or `python -m benchmarks [types] [text] [node]`."""
