@@ -55,6 +55,8 @@ DIRECTIVES = {
     "wraparound": False,
     "initializedcheck": False,
     "cdivision": True,
+    # A class whose __init__ was not run has no document: an AttributeError, not a crash.
+    "nonecheck": True,
     # Pickling goes through the wire format, never through a list of C fields.
     "auto_pickle": False,
 }

@@ -35,9 +35,9 @@ def machine(subject: Subject) -> type[RuleBasedStateMachine]:
         def edit(self, index: int, command: Any) -> None:
             self.check(self.world.do_edit(index, command))
 
-        @rule(source=replica_indexes, target=replica_indexes, how=st.sampled_from(["delta", "bytes", "object"]))
-        def sync(self, source: int, target: int, how: str) -> None:
-            self.check(self.world.do_sync(source, target, how))
+        @rule(sender=replica_indexes, receiver=replica_indexes, how=st.sampled_from(["delta", "bytes", "object"]))
+        def sync(self, sender: int, receiver: int, how: str) -> None:
+            self.check(self.world.do_sync(sender, receiver, how))
 
         @rule(index=replica_indexes)
         def post(self, index: int) -> None:

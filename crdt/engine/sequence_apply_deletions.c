@@ -70,6 +70,8 @@ static int log_deletion(Joining *j, const WireDeletion *deletion, u32 number, u6
     u64 known = j->known < first ? 0 : j->known - first + 1; /* events */
     if (deletion->kind == ONE_EVENT ? known != 0 : known >= n)
         return DONE;
+    if (j->s->pile.n == 0 && j->s->log.n > 2 * log_bound(j->s->runs.n))
+        log_trim(&j->s->log, j->s->runs.n);
     int status = log_reserve(&j->s->log, replica);
     if (status != DONE)
         return status;

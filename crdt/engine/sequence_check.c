@@ -70,12 +70,16 @@ static int check_deletions(const Sequence *s, SectionReader *r)
     if (head >> 1 > reader_left(&d->in) / 2)
         return refuse(&d->in, "a count is larger than the bytes that follow");
     section_begin_deletions(r);
+    u64 elements = r->count + (s != NULL ? s->tree.count : 0), named = 0;
     for (u64 left = head >> 1; left != 0; left--) {
         WireDeletion deletion = {0};
         int status = whole ? section_read_deleted(r, &deletion.target, &deletion.n)
                            : section_read_deletion(r, &deletion);
         if (status != DONE)
             return status;
+        named += deletion.n;
+        if (named > elements * DELETIONS_PER_ELEMENT)
+            return refuse(&d->in, "deletions that name all elements over and over");
         if (!deletion.is_new && !all_held(s, d, deletion.target, deletion.n))
             return refuse(&d->in, "a deletion of an element that does not exist");
     }

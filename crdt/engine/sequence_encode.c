@@ -253,18 +253,16 @@ int sequence_mark_writers(const Sequence *s, const Encoder *e, bool *used)
 {
     News news;
     Encoder reading = *e;
-    bool whole = e->canonical || !log_reaches(&s->log, e->since);
     for (u32 i = 0; i < s->runs.n_authors; i++) {
-        const Author *author = &s->runs.authors[i];
-        u64 since = e->since[author->replica];
-        used[author->replica] |= count_runs(&s->runs, author, since) != 0 || (whole && since != 0);
+        u16 author = s->runs.authors[i].replica;
+        used[author] |= count_runs(&s->runs, &s->runs.authors[i], e->since[author]) != 0;
     }
     if (e->canonical)
         return DONE; /* nothing is held */
     int status = open_news(&news, s, &reading);
     for (u32 i = 0; i < news.n && status == DONE; i++)
         mark_run(&news, &news.all[i], used);
-    if (status == DONE && !whole)
+    if (status == DONE)
         status = mark_deletions(&news, used);
     close_news(&news);
     return status;

@@ -72,11 +72,17 @@ static int take_log(News *news, DeletingTaker take, void *context)
     return DONE;
 }
 
+/* Parts, and the elements they name. */
+typedef struct {
+    u64 parts, named;
+} Extent;
+
 static int count_part(News *news, const Deleting *part, void *context)
 {
     (void)news;
-    (void)part;
-    ++*(u64 *)context;
+    Extent *extent = context;
+    extent->parts++;
+    extent->named += part->n;
     return DONE;
 }
 
@@ -185,29 +191,33 @@ static u64 take_deleted(News *news, bool write)
     return set.count;
 }
 
-static bool must_send_whole(const News *news)
+/* Whether to send the set of deleted ids: the events are not known, or name so many elements over and
+ * over that a receiver would refuse them. Else *parts is how many there are. */
+static bool sends_whole(News *news, u64 *parts)
 {
-    return news->e->canonical || !log_reaches(&news->s->log, news->e->since);
+    Extent extent = {0};
+    if (news->e->canonical || !log_reaches(&news->s->log, news->e->since))
+        return true;
+    (void)take_log(news, count_part, &extent);
+    *parts = extent.parts;
+    return extent.named > (u64)DELETIONS_PER_ELEMENT * news->s->tree.count;
 }
 
 int write_deletions(News *news)
 {
     u64 count = 0;
-    if (must_send_whole(news)) {
-        news->writer = 0;
+    bool whole = sends_whole(news, &count);
+    if (whole) /* a full state has nothing that is held */
         count = news->e->canonical ? 0 : take_deleted(news, false);
-        write_number(&news->e->out, count << 1 | 1);
-        if (count != 0)
-            (void)take_deleted(news, true);
-        return DONE;
-    }
-    (void)take_log(news, count_part, &count);
-    write_number(&news->e->out, count << 1);
+    write_number(&news->e->out, count << 1 | whole);
     if (count == 0)
         return DONE;
-    news->expected.n = 0;
     news->writer = 0;
-    return take_log(news, write_part, NULL);
+    news->expected.n = 0;
+    if (!whole)
+        return take_log(news, write_part, NULL);
+    (void)take_deleted(news, true);
+    return DONE;
 }
 
 static int mark_part(News *news, const Deleting *part, void *context)
@@ -221,5 +231,11 @@ static int mark_part(News *news, const Deleting *part, void *context)
 
 int mark_deletions(News *news, bool *used)
 {
-    return take_log(news, mark_part, used);
+    const Runs *runs = &news->s->runs;
+    u64 count;
+    if (!sends_whole(news, &count))
+        return take_log(news, mark_part, used);
+    for (u32 i = 0; i < runs->n_authors; i++)
+        used[runs->authors[i].replica] |= news->e->since[runs->authors[i].replica] != 0;
+    return DONE;
 }

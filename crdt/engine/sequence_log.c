@@ -127,7 +127,7 @@ u32 log_pop(DeleteLog *log, Dot event, u32 *first)
 
 void log_trim(DeleteLog *log, u32 runs)
 {
-    u32 bound = runs / 4 > LOG_ENTRIES_MIN ? runs / 4 : LOG_ENTRIES_MIN;
+    u32 bound = log_bound(runs);
     if (log->n <= bound)
         return;
     u32 drop = log->n - bound / 4 * 3;

@@ -59,7 +59,13 @@ void log_append(DeleteLog *log, Dot event, u32 first, u32 n, DeletionKind kind);
 /* Take the last stretch of elements that `event` deleted out of the log; 0 if there is none. */
 u32 log_pop(DeleteLog *log, Dot event, u32 *first);
 
-/* Drop the oldest entries when there are more than LOG_ENTRIES_MIN and a quarter of the runs. */
+/* Entries that are kept at most, beside so many runs. */
+static inline u32 log_bound(u32 runs)
+{
+    return runs / 4 > LOG_ENTRIES_MIN ? runs / 4 : LOG_ENTRIES_MIN;
+}
+
+/* Drop the oldest entries when there are more than the bound. */
 void log_trim(DeleteLog *log, u32 runs);
 
 /* Events of this writer up to here may have deleted something without being in the log. */

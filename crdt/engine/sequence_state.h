@@ -36,6 +36,7 @@ struct Sequence {
     Arena arena;  /* payloads of list items that do not fit a cell */
     Content pile; /* content of the elements deleted since the last settle, in that order */
     u32 run;      /* where to look first for a run: that of the last deleted element or left origin */
+    u32 sibling;  /* the last element that had concurrent siblings when it was placed */
     bool is_text;
 };
 
@@ -81,8 +82,8 @@ int delete_elements(Sequence *s, Point *at, u32 n, bool keep);
 /* Cut the log to its bound, and free dead payloads when they are a third. Only with an empty pile. */
 void sequence_tidy(Sequence *s);
 
-/* The place where the FugueMax order puts a new element. */
-Point fugue_place(const Sequence *s, Dot dot, u32 left, u32 right);
+/* The place where the FugueMax order puts a new element, the next to be inserted. */
+Point fugue_place(Sequence *s, Dot dot, u32 left, u32 right);
 
 /* Store n items as cells in words[] and heads[]; the arena has the room. */
 void store_items(Arena *arena, const Item *items, u32 n, u64 *words, u8 *heads);

@@ -38,6 +38,11 @@ enum {
     DELETE_OTHER_WRITER = 64 /* the place of the writer of held elements follows */
 };
 
+/* Logged deletions may name elements more than once, because writers may delete the same ones; how
+ * often is bounded, or a few bytes could make a receiver go through all of its elements again and
+ * again. A sender with more than this to tell sends the set of deleted ids. */
+enum { DELETIONS_PER_ELEMENT = 16 };
+
 typedef enum { ORIGIN_NONE, ORIGIN_NEW, ORIGIN_HELD, ORIGIN_NEXT, ORIGIN_SAME } OriginForm;
 
 typedef struct {

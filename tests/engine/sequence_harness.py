@@ -48,6 +48,7 @@ def load(path: Path) -> ctypes.CDLL:
         ("doc_skip", None, doc, c_uint64),
         ("doc_length", c_uint32, doc),
         ("doc_memory", c_uint64, doc),
+        ("doc_elements", c_uint32, doc),
         ("doc_digest", None, doc, POINTER(c_uint64)),
         ("doc_broken", c_char_p, doc),
         ("doc_read", None, doc, c_uint32, c_uint32, POINTER(c_uint32)),
