@@ -11,10 +11,10 @@ FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests
 export HYPOTHESIS_PROFILE ?= ci
 export PIP_NO_INPUT = 1
 
-.PHONY: build demo test check bench fuzz crash asan coverage annotate docs wheel clean help
+.PHONY: build demo test check bench fuzz mutants crash asan coverage annotate docs wheel clean help
 
 help:
-	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: $(VENV)/linked ## make the environment, build the extensions in place
 	$(BIN)/python setup.py -q build_ext --inplace
@@ -50,6 +50,9 @@ bench: build ## what the figures in benchmarks/ were made with
 
 fuzz: build ## mutated bytes through every decoder
 	$(BIN)/python -m tests.fuzz
+
+mutants: build ## the engine with one mistake planted at a time: each must be found
+	PLANT_IN_ENGINE=1 $(BIN)/python -m pytest -q properties/test_engine_mutants.py
 
 crash: build ## a thousand SIGKILLs under load
 	$(BIN)/python -m tests.crash --kills 1000

@@ -91,7 +91,8 @@ void sequence_settle(Sequence *s)
 
 void sequence_tidy(Sequence *s)
 {
-    log_trim(&s->log, s->runs.n);
+    if (s->log.n > LOG_ENTRIES_MIN)
+        log_trim(&s->log, s->runs.n);
     if (arena_is_wasteful(&s->arena))
         compact(s);
 }

@@ -152,7 +152,7 @@ static int begin_growth(Joining *j, const WireRun *run, Dot first, u64 known, Gr
     Sequence *s = j->s;
     u32 left = resolve(j, &run->left, NOTHING);
     if (left != NOTHING)
-        s->run = runs_find(&s->runs, left);
+        s->run = runs_find_near(&s->runs, left, s->run);
     *growth = (Growth){.first = first, .right = resolve_right(j, run, left), .begun = true};
     growth->left = known == 0 ? left : runs_number(&s->runs, first - 1);
     int status = tree_begin(&s->tree);

@@ -48,8 +48,10 @@ Digest digest_of_origins(const Sequence *s, Dot first, u32 left, u32 right)
             return (Digest){0};
         left_id = fold_id(s, dot);
     }
-    if (right != NOTHING)
-        right_id = fold_id(s, runs_dot(&s->runs, right));
+    if (right != NOTHING) {
+        const Run *run = &s->runs.all[runs_find_near(&s->runs, right, s->run)];
+        right_id = fold_id(s, run_dot(run) + (right - run->first));
+    }
     u64 writer = s->replicas->all[dot_replica(first)].folded;
     u64 origins = mum(left_id ^ 0xa0761d6478bd642full, right_id ^ 0xe7037ed1a0b428dbull);
     return digest_of(s->path ^ OF_ORIGINS, writer, dot_sequence(first), origins);
