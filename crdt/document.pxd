@@ -17,7 +17,8 @@ cdef class Root:
     cdef u64 drift_ms
     cdef dict names             # local writer index -> name; filled as needed
     cdef dict others            # what is held of the other writers, or None after a merge
-    cdef list held_back
+    cdef list held_back         # (events it builds on, bytes), sorted
+    cdef u64 base               # of the message merged last
     cdef size_t held_back_bytes
     cdef dict before
     cdef bint changed

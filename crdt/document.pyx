@@ -8,6 +8,7 @@ makes it when it is first written.
 
 import os
 from base64 import urlsafe_b64encode
+from bisect import bisect_left
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -406,7 +407,7 @@ cdef class Replicated:
         if mind_drift:
             latest = ((root.now_ms() + root.drift_ms) << 16) | 0xFFFF
         cdef int status = document_merge(root.doc, <const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
-                                         latest, &landing, &error, &offset)
+                                         latest, &landing, &error, &offset, &root.base)
         if status == ERROR_DECODE:
             kind = WrongTypeError if error == b"of another type" else DecodeError
             raise kind(f"{type(self).__name__}: {error.decode()}; nothing of it was applied", offset)
@@ -452,24 +453,29 @@ cdef class Replicated:
 
     def _hold_back(self, bytes data):
         cdef Root root = self.root
-        if data in root.held_back:
+        waiting = (root.base, data)
+        at = bisect_left(root.held_back, waiting)
+        if at < len(root.held_back) and root.held_back[at] == waiting:
             return
         if root.held_back_bytes + <size_t>len(data) > HELD_BACK_BYTES_MAX:
             raise DecodeError(
                 f"{type(self).__name__}: {len(root.held_back)} deltas wait for what they build on, which takes "
                 f"{root.held_back_bytes} bytes; ask a peer for a full state instead", 0)
-        root.held_back.append(data)
+        root.held_back.insert(at, waiting)
         root.held_back_bytes += len(data)
 
     def _land_held_back(self):
-        """Try what waits, again and again while something lands."""
+        """Try all that waits, again while something lands.
+
+        Sorted by how much each builds on, a chain of deltas lands in one pass, whatever the order it came in.
+        """
         cdef Root root = self.root
         changed = False
         progress = True
-        while progress:
+        while progress and root.held_back:
             progress = False
             waiting, root.held_back, root.held_back_bytes = root.held_back, [], 0
-            for data in waiting:
+            for base, data in waiting:
                 try:
                     landing = self._merge_bytes(data)
                 except DecodeError:
@@ -477,7 +483,7 @@ cdef class Replicated:
                 if landing == MESSAGE_LANDED:
                     changed = progress = True
                 elif landing != MESSAGE_NO_NEWS:
-                    root.held_back.append(data)
+                    root.held_back.append((base, data))
                     root.held_back_bytes += len(data)
         return changed
 
@@ -541,7 +547,7 @@ cdef class Replicated:
         size = object.__sizeof__(self)
         if self.parent is None and self.root is not None:
             size += object.__sizeof__(self.root) + document_memory(self.root.doc)
-            size += sum(50 + len(data) for data in self.root.held_back)
+            size += sum(150 + len(data) for _, data in self.root.held_back)
         return size
 
     def check_invariants(self):

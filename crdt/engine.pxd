@@ -181,7 +181,7 @@ cdef extern from "document.h" nogil:
     void document_rollback(Document *doc)
     int document_encode(const Document *doc, const u64 *since, bint everything, Writer *out)
     int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
-                       const char **error, size_t *offset)
+                       const char **error, size_t *offset, u64 *base)
 
     int counter_add(Document *doc, Counter *c, u64 by, bint down)
     void counter_total_words(const Counter *c, u64 up[2], u64 down[2])

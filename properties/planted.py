@@ -53,7 +53,7 @@ class Mutant(NamedTuple):
     file: str  # below crdt/
     old: str
     new: str
-    found_by: str  # a file of properties, and words for its -k
+    found_by: str  # what finds it at the latest: a file of properties, and words for its -k
 
 
 IN_ENGINE = (

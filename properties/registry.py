@@ -5,7 +5,8 @@ from __future__ import annotations
 import crdt
 
 from . import subjects
-from .subjects import Compound, Nested, Subject
+from .nesting import Compound, Nested
+from .subjects import Subject
 
 SIMPLE: dict[str, Subject] = {
     name: getattr(subjects, name)(getattr(crdt, name))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from . import reference, subjects
+from . import nesting, reference, subjects
 from .planted import IN_PYTHON, Planted
 from .strategies import indexes
 from .subjects import Subject
@@ -38,7 +38,7 @@ def plain(name: str, bug: str) -> Subject:
     if name == "ORMap":
         counter = subjects.GCounter(reference.GCounter)
         counter.commands = st.tuples(st.just("increment"), st.integers(1, 3))
-        subject: Subject = subjects.Nested(type_, counter)
+        subject: Subject = nesting.Nested(type_, counter)
         below = st.tuples(st.just("below"), few_keys, counter.commands)
         subject.commands = st.one_of(below, below, st.tuples(st.just("del"), few_keys))
         return subject

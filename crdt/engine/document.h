@@ -91,9 +91,10 @@ int document_encode(const Document *doc, const u64 *since, bool everything, Writ
 typedef enum { MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TOO_EARLY } Landing;
 
 /* Check a whole message and, if its base is held and its stamps are at most `latest_stamp`, land it.
- * ERROR_DECODE: `error` and `offset` are set and nothing was changed. */
+ * ERROR_DECODE: `error` and `offset` are set and nothing was changed. `base` becomes the number of
+ * events that the message builds on. */
 int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
-                   const char **error, size_t *offset);
+                   const char **error, size_t *offset, u64 *base);
 
 /* ---- local edits: 0 nothing to do, 1 changed, below 0 an error and nothing changed ------------- */
 

@@ -206,7 +206,7 @@ static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *se
 }
 
 int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
-                   const char **error, size_t *offset)
+                   const char **error, size_t *offset, u64 *base)
 {
     Decoder d = {.in = {.p = bytes, .end = bytes + n, .start = bytes}, .replicas = &doc->replicas};
     size_t section_at = 0;
@@ -222,6 +222,9 @@ int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, L
             status = land(doc, &d);
         }
     }
+    *base = 0;
+    for (u32 i = 0; i < d.n; i++)
+        *base += d.writers[i].base;
     free(d.writers);
     return status;
 }

@@ -163,3 +163,18 @@ def test_getsizeof_counts_the_c_memory(type_: Any) -> None:
         assert sys.getsizeof(state) < empty + 1024
     else:
         assert sys.getsizeof(state) > empty + 20_000 * 8
+
+
+@pytest.mark.parametrize("order", [reversed, sorted])
+def test_a_long_chain_of_late_deltas_lands_in_linear_time(order: Callable[[Any], Any]) -> None:
+    source, deltas = GSet("a"), []
+    for k in range(5000):
+        before = source.version
+        source.add(k)
+        deltas.append(source.delta(before))
+    late, passes = GSet("b"), 0
+    for _, delta in order(list(enumerate(deltas))):
+        passes += late.merge(delta)
+    assert late == source
+    assert late.pending == 0
+    assert passes == (1 if order is reversed else 5000)
