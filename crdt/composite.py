@@ -110,7 +110,8 @@ class Composite(CompositeState):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         fields = {f.name: f for base in reversed(cls.__mro__[1:]) for f in getattr(base, "_declared", ())}
-        for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+        own = cls.__dict__.get("__annotations__", {})  # noqa: RUF063 - importing inspect takes longer than all of crdt
+        for name, annotation in own.items():
             if "ClassVar" not in str(annotation):
                 fields[name] = _declared_field(cls, name, annotation)
         if len(fields) > FIELDS_MAX:

@@ -64,7 +64,7 @@ cdef class GCounter(Replicated):
     def __init__(self, replica=None, *, clock=None, max_drift=MAX_DRIFT):
         self._start(GCOUNTER, 0, replica, clock, max_drift)
 
-    def increment(self, by=1, /):
+    def increment(self, by=1):
         """Add `by`, an int of 0 or more. O(1).
 
         `ValueError`: negative. `TypeError`: not an int, or a bool. `OverflowError`: this writer's
@@ -92,11 +92,11 @@ cdef class PNCounter(Replicated):
     def __init__(self, replica=None, *, clock=None, max_drift=MAX_DRIFT):
         self._start(PNCOUNTER, 0, replica, clock, max_drift)
 
-    def increment(self, by=1, /):
+    def increment(self, by=1):
         """Add `by`, an int of 0 or more. O(1). Errors as `GCounter.increment`."""
         move(self, checked_step(by, self), False)
 
-    def decrement(self, by=1, /):
+    def decrement(self, by=1):
         """Take `by`, an int of 0 or more. O(1). Errors as `GCounter.increment`."""
         move(self, checked_step(by, self), True)
 

@@ -17,8 +17,8 @@ cdef class Root:
     cdef u64 drift_ms
     cdef dict names             # local writer index -> name; filled as needed
     cdef dict others            # what is held of the other writers, or None after a merge
-    cdef list held_back         # (events it builds on, bytes), sorted
-    cdef u64 base               # of the message merged last
+    cdef list held_back  # (events it builds on, bytes), sorted
+    cdef u64 base  # of the message merged last
     cdef size_t held_back_bytes
     cdef dict before
     cdef bint changed
@@ -32,7 +32,7 @@ cdef class Replicated:
     cdef Container *node
     cdef u32 epoch
     cdef Replicated parent      # of a field or of a child in a map; None at the root
-    cdef object place_in_parent # index of the field, or key of the child
+    cdef object place_in_parent  # index of the field, or key of the child
     cdef object __weakref__
 
     cdef Container *here(self) except? NULL

@@ -145,7 +145,9 @@ cdef int raise_status(int status, Replicated who) except -1:
     if status == ERROR_MEMORY:
         raise MemoryError(f"{who._place()}: out of memory; nothing was changed")
     if status == ERROR_LIMIT:
-        raise OverflowError(f"{who._place()}: a limit of the format is reached (events, rows or bytes); nothing was changed")
+        raise OverflowError(
+            f"{who._place()}: a limit of the format is reached (events, rows or bytes); nothing was changed"
+        )
     if status == ERROR_RANGE:
         raise IndexError(f"{who._place()}: out of range; nothing was changed")
     return status
@@ -188,7 +190,7 @@ cdef class Replicated:
         if container_kind(parent) == COMPOSITE:
             self.node = (<CompositeNode *>parent).field[<int>self.place_in_parent]
         else:
-            holder = pack_key(self.place_in_parent, &key, self)
+            _holder = pack_key(self.place_in_parent, &key, self)
             self.node = map_find(self.root.doc, <Table *>parent, &key)
         return self.node
 
@@ -211,7 +213,7 @@ cdef class Replicated:
         if container_kind(parent) == COMPOSITE:
             status = composite_make(self.root.doc, <CompositeNode *>parent, <int>self.place_in_parent, &self.node)
         else:
-            holder = pack_key(self.place_in_parent, &key, self)
+            _holder = pack_key(self.place_in_parent, &key, self)
             status = map_make(self.root.doc, <Table *>parent, &key, &self.node)
         raise_status(status, self)
         self.epoch = self.root.doc.epoch
@@ -361,7 +363,7 @@ cdef class Replicated:
         finally:
             PyMem_Free(since)
 
-    def delta(self, since=None, /):
+    def delta(self, since=None):
         """What a holder of version `since` lacks, as bytes; `b""` if nothing. Without it: everything.
 
         O(rows) at worst; the bytes are proportional to what changed.
@@ -386,7 +388,7 @@ cdef class Replicated:
         """
         cdef Replicated state = cls(replica, **options)
         if state._merge_bytes(state._bytes(data), False) == MESSAGE_BASE_MISSING:
-            raise DecodeError(f"{cls.__name__}.from_bytes: a delta that builds on an earlier state, not a full state", 0)
+            raise DecodeError(f"{cls.__name__}.from_bytes: a delta on top of an earlier state, not a full state", 0)
         return state
 
     def _bytes(self, data):
@@ -416,7 +418,7 @@ cdef class Replicated:
             root.others = None
         return landing
 
-    def merge(self, other, /):
+    def merge(self, other):
         """Join another state, or bytes of one, into this one; whether that changed anything.
 
         A delta whose base is missing here, or stamped further ahead than `max_drift`, is held back
@@ -427,7 +429,7 @@ cdef class Replicated:
         if root.guard & READ_ONLY:
             self.check_guard()
         if root.doc.is_open:
-            raise RuntimeError(f"{type(self).__name__}: merging is not possible inside an update; merge before or after")
+            raise RuntimeError(f"{type(self).__name__}: merging is not possible inside an update; merge outside of it")
         if isinstance(other, Replicated):
             return self._merge_state(other)
         data = self._bytes(other)
@@ -444,7 +446,8 @@ cdef class Replicated:
 
     def _merge_state(self, Replicated other):
         if type(other) is not type(self) or other.root.doc.root.shape != self.root.doc.root.shape:
-            raise TypeError(f"a {type(self).__name__} merges with a {type(self).__name__}, not with a {type(other).__name__}")
+            name = type(self).__name__
+            raise TypeError(f"a {name} merges with a {name}, not with a {type(other).__name__}")
         other._only_root("merge")
         if other.root is self.root:
             return False
@@ -505,7 +508,7 @@ cdef class Replicated:
     def _like(self, other):
         """Take over what a copy shares with its original beyond the document."""
 
-    def fork(self, replica=None, /):
+    def fork(self, replica=None):
         """An independent copy that writes under another name. O(n), a copy of memory.
 
         Of two copies with one name only one may go on writing.

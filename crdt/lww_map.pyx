@@ -82,8 +82,8 @@ cdef class LWWMap(Replicated):
 
     cdef int put(self, object key, object value) except -1:
         cdef Item k, v
-        key_holder = pack_key(key, &k, self)
-        value_holder = pack_value(value, &v, self, key)
+        _key_holder = pack_key(key, &k, self)
+        _value_holder = pack_value(value, &v, self, key)
         cdef u64 now = self.root.now_ms()
         cdef Table *t = <Table *>self.open()
         return self.done(table_put(self.root.doc, t, &k, &v, now))
@@ -91,7 +91,7 @@ cdef class LWWMap(Replicated):
     cdef object lookup(self, object key, object default):
         cdef Item item
         cdef Table *t = <Table *>self.here()
-        holder = pack_key(key, &item, self)
+        _holder = pack_key(key, &item, self)
         cdef u32 row = NO_ROW if t == NULL else table_winner(self.root.doc, t, &item)
         if row == NO_ROW:
             return default
@@ -101,7 +101,7 @@ cdef class LWWMap(Replicated):
     cdef int erase(self, object key) except -1:
         """Delete a key that is there."""
         cdef Item k, absent
-        holder = pack_key(key, &k, self)
+        _holder = pack_key(key, &k, self)
         absent.type = ABSENT
         absent.n = 0
         absent.p = NULL
@@ -126,7 +126,7 @@ cdef class LWWMap(Replicated):
     def __contains__(self, key):
         cdef Item item
         cdef Table *t = <Table *>self.here()
-        holder = pack_key(key, &item, self)
+        _holder = pack_key(key, &item, self)
         return t != NULL and table_winner(self.root.doc, t, &item) != NO_ROW
 
     def __len__(self):
@@ -149,7 +149,7 @@ cdef class LWWMap(Replicated):
     def _pairs(self):
         return self.walk(True)
 
-    def get(self, key, default=None, /):
+    def get(self, key, default=None):
         """The value of a key, or `default`. O(1)."""
         return self.lookup(key, default)
 
@@ -181,7 +181,7 @@ cdef class LWWMap(Replicated):
         for key, value in pairs:
             self.put(key, value)
 
-    def pop(self, key, default=MISSING, /):
+    def pop(self, key, default=MISSING):
         """Delete a key and return its value; `default`, or `KeyError`, if it is not there."""
         value = self.lookup(key, MISSING)
         if value is MISSING:
@@ -197,7 +197,7 @@ cdef class LWWMap(Replicated):
             return key, self.pop(key)
         raise KeyError(f"{self._place()}: popitem of an empty map")
 
-    def setdefault(self, key, default=None, /):
+    def setdefault(self, key, default=None):
         """The value of a key, which becomes `default` if it is not there."""
         value = self.lookup(key, MISSING)
         if value is MISSING:

@@ -71,7 +71,7 @@ cdef class OpBasedList(Replicated):
             PyMem_Free(items)
         return self.done(status)
 
-    def insert(self, i, v, /):
+    def insert(self, i, v):
         """Insert a value before index i; i == len appends. O(log n). `IndexError`: out of range."""
         self.put(index_in(self, i, length_of(self.here()), True), [v])
 
@@ -83,12 +83,12 @@ cdef class OpBasedList(Replicated):
         """Insert the values of an iterable at the end, as one run."""
         self.put(length_of(self.here()), list(vs))
 
-    def insert_many(self, i, vs, /):
+    def insert_many(self, i, vs):
         """Insert the values of an iterable before index i, as one run."""
         values = list(vs)
         self.put(index_in(self, i, length_of(self.here()), True), values)
 
-    def delete(self, i, n=1, /):
+    def delete(self, i, n=1):
         """Delete n values from index i on. O(log n) a run. `IndexError`: out of range; nothing is changed."""
         if self.root.guard:
             self.check_guard()
@@ -144,7 +144,7 @@ cdef class OpBasedList(Replicated):
         cdef Container *node = self.here()
         cdef SequenceWalk walk
         cdef Py_ssize_t i = 0
-        holder = pack_value(v, &wanted, self, None)
+        _holder = pack_value(v, &wanted, self, None)
         if node == NULL:
             return -1
         walk = walk_start((<SequenceNode *>node).sequence, 0)

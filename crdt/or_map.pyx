@@ -9,7 +9,7 @@ place and not by who made it (compare the reset-remove map of Almeida, Shoker an
 
 cimport cython
 
-from crdt.document cimport Replicated, class_of, view
+from crdt.document cimport Replicated, view
 from crdt.engine cimport *
 from crdt.values cimport pack_key, unpack
 
@@ -69,14 +69,14 @@ cdef class ORMap(Replicated):
         cdef Item item
         if key not in self:
             raise KeyError(key)
-        holder = pack_key(key, &item, self)
+        _holder = pack_key(key, &item, self)
         cdef Table *t = <Table *>self.open()
         self.done(map_remove(self.root.doc, t, &item))
 
     def __contains__(self, key):
         cdef Item item
         cdef Table *t = <Table *>self.here()
-        holder = pack_key(key, &item, self)
+        _holder = pack_key(key, &item, self)
         cdef Container *child = NULL if t == NULL else map_find(self.root.doc, t, &item)
         return child != NULL and map_is_present(t, child.row)
 

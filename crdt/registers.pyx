@@ -16,7 +16,7 @@ from crdt.document import MAX_DRIFT, _register
 cdef int put(Replicated owner, object value, u64 now_ms) except -1:
     cdef Item item
     cdef Item key = item_none()
-    holder = pack_value(value, &item, owner, None)
+    _holder = pack_value(value, &item, owner, None)
     cdef Table *t = <Table *>owner.open()
     return owner.done(table_put(owner.root.doc, t, &key, &item, now_ms))
 

@@ -106,7 +106,9 @@ cdef object place_of_cursor(Replicated who, object cursor):
     index = replicas_find(&who.root.doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
     if (
         node == NULL or index < 0 or not 0 < sequence <= SEQUENCE_MAX
-        or sequence_position_of((<SequenceNode *>node).sequence, dot_of(<u16>index, sequence), &position, &visible) != DONE
+        or sequence_position_of(
+            (<SequenceNode *>node).sequence, dot_of(<u16>index, sequence), &position, &visible
+        ) != DONE
     ):
         raise KeyError(
             f"{who._place()}: the element of {cursor!r} is not here; merge the state that the cursor comes from first"

@@ -48,13 +48,13 @@ cdef class ElementIterator:
 cdef bint contains(Replicated owner, object x) except -1:
     cdef Item key
     cdef Table *t = <Table *>owner.here()
-    holder = pack_key(x, &key, owner)
+    _holder = pack_key(x, &key, owner)
     return t != NULL and table_winner(owner.root.doc, t, &key) != NO_ROW
 
 
 cdef int add(Replicated owner, object x) except -1:
     cdef Item key
-    holder = pack_key(x, &key, owner)
+    _holder = pack_key(x, &key, owner)
     cdef Table *t = <Table *>owner.open()
     return owner.done(set_add(owner.root.doc, t, &key))
 
@@ -165,7 +165,7 @@ cdef class ORSet(Replicated):
             if self.root.guard:
                 self.check_guard()
             return False
-        holder = pack_key(x, &key, self)
+        _holder = pack_key(x, &key, self)
         t = <Table *>self.open()
         return self.done(set_discard(self.root.doc, t, &key)) == CHANGED
 

@@ -60,7 +60,7 @@ cdef class Text(Replicated):
         return self.done(node_insert_text(self.root.doc, <SequenceNode *>node, <u32>at,
                                           PyUnicode_DATA(s), PyUnicode_KIND(s), <u32>n))
 
-    def insert(self, pos, s, /):
+    def insert(self, pos, s):
         """Insert a str before code point pos. O(log n), O(1) while typing on at one place.
 
         `IndexError`: out of range. `UnicodeEncodeError`: a lone surrogate. Nothing is changed then.
@@ -73,13 +73,13 @@ cdef class Text(Replicated):
         check_text(self, s)
         self.put(length_of(self.here()), s)
 
-    def delete(self, pos, n, /):
+    def delete(self, pos, n):
         """Delete n code points from pos on. `IndexError`: out of range; nothing is changed."""
         if self.root.guard:
             self.check_guard()
         delete_range(self, pos, n)
 
-    def apply(self, patches, /):
+    def apply(self, patches):
         """Apply `(pos, n_deleted, inserted)` patches in their order, or none if one is not valid."""
         cdef Py_ssize_t length = length_of(self.here())
         cdef list checked = []

@@ -48,7 +48,8 @@ cdef str hint_for(object value):
         return "store .model_dump()"
     for base in (bool, int, float, str, bytes, list, tuple, dict):
         if issubclass(kind, base):
-            return f"it is a subclass of {base.__name__} that would come back as a plain one: store .value or {base.__name__}(...)"
+            name = base.__name__
+            return f"it is a subclass of {name} that would come back as a plain one: store .value or {name}(...)"
     return "store the plain data it is made of"
 
 
@@ -129,7 +130,7 @@ cdef object pack_key(object key, Item *item, object owner):
     item.p = NULL
     item.n = 0
     if kind is str:
-        holder = pack_text(key, item)
+        _holder = pack_text(key, item)
     elif kind is int:
         return pack_integer(key, item, owner, None)
     elif is_singleton(key, item):
@@ -141,15 +142,15 @@ cdef object pack_key(object key, Item *item, object owner):
     elif kind is bytes:
         item.type = BYTES
         item.p = <const u8 *>PyBytes_AS_STRING(key)
-        holder = key
+        _holder = key
         check_length(item, PyBytes_GET_SIZE(key), True, owner, key)
         item.n = <u32>PyBytes_GET_SIZE(key)
     elif kind is tuple:
-        holder = pack_nested(key, item, True, owner, None)
+        _holder = pack_nested(key, item, True, owner, None)
     else:
         refuse_type(key, owner, key, True)
     check_length(item, item.n, True, owner, key)
-    return holder
+    return _holder
 
 
 cdef object pack_value(object value, Item *item, object owner, object key):
@@ -158,7 +159,7 @@ cdef object pack_value(object value, Item *item, object owner, object key):
     item.n = 0
     if kind is str:
         check_length(item, PyUnicode_GET_LENGTH(value), False, owner, key)
-        holder = pack_text(value, item)
+        _holder = pack_text(value, item)
     elif kind is int:
         return pack_integer(value, item, owner, key)
     elif is_singleton(value, item):
@@ -173,11 +174,11 @@ cdef object pack_value(object value, Item *item, object owner, object key):
         item.n = <u32>PyBytes_GET_SIZE(value)
         return value
     elif kind is list or kind is tuple or kind is dict:
-        holder = pack_nested(value, item, False, owner, key)
+        _holder = pack_nested(value, item, False, owner, key)
     else:
         refuse_type(value, owner, key, False)
     check_length(item, item.n, False, owner, key)
-    return holder
+    return _holder
 
 
 cdef object pack_nested(object value, Item *item, bint as_key, object owner, object key):
@@ -218,9 +219,9 @@ cdef int write_inner(Writer *w, object value, int depth, bint as_key, object own
         write_byte(w, <u8>((TUPLE if as_key else DICT if kind is dict else LIST) << 4))
         return write_contents(w, value, depth, as_key, owner, key)
     if as_key:
-        holder = pack_key(value, &item, owner)
+        _holder = pack_key(value, &item, owner)
     else:
-        holder = pack_value(value, &item, owner, key)
+        _holder = pack_value(value, &item, owner, key)
     write_item(w, &item)
     return 0
 
