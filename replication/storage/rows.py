@@ -93,8 +93,8 @@ class _Packed:
         self._bytes.append(data)
         return start, len(data)
 
-    def _arguments(self) -> tuple[str, bytes]:
-        return json.dumps(self._index, separators=(",", ":")), b"".join(self._bytes)
+    def _arguments(self) -> dict[str, str | bytes]:
+        return {"index": json.dumps(self._index, separators=(",", ":")), "bytes": b"".join(self._bytes)}
 
 
 def _column(number: int) -> str:
@@ -102,7 +102,7 @@ def _column(number: int) -> str:
 
 
 def _slice(number: int) -> str:
-    return f"substr(?2, {_column(number)}, {_column(number + 1)})"
+    return f"substr(:bytes, {_column(number)}, {_column(number + 1)})"
 
 
 class Bulk(_Packed):
@@ -110,7 +110,7 @@ class Bulk(_Packed):
 
     _INSERT = (
         f"INSERT OR REPLACE INTO record SELECT {_column(0)}, CAST({_slice(1)} AS TEXT), {_column(3)},"
-        f" {_column(4)}, {_slice(5)} FROM json_each(?1)"
+        f" {_column(4)}, {_slice(5)} FROM json_each(:index)"
     )
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class Removal(_Packed):
     """Rows to delete: for each kind and id, those below a number."""
 
     _JOIN = (
-        f"FROM json_each(?1) CROSS JOIN record ON kind = {_column(0)}"
+        f"FROM json_each(:index) CROSS JOIN record ON kind = {_column(0)}"
         f" AND record.id = CAST({_slice(1)} AS TEXT) AND number < {_column(3)}"
     )
     _SUMS = f'SELECT json_group_array("sum") {_JOIN}'
