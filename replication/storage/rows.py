@@ -24,12 +24,13 @@ _AGENTS_PER_READ = 1000
 # A damaged row may hold another type than was written: those come out as null and fail their check.
 _PAGE = """
     SELECT json_group_array(json_array(kind, CASE typeof(id) WHEN 'text' THEN hex(CAST(id AS BLOB)) END, number, "sum",
-                                       CASE WHEN length(data) <= {inline} THEN hex(data) END))
+                                       CASE WHEN typeof(data) = 'blob' AND length(data) <= {inline} THEN hex(data) END))
       FROM (SELECT * FROM record WHERE {where} ORDER BY kind, id, number LIMIT {limit})"""
 _ANY_PAGE = _PAGE.format(where="(kind, id, number) > (?, ?, ?)", inline=_INLINE_BYTES_MAX, limit=_ROWS_PER_READ)
 _AGENT_PAGE = _PAGE.format(where="kind = ? AND id = ? AND number > ?", inline=_INLINE_BYTES_MAX, limit=_ROWS_PER_READ)
-_FEW = 'SELECT kind, number, "sum", data FROM record WHERE kind = ? AND id = ? ORDER BY number LIMIT 2'
-_DATA = "SELECT data FROM record WHERE kind = ? AND id = ? AND number = ?"
+_BLOB = "CASE typeof(data) WHEN 'blob' THEN data END"
+_FEW = f'SELECT kind, number, "sum", {_BLOB} FROM record WHERE kind = ? AND id = ? ORDER BY number LIMIT 2'
+_DATA = f"SELECT {_BLOB} FROM record WHERE kind = ? AND id = ? AND number = ?"
 _AGENTS = f"""
     SELECT json_group_array(hex(CAST(id AS BLOB)))
       FROM (SELECT DISTINCT id FROM record WHERE kind = {PART} AND id > ? ORDER BY id LIMIT {_AGENTS_PER_READ})"""
