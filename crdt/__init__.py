@@ -14,7 +14,7 @@ state, byte for byte. See docs/explanation/types.md for what each type promises.
 try:
     from crdt.composite import Composite, Field, field
 except ImportError as error:  # pragma: no cover - only in an unbuilt checkout
-    raise ImportError("the compiled part of crdt is missing; build it with `make build`") from error
+    raise ImportError(f"the compiled part of crdt cannot be loaded ({error}); build it with `make build`") from error
 from crdt.counters import GCounter, PNCounter
 from crdt.cursor import Cursor
 from crdt.errors import CRDTError, DecodeError, ReadOnlyError, RefusedError, WrongTypeError
