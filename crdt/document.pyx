@@ -444,6 +444,16 @@ cdef class Replicated:
             changed = self._land_held_back() or changed
         return changed
 
+    def _deliver(self, bytes data not None, size_t held_back_max):
+        """`merge` for a node: what came of it; what has to wait is dropped beyond so many bytes of it."""
+        cdef Landing landing = self._merge_bytes(data)
+        if landing == MESSAGE_LANDED:
+            if self.root.held_back:
+                self._land_held_back()
+        elif landing != MESSAGE_NO_NEWS and self.root.held_back_bytes + <size_t>len(data) <= held_back_max:
+            self._hold_back(data)
+        return landing
+
     def _merge_state(self, Replicated other):
         if type(other) is not type(self) or other.root.doc.root.shape != self.root.doc.root.shape:
             name = type(self).__name__

@@ -6,6 +6,7 @@ from typing_extensions import disjoint_base
 _T = TypeVar("_T")
 
 def restore(data: bytes) -> VersionVector: ...
+def span_of(message: bytes, /) -> tuple[VersionVector, VersionVector]: ...
 
 # At run time a Mapping by registration.
 @disjoint_base

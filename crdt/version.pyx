@@ -15,6 +15,17 @@ from crdt.errors import DecodeError
 cdef extern from "hash.h" nogil:
     u64 checksum_of(const u8 *p, size_t n, u64 seed)
 
+cdef extern from "document.h" nogil:
+    ctypedef struct Sender:
+        u64 base
+        u64 top
+        u8 id_bytes
+        const u8 *id
+    int message_span(const u8 *bytes, size_t n, Sender **writers, u32 *count, const char **error, size_t *offset)
+
+cdef extern from "stdlib.h" nogil:
+    void free(void *p)
+
 cdef enum:
     MAGIC = 0xC6
     FORMAT = 0x10
@@ -187,6 +198,34 @@ cdef class VersionVector:
         if problem is not None:
             raise DecodeError(f"not a version vector: {problem}", r.p - r.start)
         return v
+
+
+def span_of(bytes message not None, /):
+    """Two vectors: what a message of `delta` or `to_bytes` builds on, and what its receiver then holds.
+
+    Reads the list of writers and checks the checksum, not the contents. `DecodeError` for anything else.
+    """
+    cdef Sender *writers = NULL
+    cdef u32 n = 0
+    cdef const char *error = NULL
+    cdef size_t offset = 0
+    cdef u32 i
+    cdef int status = message_span(<const u8 *>PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message),
+                                   &writers, &n, &error, &offset)
+    if status == ERROR_DECODE:
+        raise DecodeError(f"not a message: {error.decode()}", offset)
+    if status != 0:
+        raise MemoryError()
+    base, top = {}, {}
+    try:
+        for i in range(n):
+            name = PyBytes_FromStringAndSize(<const char *>writers[i].id, writers[i].id_bytes).decode()
+            top[name] = writers[i].top
+            if writers[i].base:
+                base[name] = writers[i].base
+    finally:
+        free(writers)
+    return make_version(base, None, 0), make_version(top, None, 0)
 
 
 cdef object read_vector(Reader *r, dict counts):

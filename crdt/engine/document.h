@@ -96,6 +96,10 @@ typedef enum { MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TO
 int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
                    const char **error, size_t *offset, u64 *base);
 
+/* The writers a message names, each with what it builds on (`base`) and what it brings up to (`top`);
+ * their names lie in `bytes`. To be freed by the caller. The section is not looked at. */
+int message_span(const u8 *bytes, size_t n, Sender **writers, u32 *count, const char **error, size_t *offset);
+
 /* ---- local edits: 0 nothing to do, 1 changed, below 0 an error and nothing changed ------------- */
 
 enum { UNCHANGED = 0, CHANGED = 1 };

@@ -121,7 +121,7 @@ static int read_writer(Decoder *d, Sender *s, const Sender *previous)
     return DONE;
 }
 
-static int read_writers(const Document *doc, Decoder *d)
+static int read_writers(Decoder *d)
 {
     u64 n = read_count(&d->in, 4);
     if (n > REPLICAS_MAX)
@@ -133,7 +133,7 @@ static int read_writers(const Document *doc, Decoder *d)
         int status = read_writer(d, &d->writers[i], i == 0 ? NULL : &d->writers[i - 1]);
         if (status != DONE)
             return status;
-        d->writers[i].local = replicas_find(&doc->replicas, d->writers[i].id, d->writers[i].id_bytes);
+        d->writers[i].local = replicas_find(d->replicas, d->writers[i].id, d->writers[i].id_bytes);
         d->n++;
     }
     return d->in.error != NULL ? ERROR_DECODE : DONE;
@@ -180,7 +180,8 @@ static int land(Document *doc, Decoder *d)
     return DONE;
 }
 
-static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *section_at)
+/* Everything before the section. */
+static int read_preamble(Decoder *d, u64 *shape)
 {
     int status = check_header(&d->in);
     if (status != DONE)
@@ -189,12 +190,18 @@ static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *se
     if (flags > FLAG_FULL)
         return refuse(&d->in, "unknown flags");
     d->is_full = flags == FLAG_FULL;
-    u64 shape = read_number(&d->in);
-    if (d->in.error == NULL && shape != doc->root->shape)
-        return refuse(&d->in, "of another type");
-    status = read_writers(doc, d);
+    *shape = read_number(&d->in);
+    return read_writers(d);
+}
+
+static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *section_at)
+{
+    u64 shape;
+    int status = read_preamble(d, &shape);
     if (status != DONE)
         return status;
+    if (shape != doc->root->shape)
+        return refuse(&d->in, "of another type");
     *landing = landing_of(doc, d);
     *section_at = (size_t)(d->in.p - d->in.start);
     if (*landing == MESSAGE_BASE_MISSING)
@@ -227,4 +234,21 @@ int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, L
         *base += d.writers[i].base;
     free(d.writers);
     return status;
+}
+
+int message_span(const u8 *bytes, size_t n, Sender **writers, u32 *count, const char **error, size_t *offset)
+{
+    Replicas none = {0};
+    Decoder d = {.in = {.p = bytes, .end = bytes + n, .start = bytes}, .replicas = &none};
+    u64 shape;
+    int status = read_preamble(&d, &shape);
+    if (status != DONE) {
+        *error = d.in.error;
+        *offset = (size_t)(d.in.p - d.in.start);
+        free(d.writers);
+        return status;
+    }
+    *writers = d.writers;
+    *count = d.n;
+    return DONE;
 }
