@@ -29,13 +29,19 @@ NAME_BYTES_MAX = WRITER_BYTES_MAX - 20
 
 
 class Identity(NamedTuple):
-    """Who writes. `clean` is true only on disk, and only after a close that lost nothing."""
+    """Who writes. `clean` is true only on disk, and only after a close that lost nothing.
+
+    `store` is random and made with the store: what tells a wiped disk from a restart; "" if there is
+    no disk. `opens` counts the times that the store was opened, this one included.
+    """
 
     name: str
     incarnation: int
     token: str
     place: str
     clean: bool
+    store: str = ""
+    opens: int = 0
 
     @property
     def writer(self) -> str:
@@ -56,15 +62,15 @@ def check_name(name: Any) -> str:
     return name
 
 
-def succeed(stored: Identity | None, name: str | None, place: str, token: str) -> Identity:
+def succeed(stored: Identity | None, name: str | None, place: str, token: str, store: str = "") -> Identity:
     """The identity a node takes when it opens a store that holds `stored`; `clean` is False in it.
 
     `name=None` keeps the stored name, or makes one of the random `token`. `place` names where the
-    store lies now.
+    store lies now; `store` names a store that is new.
     """
     if stored is None:
-        return Identity(name or f"node-{token}", 1, token, place, False)
-    name = name or stored.name
+        return Identity(name or f"node-{token}", 1, token, place, False, store, 1)
+    name, opens = name or stored.name, stored.opens + 1
     if stored.clean and stored.place == place and stored.name == name:
-        return stored._replace(clean=False)
-    return Identity(name, stored.incarnation + 1, token, place, False)
+        return stored._replace(clean=False, opens=opens)
+    return Identity(name, stored.incarnation + 1, token, place, False, stored.store, opens)

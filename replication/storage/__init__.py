@@ -5,6 +5,7 @@ It knows nothing of what they mean, of agents in memory, or of when to write: th
 `write` with everything that changed, and a storage makes that one atomic, durable step.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
@@ -12,12 +13,16 @@ from replication.identity import Identity
 
 
 class Part(NamedTuple):
-    """One byte string of an agent. A snapshot replaces every part below its number."""
+    """One byte string of an agent. A snapshot replaces every part below its number.
+
+    `digest` is that of the agent's state once this part is applied, 16 bytes.
+    """
 
     agent_id: str
     number: int
     data: bytes
     snapshot: bool
+    digest: bytes
 
 
 class Operation(NamedTuple):
@@ -28,30 +33,43 @@ class Operation(NamedTuple):
     data: bytes
 
 
+class Note(NamedTuple):
+    """What a core keeps for itself: the members it met, a term, a vote.
+
+    Replaces the one of the same key; empty `data` removes it.
+    """
+
+    key: str
+    data: bytes
+
+
 class Batch:
     """What one flush makes durable, all or nothing."""
 
-    __slots__ = ("forgotten", "operations", "parts")
+    __slots__ = ("forgotten", "notes", "operations", "parts")
 
     def __init__(
         self,
         parts: Iterable[Part] = (),
         operations: Iterable[Operation] = (),
         forgotten: Iterable[Operation] = (),
+        notes: Iterable[Note] = (),
     ) -> None:
         self.parts = list(parts)
         self.operations = list(operations)
         self.forgotten = list(forgotten)
+        self.notes = list(notes)
 
     def __bool__(self) -> bool:
-        return bool(self.parts or self.operations or self.forgotten)
+        return bool(self.parts or self.operations or self.forgotten or self.notes)
 
 
 class Loaded(NamedTuple):
-    """An agent as it was read: its parts in order, and the number the next part takes."""
+    """An agent as it was read: its parts in order, the number the next part takes, and the newest part's digest."""
 
     parts: list[bytes]
     next_number: int
+    digest: bytes
 
 
 class Storage(Protocol):
@@ -69,13 +87,25 @@ class Storage(Protocol):
         """Every part of an agent, checked; no parts if it is not stored. CorruptStore if damaged."""
 
     def agents(self) -> Iterator[str]:
-        """The ids of all stored agents in byte order, read as they are asked for."""
+        """The ids of all stored agents in the order of `buckets.key_of`, read as they are asked for."""
 
     def agent_count(self) -> int:
         """How many agents are stored. O(1)."""
 
+    def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """The id and newest digest of the agents of one bucket, or of all, in order. Reads no part's data."""
+
+    def sums(self) -> "array[int]":
+        """For each bucket the sum of `buckets.leaf_of` over its agents, modulo 2**64; the caller may keep it.
+
+        O(1) once after opening, later O(agents).
+        """
+
     def operations(self) -> list[Operation]:
         """All remembered operations, oldest first."""
+
+    def notes(self) -> dict[str, bytes]:
+        """All notes, by key."""
 
     def write(self, batch: Batch) -> None:
         """Make the batch durable in one transaction. After an error nothing may be written again."""

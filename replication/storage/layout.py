@@ -1,13 +1,20 @@
 """How a store lies in SQLite: one table, a checksum for each row, and a sum over all rows.
 
-    record(kind, id, number, sum, data)     primary key (kind, id, number), no rowid
+    record(kind, id, number, sum, digest, data)     primary key (kind, id, number), no rowid
 
     kind 0  the commit record, one row: JSON with the number of the last commit, the count of
             all other rows and the sum of their checksums, and the identity of the writer
-    kind 1  the parts of an agent: the first a snapshot, the others deltas
+    kind 1  the parts of an agent: the first a snapshot, the others deltas; `id` is the agent's bucket
+            in four hexadecimal digits and its id, `digest` that of its state with this part
     kind 2  the remembered result of an `op_id`
+    kind 3  a note of a core
 
-SQLite has no checksum on its pages. Here every row carries one over its key and its data, which
+    aside(place, data)     primary key place
+
+Data of more than `INLINE_BYTES_MAX` lies aside, and its row has the place, a number, instead. For to
+compare a key SQLite reads the whole row it is in: a write beside a row of 100 MB would read those too.
+
+SQLite has no checksum on its pages. Here every row carries one over its key and all else, which
 finds a changed row, and the commit record carries the count and the sum of all of them, which finds
 a row that vanished with a damaged page. The table has no rowid, so the keys that SQLite searches by
 are themselves checked rows: if all rows are whole and in ascending order, a search cannot miss one.
@@ -21,40 +28,46 @@ import struct
 from typing import Any, NamedTuple
 
 from replication.identity import Identity
+from replication.storage.buckets import DIGEST_BYTES
 
 FORMAT = 1
 APPLICATION_ID = 0x4E585354  # "NXST", at byte 68 of the database file
 PAGE_BYTES = 4096
 
-COMMIT, PART, OPERATION = 0, 1, 2
+COMMIT, PART, OPERATION, NOTE = 0, 1, 2, 3
+
+INLINE_BYTES_MAX = 16 << 10
 
 SCHEMA = (
-    "CREATE TABLE record(kind INTEGER, id TEXT, number INTEGER, sum INTEGER, data BLOB,"
-    " PRIMARY KEY(kind, id, number)) WITHOUT ROWID"
+    "CREATE TABLE record(kind INTEGER, id TEXT, number INTEGER, sum INTEGER, digest BLOB, data BLOB,"
+    " PRIMARY KEY(kind, id, number)) WITHOUT ROWID",
+    "CREATE TABLE aside(place INTEGER PRIMARY KEY, data BLOB)",
 )
 
 _SUM_MASK = (1 << 64) - 1
 _KEY = struct.Struct("<BQI")
 
 
-def row_sum(kind: int, row_id: bytes, number: int, data: bytes) -> int:
+def row_sum(kind: int, row_id: bytes, number: int, digest: bytes, data: bytes) -> int:
     """The checksum of one row, a signed 64-bit integer as SQLite keeps it."""
-    digest = hashlib.blake2b(_KEY.pack(kind, number, len(row_id)) + row_id, digest_size=8)
-    digest.update(data)
-    return int.from_bytes(digest.digest(), "little", signed=True)
+    hashed = hashlib.blake2b(_KEY.pack(kind, number, len(row_id)) + row_id + digest, digest_size=8)
+    hashed.update(data)
+    return int.from_bytes(hashed.digest(), "little", signed=True)
 
 
-def is_whole(kind: object, row_id: object, number: object, checksum: object, data: object) -> bool:
+def is_whole(kind: object, row_id: object, number: object, checksum: object, digest: object, data: object) -> bool:
     """Whether these are the columns of a row that was written as it is now."""
     return (
-        kind in (COMMIT, PART, OPERATION)
+        kind in (COMMIT, PART, OPERATION, NOTE)
         and isinstance(kind, int)
         and isinstance(row_id, bytes)
         and isinstance(number, int)
         and 0 <= number < 1 << 63
+        and isinstance(digest, bytes)
+        and len(digest) == (DIGEST_BYTES if kind == PART else 0)
         and isinstance(data, bytes)
         and isinstance(checksum, int)
-        and checksum == row_sum(kind, row_id, number, data)
+        and checksum == row_sum(kind, row_id, number, digest, data)
     )
 
 

@@ -3,45 +3,68 @@
 It lets agents leave memory in packed form. Knows nothing of files.
 """
 
+from array import array
 from collections.abc import Iterator
 
 from replication.identity import Identity
 from replication.storage import Batch, Loaded, Operation
+from replication.storage.buckets import bucket_of, sums_of
 
 
 class MemoryStorage:
-    """Fills the Storage port with two dicts."""
+    """Fills the Storage port with dicts."""
 
-    path = None
+    path: str | None = None
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self._agents: dict[str, tuple[list[bytes], int]] = {}
+        self._agents: dict[str, Loaded] = {}
+        self._buckets: dict[int, list[str]] = {}
         self._operations: dict[str, Operation] = {}
+        self._notes: dict[str, bytes] = {}
 
     def load(self, agent_id: str) -> Loaded:
-        parts, next_number = self._agents.get(agent_id, ((), 0))
-        return Loaded(list(parts), next_number)
+        found = self._agents.get(agent_id)
+        return Loaded(list(found.parts), found.next_number, found.digest) if found else Loaded([], 0, b"")
 
     def agents(self) -> Iterator[str]:
-        yield from sorted(self._agents)
+        for agent_id, _ in self.heads():
+            yield agent_id
 
     def agent_count(self) -> int:
         return len(self._agents)
 
+    def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
+        for each in sorted(self._buckets) if bucket is None else (bucket,):
+            for agent_id in sorted(self._buckets.get(each, ())):
+                yield agent_id, self._agents[agent_id].digest
+
+    def sums(self) -> "array[int]":
+        return sums_of(self.heads())
+
     def operations(self) -> list[Operation]:
         return sorted(self._operations.values(), key=lambda operation: operation.number)
 
+    def notes(self) -> dict[str, bytes]:
+        return dict(self._notes)
+
     def write(self, batch: Batch) -> None:
         for part in batch.parts:
-            parts, _ = self._agents.get(part.agent_id, ([], 0))
+            found = self._agents.get(part.agent_id)
             # A new list, so that a load in another thread keeps what it saw.
-            parts = [part.data] if part.snapshot else [*parts, part.data]
-            self._agents[part.agent_id] = (parts, part.number + 1)
+            parts = [part.data] if part.snapshot or found is None else [*found.parts, part.data]
+            self._agents[part.agent_id] = Loaded(parts, part.number + 1, part.digest)
+            if found is None:
+                self._buckets.setdefault(bucket_of(part.agent_id), []).append(part.agent_id)
         for operation in batch.operations:
             self._operations[operation.op_id] = operation
         for operation in batch.forgotten:
             self._operations.pop(operation.op_id, None)
+        for note in batch.notes:
+            if note.data:
+                self._notes[note.key] = note.data
+            else:
+                self._notes.pop(note.key, None)
 
     def rest(self, idle: bool) -> None:
         pass

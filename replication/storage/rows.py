@@ -11,29 +11,35 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from replication.storage.layout import COMMIT, PART, row_sum
+from replication.storage.buckets import KEY_PREFIX, key_of
+from replication.storage.layout import COMMIT, INLINE_BYTES_MAX, PART, row_sum
 
-# kind, id, number, sum, data, as they were found: of a damaged row any of them may have another type.
-Row = tuple[Any, Any, Any, Any, Any]
+# kind, id, number, sum, digest, data, as they were found: of a damaged row any of them may have another type.
+Row = tuple[Any, Any, Any, Any, Any, Any]
 
 _ROWS_PER_READ = 256
-# Larger data comes alone and as it is, so that one read stays within some tens of megabytes.
-_INLINE_BYTES_MAX = 64 << 10
 _AGENTS_PER_READ = 1000
 
 # A damaged row may hold another type than was written: those come out as null and fail their check.
+# What lies aside comes alone and as it is, so that one read stays within some megabytes.
 _PAGE = """
     SELECT json_group_array(json_array(kind, CASE typeof(id) WHEN 'text' THEN hex(CAST(id AS BLOB)) END, number, "sum",
-                                       CASE WHEN typeof(data) = 'blob' AND length(data) <= {inline} THEN hex(data) END))
+                                       CASE typeof(digest) WHEN 'blob' THEN hex(digest) END,
+                                       CASE typeof(data) WHEN 'blob' THEN hex(data) END))
       FROM (SELECT * FROM record WHERE {where} ORDER BY kind, id, number LIMIT {limit})"""
-_ANY_PAGE = _PAGE.format(where="(kind, id, number) > (?, ?, ?)", inline=_INLINE_BYTES_MAX, limit=_ROWS_PER_READ)
-_AGENT_PAGE = _PAGE.format(where="kind = ? AND id = ? AND number > ?", inline=_INLINE_BYTES_MAX, limit=_ROWS_PER_READ)
-_BLOB = "CASE typeof(data) WHEN 'blob' THEN data END"
-_FEW = f'SELECT kind, number, "sum", {_BLOB} FROM record WHERE kind = ? AND id = ? ORDER BY number LIMIT 2'
-_DATA = f"SELECT {_BLOB} FROM record WHERE kind = ? AND id = ? AND number = ?"
-_AGENTS = f"""
-    SELECT json_group_array(hex(CAST(id AS BLOB)))
-      FROM (SELECT DISTINCT id FROM record WHERE kind = {PART} AND id > ? ORDER BY id LIMIT {_AGENTS_PER_READ})"""
+_ANY_PAGE = _PAGE.format(where="(kind, id, number) > (?, ?, ?)", limit=_ROWS_PER_READ)
+_AGENT_PAGE = _PAGE.format(where="kind = ? AND id = ? AND number > ?", limit=_ROWS_PER_READ)
+_WHOLE = """CASE typeof(data) WHEN 'blob' THEN data
+                              WHEN 'integer' THEN (SELECT aside.data FROM aside WHERE place = record.data) END"""
+_DATA = f"SELECT {_WHOLE} FROM record WHERE kind = ? AND id = ? AND number = ?"
+_FEW = f"""
+    SELECT kind, number, "sum", CASE typeof(digest) WHEN 'blob' THEN digest END, {_WHOLE}
+      FROM record WHERE kind = ? AND id = ? ORDER BY number LIMIT 2"""
+# The columns beside max() are those of the row that has it; https://www.sqlite.org/lang_select.html#bareagg
+_HEADS = f"""
+    SELECT json_group_array(json_array(hex(CAST(id AS BLOB)), hex(digest), newest))
+      FROM (SELECT id, digest, max(number) AS newest FROM record
+             WHERE kind = {PART} AND id > ? AND id < ? GROUP BY id ORDER BY id LIMIT {_AGENTS_PER_READ})"""
 
 
 def all_rows(connection: sqlite3.Connection) -> Iterator[Row]:
@@ -41,29 +47,36 @@ def all_rows(connection: sqlite3.Connection) -> Iterator[Row]:
     yield from _rows(connection, _ANY_PAGE, (COMMIT - 1, "", -1))
 
 
+def operation_rows(connection: sqlite3.Connection) -> Iterator[Row]:
+    """Every remembered operation in the order of the keys, unchecked."""
+    yield from _rows(connection, _OPERATION_PAGE, (OPERATION, "", -1))
+
+
 def agent_rows(connection: sqlite3.Connection, agent_id: str) -> Iterator[Row]:
     """The parts of one agent in order, unchecked."""
+    key = key_of(agent_id)
     # Most agents have one part or none, and those are cheaper without the detour over JSON.
-    few = connection.execute(_FEW, (PART, agent_id)).fetchall()
+    few = connection.execute(_FEW, (PART, key)).fetchall()
     if len(few) < 2:
-        for kind, number, checksum, data in few:
-            yield kind, agent_id.encode(), number, checksum, data
+        for kind, number, checksum, digest, data in few:
+            yield kind, key.encode(), number, checksum, digest, data
     else:
-        yield from _rows(connection, _AGENT_PAGE, (PART, agent_id, -1))
+        yield from _rows(connection, _AGENT_PAGE, (PART, key, -1))
 
 
-def agent_ids(connection: sqlite3.Connection, after: str) -> list[str]:
-    """The next agents in byte order; none at the end."""
-    (page,) = connection.execute(_AGENTS, (after,)).fetchone()
-    return [bytes.fromhex(agent_id).decode() for agent_id in json.loads(page)]
+def heads_page(connection: sqlite3.Connection, after: str, below: str) -> list[tuple[str, bytes]]:
+    """The next agents whose keys lie between these, with their newest digests; none at the end."""
+    (page,) = connection.execute(_HEADS, (after, below)).fetchone()
+    return [(bytes.fromhex(key)[KEY_PREFIX:].decode(), bytes.fromhex(digest)) for key, digest, _ in json.loads(page)]
 
 
 def _rows(connection: sqlite3.Connection, query: str, after: tuple[int, str, int]) -> Iterator[Row]:
     while True:
         (text,) = connection.execute(query, after).fetchone()
         page = json.loads(text)
-        for kind, hex_id, number, checksum, hex_data in page:
+        for kind, hex_id, number, checksum, hex_digest, hex_data in page:
             row_id = bytes.fromhex(hex_id) if isinstance(hex_id, str) else None
+            digest = bytes.fromhex(hex_digest) if isinstance(hex_digest, str) else None
             if isinstance(hex_data, str):
                 data: Any = bytes.fromhex(hex_data)
             elif row_id is None:
@@ -71,7 +84,7 @@ def _rows(connection: sqlite3.Connection, query: str, after: tuple[int, str, int
             else:
                 found = connection.execute(_DATA, (kind, row_id.decode("utf-8", "replace"), number)).fetchone()
                 data = found[0] if found else None
-            yield kind, row_id, number, checksum, data
+            yield kind, row_id, number, checksum, digest, data
         if len(page) < _ROWS_PER_READ or row_id is None:
             return
         after = (kind, row_id.decode("utf-8", "replace"), number)
@@ -111,20 +124,33 @@ class Bulk(_Packed):
 
     _INSERT = (
         f"INSERT OR REPLACE INTO record SELECT {_column(0)}, CAST({_slice(1)} AS TEXT), {_column(3)},"
-        f" {_column(4)}, {_slice(5)} FROM json_each(:index)"
+        f" {_column(4)}, {_slice(5)}, coalesce({_column(9)}, {_slice(7)}) FROM json_each(:index)"
     )
 
     def __init__(self) -> None:
         super().__init__()
         self.sums: list[int] = []
+        self._aside: list[tuple[int, bytes]] = []
 
-    def add(self, kind: int, row_id: str, number: int, data: bytes) -> None:
+    @property
+    def is_several(self) -> bool:
+        """Whether it takes several statements; the caller then begins a transaction."""
+        return bool(self._aside)
+
+    def add(self, kind: int, row_id: str, number: int, data: bytes, digest: bytes = b"") -> None:
         name = row_id.encode()
-        checksum = row_sum(kind, name, number, data)
-        self._index.append((kind, *self._place(name), number, checksum, *self._place(data)))
+        checksum = row_sum(kind, name, number, digest, data)
+        if len(data) > INLINE_BYTES_MAX:
+            self._aside.append((len(self._index), data))
+            data = b""
+        self._index.append((kind, *self._place(name), number, checksum, *self._place(digest), *self._place(data)))
         self.sums.append(checksum)
 
     def run(self, connection: sqlite3.Connection) -> None:
+        for at, data in self._aside:
+            place = connection.execute("INSERT INTO aside(data) VALUES (?)", (data,)).lastrowid
+            assert place is not None
+            self._index[at] += (place,)
         connection.execute(self._INSERT, self._arguments())
 
 
@@ -136,6 +162,7 @@ class Removal(_Packed):
         f" AND record.id = CAST({_slice(1)} AS TEXT) AND number < {_column(3)}"
     )
     _SUMS = f'SELECT json_group_array("sum") {_JOIN}'
+    _DELETE_ASIDE = f"DELETE FROM aside WHERE place IN (SELECT data {_JOIN} AND typeof(data) = 'integer')"
     _DELETE = f"DELETE FROM record WHERE (kind, id, number) IN (SELECT kind, record.id, number {_JOIN})"
 
     def add(self, kind: int, row_id: str, below: int) -> None:
@@ -145,6 +172,7 @@ class Removal(_Packed):
         """Delete them; their checksums. The caller has begun a transaction."""
         arguments = self._arguments()
         (sums,) = connection.execute(self._SUMS, arguments).fetchone()
+        connection.execute(self._DELETE_ASIDE, arguments)
         connection.execute(self._DELETE, arguments)
         removed: list[int] = json.loads(sums)
         return removed

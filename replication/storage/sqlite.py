@@ -12,6 +12,7 @@ is found in `mark`.
 import os
 import sqlite3
 import threading
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,11 +20,21 @@ from pathlib import Path
 from replication.errors import Closed, CorruptStore, StoreError
 from replication.identity import Identity, succeed
 from replication.storage import Batch, Loaded, Operation
+from replication.storage.buckets import BUCKETS, bucket_key, key_of, sums_of
 from replication.storage.directory import Directory
-from replication.storage.layout import APPLICATION_ID, COMMIT, OPERATION, PAGE_BYTES, PART, SCHEMA, Commit, is_whole
+from replication.storage.layout import (
+    APPLICATION_ID,
+    COMMIT,
+    NOTE,
+    OPERATION,
+    PAGE_BYTES,
+    PART,
+    SCHEMA,
+    Commit,
+)
 from replication.storage.mark import CommitMark
-from replication.storage.rows import Bulk, Removal, agent_ids, agent_rows
-from replication.storage.verify import ADVICE, connect, damaged_row, translated, verify
+from replication.storage.rows import Bulk, Removal, agent_rows, heads_page
+from replication.storage.verify import ADVICE, assembled, connect, translated, verify
 
 # What `open(durability=)` accepts, and what survives: with "fsync" everything acknowledged, whatever
 # dies; with "os" everything if the process dies, and all but the last seconds if the machine does.
@@ -34,9 +45,14 @@ class SQLiteStorage:
     """Fills the Storage port with a directory. Raises StoreError and CorruptStore, never sqlite3's own."""
 
     def __init__(
-        self, path: str | os.PathLike[str], name: str | None, token: str, durability: str, checkpoint_bytes: int
+        self,
+        path: str | os.PathLike[str] | Directory,
+        name: str | None,
+        token: str,
+        durability: str,
+        checkpoint_bytes: int,
     ) -> None:
-        self._directory = Directory(path)
+        self._directory = path if isinstance(path, Directory) else Directory(path)
         self.path = str(self._directory.path)
         self._database = self._directory.database
         self._log = f"{self._database}-wal"
@@ -66,16 +82,20 @@ class SQLiteStorage:
             ) from error
         self._commit = contents.commit
         self._operations = contents.operations
+        self._notes = contents.notes
         self._agent_count = contents.agents
+        self._sums: array[int] | None = contents.sums
         stored = contents.commit.identity if contents.commit.identity.incarnation else None
-        self.identity = succeed(stored, name, self._mark.place(), token)
+        self.identity = succeed(stored, name, self._mark.place(), token, os.urandom(8).hex())
         with translated(self._database):
             self._writer = connect(self._database, read_only=False)
-            for setting in (f"synchronous={DURABILITY[durability]}", "wal_autocheckpoint=0", "fullfsync=ON"):
+            for setting in ("synchronous=FULL", "wal_autocheckpoint=0", "fullfsync=ON"):
                 self._writer.execute(f"PRAGMA {setting}")
             self._reader = connect(self._database, read_only=True)
         self._commit = self._commit._replace(identity=self.identity)
-        self.write(Batch())
+        self.write(Batch())  # synced whatever `durability` says: nobody may open as this one again
+        with translated(self._database):
+            self._writer.execute(f"PRAGMA synchronous={DURABILITY[durability]}")
 
     def _create(self, promised: int | None) -> None:
         """Make an empty database, whole before it has its name."""
@@ -95,7 +115,8 @@ class SQLiteStorage:
                 connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("BEGIN")
-                connection.execute(SCHEMA)
+                for statement in SCHEMA:
+                    connection.execute(statement)
                 nobody = Commit(0, 0, 0, Identity("", 0, "", "", False))
                 rows = Bulk()
                 rows.add(COMMIT, "", 0, nobody.encode())
@@ -107,26 +128,27 @@ class SQLiteStorage:
         self._directory.sync()
 
     def load(self, agent_id: str) -> Loaded:
-        database = self._database
         with self._reading() as reader:
             rows = list(agent_rows(reader, agent_id))
-        expected = rows[0][2] if rows else 0
-        for kind, row_id, number, checksum, data in rows:
-            if not is_whole(kind, row_id, number, checksum, data):
-                raise damaged_row(database, row_id, number, data)
-            if number != expected:
-                raise CorruptStore(
-                    f"{database} is damaged: part {expected} of agent {agent_id!r} is missing. {ADVICE}", path=database
-                )
-            expected += 1
-        return Loaded([row[4] for row in rows], expected)
+        return assembled(self._database, agent_id, rows)
 
     def agents(self) -> Iterator[str]:
-        page = [""]
-        while page:
+        for agent_id, _ in self.heads():
+            yield agent_id
+
+    def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
+        after, below = bucket_key(bucket or 0), bucket_key(BUCKETS if bucket is None else bucket + 1)
+        while True:
             with self._reading() as reader:
-                page = agent_ids(reader, page[-1])
+                page = heads_page(reader, after, below)
             yield from page
+            if not page:
+                return
+            after = key_of(page[-1][0])
+
+    def sums(self) -> "array[int]":
+        sums, self._sums = self._sums, None
+        return sums_of(self.heads()) if sums is None else sums
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -142,30 +164,28 @@ class SQLiteStorage:
     def operations(self) -> list[Operation]:
         return self._operations
 
+    def notes(self) -> dict[str, bytes]:
+        return dict(self._notes)
+
     def write(self, batch: Batch) -> None:
-        rows = Bulk()
-        for part in batch.parts:
-            rows.add(PART, part.agent_id, part.number, part.data)
-        for operation in batch.operations:
-            rows.add(OPERATION, operation.op_id, operation.number, operation.data)
-        added = list(rows.sums)
-        replaced = Removal()
-        for part in batch.parts:
-            if part.snapshot and part.number:
-                replaced.add(PART, part.agent_id, part.number)
-        for operation in batch.forgotten:
-            replaced.add(OPERATION, operation.op_id, operation.number + 1)
+        notes = {note.key: note.data for note in batch.notes}  # the last of a key counts
+        added, replaced = self._rows_of(batch, notes)
+        sums = list(added.sums)
         assert self._writer is not None and self._mark is not None
         with translated(self._database, writing=True):
             # A single statement is a transaction by itself and spares two rounds with the interpreter lock.
-            if replaced:
+            is_several = replaced or added.is_several
+            if is_several:
                 self._writer.execute("BEGIN IMMEDIATE")
-            commit = self._commit.after(added, replaced.run(self._writer) if replaced else [])
-            rows.add(COMMIT, "", 0, commit.encode())
-            rows.run(self._writer)
-            if replaced:
+            commit = self._commit.after(sums, replaced.run(self._writer) if replaced else [])
+            added.add(COMMIT, "", 0, commit.encode())
+            added.run(self._writer)
+            if is_several:
                 self._writer.execute("COMMIT")
         self._commit = commit
+        self._notes = {key: data for key, data in (self._notes | notes).items() if data} if notes else self._notes
+        if batch.parts:
+            self._sums = None
         self._agent_count += sum(part.number == 0 for part in batch.parts)
         self._writes_since_look += 1
         self._bytes_since_look += sum(len(part.data) for part in batch.parts)
@@ -174,6 +194,56 @@ class SQLiteStorage:
                 self._mark.write(commit.number)
             except OSError as error:
                 raise StoreError(f"{self._mark.path} cannot be written: {error}", path=self._mark.path) from error
+
+    def _rows_of(self, batch: Batch, notes: dict[str, bytes]) -> tuple[Bulk, Removal]:
+        """The rows that a batch adds and those that it removes."""
+        added, replaced = Bulk(), Removal()
+        for part in batch.parts:
+            key = key_of(part.agent_id)
+            added.add(PART, key, part.number, part.data, part.digest)
+            if part.snapshot and part.number:
+                replaced.add(PART, key, part.number)
+        for operation in batch.operations:
+            added.add(OPERATION, operation.op_id, operation.number, operation.data)
+        for operation in batch.forgotten:
+            replaced.add(OPERATION, operation.op_id, operation.number + 1)
+        for name, data in notes.items():
+            if data:
+                added.add(NOTE, name, 0, data)
+            if name in self._notes:
+                replaced.add(NOTE, name, 1)
+        return added, replaced
+
+    def clear(self) -> None:
+        """Forget everything but who writes, durably and all at once: another store holds it."""
+        assert self._writer is not None and self._mark is not None
+        # Its writer's counts are forgotten, too: nobody may go on under that name.
+        identity = self.identity._replace(clean=False)
+        commit = self._commit._replace(number=self._commit.number + 1, rows=0, sum=0, identity=identity)
+        record = Bulk()
+        record.add(COMMIT, "", 0, commit.encode())
+        with translated(self._database, writing=True):
+            self._writer.execute("PRAGMA synchronous=FULL")
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.execute("DELETE FROM record WHERE kind <> ?", (COMMIT,))
+            record.run(self._writer)
+            self._writer.execute("COMMIT")
+        self._commit = commit
+        self._checkpoint()
+        self._mark.sync()
+
+    def sync(self) -> None:
+        """Make what was written durable, whatever `durability` says. From any thread, while it is open."""
+        if self._every_commit_is_synced:
+            return
+        try:
+            file = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
     def rest(self, idle: bool) -> None:
         assert self._writer is not None and self._mark is not None

@@ -16,26 +16,29 @@ and delete the rest, and with it what could still be rescued by hand.
 
 import sqlite3
 import struct
+from array import array
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from replication.errors import CorruptStore, StoreError
-from replication.storage import Operation
+from replication.storage import Loaded, Operation
+from replication.storage.buckets import KEY_PREFIX, SUM_MASK, add_leaf, leaf_of, no_sums
 from replication.storage.layout import (
     APPLICATION_ID,
     COMMIT,
+    NOTE,
     OPERATION,
     PAGE_BYTES,
+    PART,
     SCHEMA,
     Commit,
     is_whole,
 )
-from replication.storage.rows import all_rows
+from replication.storage.rows import Row, all_rows
 from replication.storage.wal import first_bad_frame
 
-_SUM_MASK = (1 << 64) - 1
 _MAGIC = b"SQLite format 3\0"
 # Offset, bytes, meaning: the header fields that never change in a store of ours.
 _HEADER = (
@@ -58,11 +61,13 @@ ADVICE = (
 
 
 class Contents(NamedTuple):
-    """What a store holds besides its agents."""
+    """What a store holds besides its agents' parts, and the sums over its agents (`Storage.sums`)."""
 
     commit: Commit
     operations: list[Operation]
+    notes: dict[str, bytes]
     agents: int
+    sums: "array[int]"
 
 
 def verify(database: str, promised: int | None) -> Contents:
@@ -116,17 +121,19 @@ def _check_header(database: str, ours: bool) -> None:
 
 def _check_schema(database: str, connection: sqlite3.Connection) -> None:
     schema = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
-    if schema != [("table", "record", "record", SCHEMA)]:
+    if schema != [("table", name, name, text) for name, text in zip(("record", "aside"), SCHEMA, strict=True)]:
         raise CorruptStore(f"{database} is damaged: its schema reads {schema!r}. {ADVICE}", path=database, offset=100)
 
 
 def _read(database: str, connection: sqlite3.Connection) -> Contents:
     commit: Commit | None = None
     operations: list[Operation] = []
-    rows = total = agents = 0
+    notes: dict[str, bytes] = {}
+    agents = _Agents()
+    rows = total = 0
     last: tuple[int, bytes, int] = (-1, b"", 0)
-    for kind, row_id, number, checksum, data in all_rows(connection):
-        if not is_whole(kind, row_id, number, checksum, data):
+    for kind, row_id, number, checksum, digest, data in all_rows(connection):
+        if not is_whole(kind, row_id, number, checksum, digest, data):
             raise damaged_row(database, row_id, number, data)
         key = (kind, row_id, number)
         if key <= last:
@@ -135,31 +142,62 @@ def _read(database: str, connection: sqlite3.Connection) -> Contents:
                 path=database,
                 offset=locate(database, data),
             )
-        if kind == COMMIT:
-            try:
-                commit = Commit.decode(data)
-            except ValueError as error:
-                raise StoreError(
-                    f"{database} was written by a newer version of this library ({error}): open it with that version",
-                    path=database,
-                ) from None
-        else:
-            rows += 1
-            total += checksum
-            if kind == OPERATION:
-                operations.append(Operation(row_id.decode(), number, data))
-            elif row_id != last[1] or kind != last[0]:
-                agents += 1
         last = key
+        if kind == COMMIT:
+            commit = decode_commit(database, data)
+            continue
+        rows += 1
+        total += checksum
+        if kind == PART:
+            agents.add(row_id, digest)
+        elif kind == OPERATION:
+            operations.append(Operation(row_id.decode(), number, data))
+        elif kind == NOTE:
+            notes[row_id.decode()] = data
     if commit is None:
         raise CorruptStore(f"{database} is damaged: the commit record is missing. {ADVICE}", path=database, offset=100)
-    if (rows, total & _SUM_MASK) != (commit.rows, commit.sum):
+    if (rows, total & SUM_MASK) != (commit.rows, commit.sum):
         lost = (
             f"{rows} rows where {commit.rows} were written" if rows != commit.rows else "other rows than were written"
         )
         raise CorruptStore(f"{database} is damaged: it holds {lost}. {ADVICE}", path=database, offset=PAGE_BYTES)
     operations.sort(key=lambda operation: operation.number)
-    return Contents(commit, operations, agents)
+    return Contents(commit, operations, notes, agents.count, agents.finish())
+
+
+def decode_commit(database: str, data: bytes) -> Commit:
+    """The commit record; StoreError if a newer version wrote it."""
+    try:
+        return Commit.decode(data)
+    except ValueError as error:
+        raise StoreError(
+            f"{database} was written by a newer version of this library ({error}): open it with that version",
+            path=database,
+        ) from None
+
+
+class _Agents:
+    """Counts and sums the agents whose parts come by in order; the last part of each has its newest digest."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sums = no_sums()
+        self._key, self._digest = b"", b""
+
+    def add(self, key: bytes, digest: bytes) -> None:
+        if key != self._key:
+            self._sum_up()
+            self.count += 1
+        self._key, self._digest = key, digest
+
+    def finish(self) -> "array[int]":
+        self._sum_up()
+        return self._sums
+
+    def _sum_up(self) -> None:
+        if self._key:
+            agent_id = self._key[KEY_PREFIX:].decode()
+            add_leaf(self._sums, int(self._key[:KEY_PREFIX], 16), leaf_of(agent_id, self._digest))
 
 
 def _check_mark(database: str, contents: Contents, promised: int | None) -> None:
@@ -185,6 +223,20 @@ def _check_mark(database: str, contents: Contents, promised: int | None) -> None
             path=place,
             offset=at,
         )
+
+
+def assembled(database: str, agent_id: str, rows: list[Row]) -> Loaded:
+    """An agent from its rows in order; CorruptStore if one is damaged or missing."""
+    expected = rows[0][2] if rows else 0
+    for kind, row_id, number, checksum, digest, data in rows:
+        if not is_whole(kind, row_id, number, checksum, digest, data):
+            raise damaged_row(database, row_id, number, data)
+        if number != expected:
+            raise CorruptStore(
+                f"{database} is damaged: part {expected} of agent {agent_id!r} is missing. {ADVICE}", path=database
+            )
+        expected += 1
+    return Loaded([row[5] for row in rows], expected, rows[-1][4] if rows else b"")
 
 
 def damaged_row(database: str, row_id: object, number: object, data: object) -> CorruptStore:

@@ -6,11 +6,11 @@ import replication
 from replication.identity import Identity, succeed
 from tests.replication.agents import AgentState, bump, count
 
-STORED = Identity("n", 3, "aaaaaa", "1:2", True)
+STORED = Identity("n", 3, "aaaaaa", "1:2", True, "f00d", 7)
 
 
 def test_a_clean_close_is_continued():
-    assert succeed(STORED, None, "1:2", "bbbbbb") == STORED._replace(clean=False)
+    assert succeed(STORED, None, "1:2", "bbbbbb", "beef") == STORED._replace(clean=False, opens=8)
     assert succeed(STORED, "n", "1:2", "bbbbbb").writer == STORED.writer == "n~3.aaaaaa"
 
 
@@ -20,14 +20,16 @@ def test_everything_else_is_a_new_incarnation():
         (STORED, None, "1:3"),  # a copied or restored directory: its twin may have written on
         (STORED, "m", "1:2"),  # another name
     ):
-        new = succeed(stored, name, place, "bbbbbb")
+        new = succeed(stored, name, place, "bbbbbb", "beef")
         assert new.incarnation == 4 and new.token == "bbbbbb" and new.place == place and not new.clean
         assert new.name == (name or "n") and new.writer != stored.writer
+        assert (new.store, new.opens) == ("f00d", 8)  # still the same store, opened once more
 
 
 def test_a_new_store_is_named_at_random_unless_told():
     assert succeed(None, None, "1:2", "bbbbbb").writer == "node-bbbbbb~1.bbbbbb"
     assert succeed(None, "n", "1:2", "bbbbbb").writer == "n~1.bbbbbb"
+    assert succeed(None, "n", "1:2", "bbbbbb", "beef")[-2:] == ("beef", 1)
 
 
 def writer(node):
