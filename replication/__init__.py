@@ -25,6 +25,7 @@ from replication.errors import (
 )
 from replication.node import Node, open
 from replication.result import Change, Member
+from replication.transport import TLS
 from replication.watch import Watch
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "UpdateResult",
     "Change",
     "Member",
+    "TLS",
     "Watch",
     "ReplicationError",
     "Unavailable",

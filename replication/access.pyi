@@ -6,10 +6,17 @@ from typing_extensions import disjoint_base
 from crdt import VersionVector
 from replication.driver import Driver
 from replication.errors import ReplicationError
+from replication.arguments import Plan
 from replication.operations import Record
 from replication.store import Store
+from replication.ticket import Ticket
 from replication.transaction import Transactions
 from replication.watch import Watchers
+
+@final
+class Turnstile:
+    def arrive(self, /) -> None: ...
+    def leave(self, /) -> None: ...
 
 @final
 class UpdateResult:
@@ -44,7 +51,11 @@ class Slot:
     def agent_id(self) -> str: ...
     state: Any
     stored: VersionVector | None
+    digest: bytes
     records: list[Record] | None
+    tickets: list[Ticket] | None
+    told: int
+    mode: int
     next_number: int
     snapshot_bytes: int
     delta_bytes: int
@@ -52,6 +63,7 @@ class Slot:
     updates: int
     dirty: bool
     in_flight: bool
+    merged: bool
     used: bool
     def __new__(cls, agent_id: str, state: Any, next_number: int) -> Self: ...
     def acquire(self, timeout: float = -1.0, /) -> bool: ...
@@ -68,6 +80,7 @@ class Access:
     _refuse: Callable[[], ReplicationError] | None
     _refuse_reads: Callable[[], ReplicationError] | None
     _volatile: bool
+    def _pass_through(self, turnstile: Turnstile) -> None: ...
     def update_state(
         self,
         agent_id: str,
@@ -96,8 +109,11 @@ class Access:
         op_id: str | None,
         expected: VersionVector | None,
         started: float,
+        plan: Plan | None,
+        ticket: Ticket | None,
     ) -> UpdateResult: ...
     def _look_held(self, slot: Slot | None, fn: Callable[[Any], Any] | None, agent_id: str) -> Any: ...
     def _mark_durable(self, result: UpdateResult, started: float) -> None: ...
+    def _mark_carried(self, result: UpdateResult, ticket: Ticket, started: float) -> None: ...
     def _check_read(self, consistency: str, /) -> None: ...
     def _check_not_inside(self, agent_id: str, /) -> None: ...

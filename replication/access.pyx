@@ -73,6 +73,52 @@ cdef extern from *:
     double access_now() nogil
 
 
+cdef extern from *:
+    """
+    /* Seconds that a call gives way at most, and how often it looks meanwhile. */
+    #define GIVE_WAY_SECONDS 0.001
+    #define GIVE_WAY_LOOK_NS 20000
+
+    static void turnstile_wait(volatile int *is_wanted) {
+        double end = access_now() + GIVE_WAY_SECONDS;
+        struct timespec look = {0, GIVE_WAY_LOOK_NS};
+        while (*is_wanted && access_now() < end)
+            nanosleep(&look, NULL);
+    }
+    """
+    void turnstile_wait(volatile int *is_wanted) nogil
+
+
+@cython.final
+cdef class Turnstile:
+    """Lets the node's own thread go first.
+
+    A thread that computes without a pause keeps the interpreter's lock for 5 ms each time another one
+    wants it (sys.getswitchinterval), and a flush wants it a dozen times: it would take 60 ms. So
+    calls into the node give way while its thread is at work, for a millisecond at most; if that
+    thread was waiting for something else all the time, they do so no more until it comes back.
+    """
+
+    cdef volatile int is_wanted
+    cdef bint is_spent
+
+    def arrive(self, /):
+        """The node's thread is at work from now on. Called by it alone."""
+        self.is_spent = False
+        self.is_wanted = 1
+
+    def leave(self, /):
+        """The node's thread has nothing to do."""
+        self.is_wanted = 0
+
+    cdef void give_way(self):
+        if self.is_wanted and not self.is_spent:
+            with nogil:
+                turnstile_wait(&self.is_wanted)
+            if self.is_wanted:
+                self.is_spent = True
+
+
 @cython.final
 @cython.freelist(64)
 cdef class UpdateResult:
@@ -124,9 +170,13 @@ cdef class Slot:
     cdef readonly str agent_id
     cdef public object state       # None exactly if the slot has left memory
     cdef public object stored      # the version the disk holds, or is being given
+    cdef public bytes digest       # of the state at that version; b"" if the disk holds nothing
     cdef public object records     # operations that go to disk with the next flush, or None
+    cdef public list tickets       # callers whose promise begins with the next flush, or None
     cdef public long long next_number, snapshot_bytes, delta_bytes, delta_rows, updates
-    cdef public bint dirty, in_flight, used
+    cdef public unsigned long long told   # of the own writer's count: what others were told
+    cdef public int mode           # the rank of the strongest mode asked for since the last flush
+    cdef public bint dirty, in_flight, used, merged
     cdef object _fn                # the caller's function while it runs
 
     def __cinit__(self, str agent_id not None, state, next_number):
@@ -136,6 +186,7 @@ cdef class Slot:
         self.agent_id = agent_id
         self.state = state
         self.next_number = next_number
+        self.digest = b""
         self.used = True
 
     def __dealloc__(self):
@@ -180,6 +231,11 @@ cdef class Access:
     cdef public object _store, _driver, _transactions, _watchers
     cdef public object _refuse, _refuse_reads   # what makes the exception a call must raise, or None
     cdef public bint _volatile
+    cdef Turnstile _turnstile
+
+    def _pass_through(self, Turnstile turnstile not None):
+        """Give way at this turnstile in every call from now on."""
+        self._turnstile = turnstile
 
     def update_state(
         self, agent_id, update_fn, consistency="reactive", *, timeout=None, durable=False, acks=0, op_id=None,
@@ -188,10 +244,12 @@ cdef class Access:
         """Change an agent's state with `update_fn(state)`, all of it or nothing.
 
         consistency  how the change travels and when the call returns: see `replication.consistency`
-        timeout      seconds; Timeout if the agent stays busy, OutcomeUnknown if the disk takes longer
+        timeout      seconds; Timeout if the agent stays busy or too few replicas acknowledge,
+                     OutcomeUnknown if the disk takes longer
         durable      return once it is on disk; many callers share one sync. A node without a path
                      has no disk: the outcome stays "applied"
-        acks         how many other replicas must hold it durably; not with "reactive"
+        acks         how many other replicas must hold it durably, "majority" or "all"; with
+                     "crdt_enhanced"
         op_id        a name for this change: repeating the call with it applies it at most once
         expected     ConflictError unless the agent is at this version
         fallback     weaker modes that may serve the call if the one asked for cannot
@@ -204,22 +262,29 @@ cdef class Access:
         cdef access_frame frame
         cdef Slot slot
         cdef UpdateResult result
+        cdef object plan = None
+        cdef object promise = None
         if self._refuse is not None:
             raise self._refuse()
         if consistency != "reactive" or acks or fallback:
-            self._transactions.check_mode(consistency, acks, fallback)
+            plan = self._transactions.plan(consistency, acks, fallback)
         if timeout is not None:
             self._transactions.check_timeout(timeout)
         self._enter(&frame, agent_id)
         try:
             slot = self._take(agent_id, timeout, True)
             try:
-                result = self._run(slot, update_fn, op_id, expected, started)
+                result = self._run(slot, update_fn, op_id, expected, started, plan)
+                if plan is not None:
+                    promise = self._driver.promise(slot, plan, op_id)
             finally:
                 PyThread_release_lock(slot._lock)
         finally:
             access_pop(&frame)
-        if durable and not self._volatile:
+        if promise is not None:
+            self._driver.keep(promise, None if timeout is None else timeout - (access_now() - started), timeout)
+            self._mark_carried(result, promise.ticket, started)
+        elif durable and not self._volatile:
             self._driver.wait({slot}, None if timeout is None else timeout - (access_now() - started), op_id)
             self._mark_durable(result, started)
         return result
@@ -246,13 +311,16 @@ cdef class Access:
         finally:
             access_pop(&frame)
 
-    def _run_held(self, Slot slot not None, update_fn, op_id, expected, double started):
-        """`update_state` for who holds the lock already: gives it back."""
+    def _run_held(self, Slot slot not None, update_fn, op_id, expected, double started, plan, ticket):
+        """`update_state` for who holds the lock already: gives it back. `ticket` begins to wait in it."""
         cdef access_frame frame
         try:
             self._enter(&frame, slot.agent_id)
             try:
-                return self._run(slot, update_fn, op_id, expected, started)
+                result = self._run(slot, update_fn, op_id, expected, started, plan)
+                if plan is not None:
+                    self._store.carry(slot, ticket)
+                return result
             finally:
                 access_pop(&frame)
         finally:
@@ -275,6 +343,14 @@ cdef class Access:
         result.outcome = "durable"
         result.elapsed = access_now() - started
 
+    def _mark_carried(self, UpdateResult result not None, ticket, double started):
+        if ticket.acked:
+            result.outcome = "acknowledged"
+        elif not self._volatile:
+            result.outcome = "durable"
+        result.acks = len(ticket.acked)
+        result.elapsed = access_now() - started
+
     def _check_read(self, consistency, /):
         if self._refuse_reads is not None:
             raise self._refuse_reads()
@@ -292,6 +368,8 @@ cdef class Access:
     cdef int _enter(self, access_frame *frame, agent_id) except -1:
         if access_innermost is not NULL:
             self._check_not_inside(agent_id)
+        elif self._turnstile is not None and self._turnstile.is_wanted:
+            self._turnstile.give_way()
         access_push(frame, <PyObject *>self, <PyObject *>agent_id)
         return 0
 
@@ -307,9 +385,13 @@ cdef class Access:
                 PyThread_release_lock(slot._lock)
         return self._store.acquire(agent_id, timeout, create)
 
-    cdef UpdateResult _run(self, Slot slot, update_fn, op_id, expected, double started):
+    cdef UpdateResult _run(self, Slot slot, update_fn, op_id, expected, double started, plan):
         cdef UpdateResult result
         cdef object watches = None
+        cdef int rank = 0
+        cdef str word = "reactive"
+        if plan is not None:
+            rank, word = plan.rank, plan.word
         if not callable(update_fn):
             check_update_fn(update_fn)
         if op_id is not None or expected is not None:
@@ -318,15 +400,15 @@ cdef class Access:
                 result.elapsed = access_now() - started
                 return result
             if op_id is not None:
-                update_fn = self._transactions.recording(update_fn, op_id, slot.agent_id)
+                update_fn = self._transactions.recording(update_fn, op_id, slot.agent_id, word)
         if self._watchers:
             watches = self._watchers.matching(slot.agent_id)
         state = slot.state
         slot._fn = update_fn
         try:
-            value = state._transact(slot, 0, bool(watches))
+            value = state._transact(slot, rank, bool(watches))
         except Exception as error:
-            refusal = self._transactions.refusal(slot, error)
+            refusal = self._transactions.refusal(slot, error, word)
             if refusal is None:
                 raise
             raise refusal from None
@@ -337,13 +419,13 @@ cdef class Access:
             if not slot.dirty:
                 self._store.mark(slot)
             if watches:
-                self._transactions.tell(watches, slot)
+                self._transactions.tell(watches, slot, word)
         if op_id is not None:
             self._transactions.remember(slot, op_id, update_fn)
         result = UpdateResult.__new__(UpdateResult)
         result.value = value
         result.outcome = "applied"
-        result.consistency = "reactive"
+        result.consistency = word
         result.version = state.version
         result.acks = 0
         result.elapsed = access_now() - started

@@ -1,11 +1,15 @@
 """Checks of what callers pass in, each with a message that says what would be right."""
 
+from collections.abc import Callable, Iterable
 from threading import TIMEOUT_MAX
-from typing import Any
+from typing import Any, NamedTuple
 
 from crdt import Composite
 from replication import consistency as modes
 from replication.errors import Unavailable
+from replication.identity import check_name
+from replication.transport import TLS
+from replication.transport.addresses import parse
 
 
 def seconds(timeout: Any) -> float:
@@ -31,22 +35,89 @@ def agent_id(value: Any, bytes_max: int) -> None:
         raise ValueError(f"agent_id={value[:40]!r} is {size} bytes in UTF-8: it must have 1 to {bytes_max}")
 
 
-def check_mode(consistency: Any, acks: Any, fallback: Any) -> None:
-    """Return if "reactive" may serve this update; ValueError, TypeError or Unavailable otherwise."""
-    mode = modes.parse(consistency)
-    weaker = modes.parse_fallback(fallback, mode)
+class Network(NamedTuple):
+    """What `open` is told of other nodes, checked."""
+
+    listen: tuple[str, ...]
+    peers: tuple[str, ...]
+    bootstrap: tuple[str, ...]
+    tls: TLS | None
+
+
+def network(cluster: Any, listen: Any, peers: Any, bootstrap: Any, tls: Any) -> Network:
+    """TypeError or ValueError for what is no network; addresses are not resolved but for whether they are loopback."""
+    if not isinstance(cluster, str) or not 1 <= len(cluster.encode("utf-8", "surrogatepass")) <= 256:
+        raise ValueError(f"cluster={cluster!r} must be a str of 1 to 256 bytes in UTF-8")
+    if listen is not None and not isinstance(listen, str):
+        raise TypeError(f"listen={listen!r} must be an address such as '127.0.0.1:7000', or None")
+    addresses = () if listen is None else (listen,)
+    seeds = _strings("peers", peers)
+    for address in (*addresses, *seeds):
+        parse(address)
+    names = tuple(map(check_name, _strings("bootstrap", bootstrap)))
+    if listen is None and not seeds and tls is None:
+        return Network((), (), names, None)
+    from replication.transport.tls import require_tls_beyond_loopback, tls_files
+
+    files = None if tls is None else tls_files(tls)
+    for address in addresses:
+        require_tls_beyond_loopback(address, files)
+    return Network(addresses, seeds, names, files)
+
+
+def _strings(name: str, values: Any) -> tuple[str, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name}={values!r} must be a sequence of str, such as {name}=['one', 'two']")
+    strings = tuple(values)
+    if not all(isinstance(each, str) for each in strings):
+        raise TypeError(f"{name}={values!r} must hold str only")
+    return strings
+
+
+class Plan(NamedTuple):
+    """How an update travels."""
+
+    rank: int
+    word: str
+    acks: int | str
+
+
+def plan(consistency: Any, acks: Any, fallback: Any, others: Callable[[], tuple[str, ...]]) -> Plan | None:
+    """The mode that serves an update, None for "reactive"; ValueError, TypeError, or Unavailable if none can."""
+    asked = modes.parse(consistency)
+    weaker = modes.parse_fallback(fallback, asked)
     is_word = isinstance(acks, str) and acks in ("majority", "all")
     if not is_word and (isinstance(acks, bool) or not isinstance(acks, int) or acks < 0):
         raise ValueError(f"acks={acks!r} must be a number of replicas, 'majority' or 'all'")
-    if mode is modes.REACTIVE:
-        if acks:
-            raise ValueError(
-                f"acks={acks!r} has no meaning with consistency='reactive', which tells no other node: "
-                "use consistency='crdt_enhanced', or durable=True to wait for this node's disk"
+    if acks and asked.rank < modes.CRDT_ENHANCED.rank:
+        raise ValueError(
+            f"acks={acks!r} has no meaning with consistency={asked.word!r}, in which nobody is asked to confirm: "
+            "use consistency='crdt_enhanced', or durable=True to wait for this node's disk"
+        )
+    refusal: Unavailable | None = None
+    for mode in (asked, *weaker):
+        problem = _problem(mode, acks, others)
+        if problem is None:
+            return None if mode is modes.REACTIVE else Plan(mode.rank, mode.word, acks if mode.counts_acks else 0)
+        refusal = refusal or problem
+    assert refusal is not None
+    raise refusal
+
+
+def _problem(mode: modes.Mode, acks: int | str, others: Callable[[], tuple[str, ...]]) -> Unavailable | None:
+    """Why a mode cannot serve now."""
+    if mode is modes.REPLICATED:
+        return not_built(mode)
+    if mode.counts_acks and isinstance(acks, int) and acks > 0:
+        known = others()
+        if acks > len(known):
+            return Unavailable(
+                f"acks={acks} asks for more replicas than there are: this node knows of {len(known)} others. Nothing "
+                "was applied: start more nodes, wait until they are in members(), or ask for fewer",
+                have=len(known),
+                need=acks,
             )
-        return
-    if modes.REACTIVE not in weaker:
-        raise not_built(mode)
+    return None
 
 
 def check_read_mode(consistency: Any) -> None:
@@ -59,11 +130,8 @@ def check_read_mode(consistency: Any) -> None:
 def not_built(mode: modes.Mode) -> Unavailable:
     """The error of a mode that needs other nodes."""
     return Unavailable(
-        f"consistency={mode.word!r} needs other nodes, and this version does not carry changes between nodes yet. "
-        "Nothing was applied: use consistency='reactive', with durable=True to have it on disk, or allow that with "
-        "fallback=('reactive',)",
-        have=1,
-        need=2,
+        f"consistency={mode.word!r} needs a log that a majority of nodes agree on, which this version does not build "
+        "yet. Nothing was applied: use consistency='crdt_enhanced', or allow it with fallback=('crdt_enhanced',)"
     )
 
 

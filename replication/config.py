@@ -35,6 +35,101 @@ class Config(NamedTuple):
     # Changes a watcher may lie behind; above it changes are folded, one entry an agent, and above
     # that many agents into one entry that says how many were missed.
     watch_buffer: int = 4096
+    # Seconds between two probes of members by this node; one member a probe.
+    probe_interval: float = 1.0
+    # Seconds a probed member has to answer before others are asked to probe it; less than
+    # `probe_interval`, and more than a tick or a round trip takes.
+    probe_timeout: float = 0.5
+    # Members that are asked to probe one that did not answer.
+    indirect_probes: int = 3
+    # A suspect has at least this many probe intervals, times log10 of the members, to speak up.
+    suspicion_factor: int = 4
+    # And this many times as long while nobody else suspects it.
+    suspicion_max_factor: int = 6
+    # A node that is slow itself stretches its probes, up to this many times.
+    local_health_max: int = 8
+    # Seconds between messages that only carry claims about members, sent while there are fresh ones.
+    claim_interval: float = 0.2
+    # How often a claim is passed on, times log10 of the members, rounded up.
+    claim_retransmit_factor: int = 4
+    # Seconds between exchanges of all that is known of members, with one of them; longer in clusters above 32.
+    push_pull_interval: float = 30.0
+    # Seconds that a dead or left member is remembered.
+    dead_kept: float = 86400.0
+    # Members that are known of; above it the longest gone is forgotten, and claims about more are refused.
+    members_max: int = 10_000
+    # UTF-8 bytes of a member's metadata, keys and values; more is a ValueError, or a refused claim.
+    meta_bytes_max: int = 512
+    # Bytes that wait for one link to take them; a message beyond that is dropped, and anti-entropy
+    # brings later what it would have brought.
+    link_queue_bytes_max: int = 8 << 20
+    # Seconds for which a peer may take nothing of what waits for it; then its link is closed.
+    link_stall_timeout: float = 10.0
+    # Seconds in which the other end of a new link must show who it is; then the link is closed.
+    link_handshake_timeout: float = 5.0
+    # Links that others opened to this node, and how many of them may still be unknown; whoever
+    # comes above either is turned away, and tries again later.
+    links_max: int = 1024
+    link_strangers_max: int = 256
+    # Seconds before an address that did not answer is dialled again: at random up to the first,
+    # doubled each time, up to the second.
+    redial_min: float = 0.05
+    redial_max: float = 10.0
+    # Seconds between two looks at what is due: timeouts, retries, gossip rounds. Nothing waits for it
+    # that can be done at once.
+    tick_interval: float = 0.05
+    # Bytes of one agent's deltas that wait in memory for what they build on; more is dropped, and
+    # anti-entropy brings it again.
+    held_back_bytes_max: int = 4 << 20
+    # Bytes of deltas in one message; a larger single delta goes alone.
+    message_bytes_max: int = 256 << 10
+    # Bytes of deltas that one peer was sent and did not acknowledge. Above it only the names of
+    # agents are kept, and repair brings what changed.
+    channel_bytes_max: int = 4 << 20
+    # Seconds after which a peer that did not acknowledge is asked whether it holds what it was sent;
+    # doubled while it stays silent, up to the second.
+    ack_timeout: float = 1.0
+    ack_timeout_max: float = 10.0
+    # Agents of which one peer may lack something, by name; above it the oldest is left to
+    # anti-entropy. And how many of them are asked about at once.
+    behind_max: int = 10_000
+    behind_asked_max: int = 256
+    # Peers that a rumour is told at once, the rounds in which it is told again, by how much
+    # (times log10 of the nodes, rounded up), and for how many agents there are rumours: above that
+    # the oldest is dropped. A larger delta than `rumour_bytes_max` is left to anti-entropy.
+    rumour_fanout: int = 3
+    gossip_interval: float = 0.2
+    rumour_retransmit: float = 4.0
+    rumours_max: int = 10_000
+    rumour_bytes_max: int = 64 << 10
+
+    # Seconds between two checks, each with one peer at random, whether both hold the same.
+    sync_interval: float = 1.0
+    # Bytes of one message of such a comparison; what does not fit comes with the next check.
+    sync_message_bytes: int = 64 << 10
+    # Agents asked for and not come; of one peer at most half as many. More are asked for later.
+    sync_asks_max: int = 1024
+    # Agents loaded for one such message, to compare their versions.
+    sync_loads_max: int = 256
+    # Seconds after which what was asked for may be asked for again, of the same peer after twice as
+    # many each time, up to the second.
+    sync_ask_timeout: float = 2.0
+    sync_wait_max: float = 60.0
+    # Bytes a second that comparing may cost, sent and received; of one peer at most half as many.
+    # What comes above it is not answered, and the next check starts anew.
+    sync_bytes_per_second: int = 1 << 20
+    # Bytes of a delta above which it goes in chunks of this size, so that others are not held up;
+    # and how many chunks of one delta may be on their way.
+    chunk_bytes: int = 256 << 10
+    chunk_window: int = 4
+    # Bytes of all deltas that are being received in chunks, and of all that are being sent; one that
+    # comes above it is refused, and asked for again later.
+    transfer_bytes_max: int = 1 << 30
+    # Such deltas to one peer, and from one peer; likewise.
+    transfers_max: int = 4
+    # Seconds without an answer after which a chunk is sent again, and after which a delta is given up.
+    transfer_retry: float = 1.0
+    transfer_keep: float = 60.0
 
     @classmethod
     def of(cls, limits: dict[str, Any]) -> "Config":

@@ -16,7 +16,7 @@ class Mode(NamedTuple):
 
     word: str
     rank: int
-    needs_peers: bool
+    counts_acks: bool
     promise: str
 
 
@@ -35,7 +35,7 @@ REACTIVE = Mode(
 EVENTUALLY_CONSISTENT = Mode(
     "eventually_consistent",
     1,
-    True,
+    False,
     """Gossip: told to a few peers, who tell others; repaired by anti-entropy.
 
     Returns when: durable here and handed to gossip.
@@ -55,7 +55,7 @@ CRDT_ENHANCED = Mode(
 REPLICATED = Mode(
     "replicated",
     3,
-    True,
+    False,
     """Through the Raft log.
 
     Returns when: committed by a majority's disks and applied here.

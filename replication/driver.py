@@ -1,102 +1,148 @@
-"""The one thread that acts: it takes what changed to the disk and tells the callers.
+"""What acts: it takes what changed to the disk, what is durable to other nodes, and tells the callers.
 
-A round always goes persist -> send -> deliver -> settle; that order is the contract:
+Everything here runs in the one thread of the node's runtime, in two kinds of steps:
 
-1. persist  everything that changed since the last round becomes durable in one transaction.
-2. send     only what is durable may leave the node: a dot that was sent and then lost in a crash
-            would be given out twice, and no merge repairs that. (No mode that sends is built yet.)
-3. deliver  what came from other nodes is merged into the store. (Likewise.)
-4. settle   the callers whose promise now holds are woken.
-
-Many callers share one round, and so one fsync (group commit). Without a caller waiting, a round
-starts `flush_interval` after the first change; with one, at once.
+- a **flush** makes everything that changed since the last one durable in one transaction, and only
+  then hands it to the cores, to be told to others. Many callers share one flush, and so one fsync
+  (group commit). Without a caller waiting, a flush starts `flush_interval` after the first change;
+  with one, at once.
+- a **pump** does what the cores want done, each `Ready` in the order persist -> send -> deliver ->
+  settle (`core`). What a Ready wants persisted goes with the next flush, and the rest of that Ready
+  waits for it. A delta that a core wishes to have told is made by a flush too, so that nothing ever
+  leaves the node that its disk does not hold: a dot that was sent and then lost in a crash would be
+  given out twice, and no merge repairs that.
 
 A storage that failed is never tried again: after a failed fsync the kernel may have dropped the
 very pages that failed, and a second fsync that succeeds proves nothing (Rebello et al., "Can
 Applications Recover from fsync Failures?", USENIX ATC 2020). The node stops acknowledging instead.
 """
 
-import threading
+from collections import deque
 from collections.abc import Callable
-from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from replication.access import Slot
+from replication.arguments import Plan
 from replication.config import Config
-from replication.errors import OutcomeUnknown, Overloaded, ReplicationError, Unavailable
-from replication.storage import Batch, Storage
-from replication.store import Store
+from replication.core import Core, Ready
+from replication.delivery import Deliveries
+from replication.errors import OutcomeUnknown, Overloaded, Unavailable
+from replication.pump import Carriers, Pump
+from replication.runtime import Runtime, Timer, Waiter
+from replication.storage import Batch, Note, Storage
+from replication.store import Round, Store
+from replication.ticket import Ticket
+
+if TYPE_CHECKING:
+    from replication.messages import Message
 
 # Seconds without a change after which the storage may tidy up.
 _IDLE_AFTER = 0.05
-# Seconds that a round waits for agents whose update_fn is running, before it goes on without them.
+# Seconds that a flush waits for agents whose update_fn is running, before it goes on without them.
 _PATIENCE = 0.002
+# Seconds after which what could not be done because an agent was busy is tried again.
+_AGAIN_AFTER = 0.001
 
 
-class Ticket:
-    """A caller's wait for the round that makes its change durable."""
+class Promise(NamedTuple):
+    """A ticket and what its caller waits on."""
 
-    __slots__ = ("error", "op_id", "settle", "slots")
-
-    def __init__(self, slots: set[Slot] | None, settle: Callable[["Ticket"], None], op_id: str | None = None) -> None:
-        self.slots = slots  # None: everything that is dirty now
-        self.settle = settle
-        self.op_id = op_id
-        self.error: ReplicationError | None = None
+    ticket: Ticket
+    waiter: Waiter
 
 
 class Driver:
-    """Runs the rounds of one node. `on_failure` is called once, with what every later call must raise."""
+    """Runs one node. `on_failure` is called once, with what every later call must raise."""
 
-    def __init__(self, storage: Storage, config: Config, on_failure: Callable[[Unavailable], None]) -> None:
+    def __init__(
+        self, storage: Storage, config: Config, runtime: Runtime, on_failure: Callable[[Unavailable], None]
+    ) -> None:
         self._storage = storage
         self._config = config
+        self._runtime = runtime
         self._on_failure = on_failure
-        self._condition = threading.Condition(threading.Lock())
-        self._asleep = False
-        self._stopping = False
-        self._tickets: list[Ticket] = []
-        self._volatile = storage.path is None
+        # A node without a disk and without others has nothing to flush for.
+        self._flushes_by_itself = storage.path is not None
         self._store: Store
-        self._thread = threading.Thread(target=self._run, name="replication-driver", daemon=True)
+        self._carriers: Carriers
+        self._pump: Pump
+        # Shared with callers' threads.
+        self._tickets: deque[Ticket] = deque()
+        # Of cores that wait for the disk without hurry: settled by a flush, but no cause of one.
+        self._patient: list[Ticket] = []
+        self._asleep = True
+        self._is_hurried = False
+        self._has_ended = False
+        # The rest belongs to the runtime's thread.
+        self._timer: Timer | None = None
+        self._idle_timer: Timer | None = None
+        self._writing: tuple[Round, list[Ticket], list[tuple[Core, Ready]], float] | None = None
+        self._notes: dict[str, Note] = {}
+        self._tick_due = 0.0
         self.failure: Unavailable | None = None
         self.rounds = self.rows = self.bytes = 0
         self.last_seconds = self.longest_seconds = self.total_seconds = 0.0
 
-    def start(self, store: Store) -> None:
+    def start(self, store: Store, deliveries: Deliveries, carriers: Carriers) -> None:
         self._store = store
-        self._thread.start()
+        self._carriers = carriers
+        self._pump = Pump(carriers, deliveries, self._runtime, self._add_ticket, self._hurry_inside)
+        self._runtime.start(self._fail)
+
+    def connect(self) -> None:
+        """From now on there are other nodes, or may be. In the runtime's thread."""
+        self._flushes_by_itself = True
+        self._tick_due = self._runtime.time()
+        self._tick()
 
     # Called by any thread
 
     def wake(self) -> None:
-        """Something is dirty. Cheap unless the thread sleeps, which it does once a round."""
-        if self._asleep and not self._volatile:
-            with self._condition:
-                self._condition.notify()
+        """Something is dirty. Cheap unless the driver sleeps, which it does once a flush."""
+        if self._asleep and self._flushes_by_itself:
+            self._asleep = False
+            self._runtime.call_soon(self._next)
 
     def submit(self, ticket: Ticket) -> None:
-        """Have the ticket settled by the first round that covers it."""
-        with self._condition:
-            if self.failure is None and self._thread.is_alive():
-                self._tickets.append(ticket)
-                self._condition.notify()
-                return
-        self._refuse([ticket])
+        """Have the ticket settled by the first flush that covers it."""
+        self._tickets.append(ticket)
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Flush at once: somebody waits."""
+        if self.failure is not None or self._has_ended:
+            self._refuse_all()
+        elif not self._is_hurried:
+            self._is_hurried = True
+            self._runtime.call_soon(self._flush)
+
+    def promise(self, slot: Slot, plan: Plan, op_id: str | None) -> Promise:
+        """Have the slot's change carried. The caller holds its lock, and gives it back before it waits in `keep`."""
+        waiter = self._runtime.waiter()
+        ticket = Ticket({slot}, lambda _: waiter.done(), op_id, plan.rank, plan.acks)
+        self._store.carry(slot, ticket)
+        return Promise(ticket, waiter)
+
+    def keep(self, promise: Promise, left: float | None, timeout: float | None) -> None:
+        """Block until the promise holds; Timeout or OutcomeUnknown when `left` seconds are over."""
+        self.hurry()
+        if not promise.waiter.wait(left):
+            raise promise.ticket.give_up(timeout)
+        if promise.ticket.error is not None:
+            raise promise.ticket.error
 
     def wait(self, slots: set[Slot] | None, timeout: float | None, op_id: str | None = None) -> None:
         """Block until what is changed now is durable. OutcomeUnknown after `timeout` seconds."""
-        done = threading.Lock()
-        done.acquire()
-        ticket = Ticket(slots, lambda _: done.release(), op_id)
+        waiter = self._runtime.waiter()
+        ticket = Ticket(slots, lambda _: waiter.done(), op_id)
         self.submit(ticket)
-        if not done.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
-            raise still_waiting(timeout, op_id)
+        if not waiter.wait(timeout):
+            raise ticket.give_up(timeout)
         if ticket.error is not None:
             raise ticket.error
 
     def wait_for_memory(self) -> None:
-        """Block until a round has passed, so that agents may leave memory."""
+        """Block until a flush has passed, so that agents may leave memory."""
         try:
             self.wait(set(), self._config.memory_wait)
         except OutcomeUnknown as error:
@@ -110,12 +156,10 @@ class Driver:
             ) from error
 
     def stop(self) -> None:
-        """Run the rounds that are due, then end the thread."""
-        with self._condition:
-            self._stopping = True
-            self._condition.notify()
-        if self._thread.is_alive():
-            self._thread.join()
+        """End the runtime. What is dirty should have been waited for."""
+        self._has_ended = True
+        self._runtime.stop()
+        self._refuse_all()
 
     def status(self) -> dict[str, Any]:
         return {
@@ -127,89 +171,162 @@ class Driver:
             "longest_seconds": self.longest_seconds,
         }
 
-    # The thread
+    # Called by the links
 
-    def _run(self) -> None:
-        tickets: list[Ticket] = []
-        try:
-            while not (self._stopping and self._store.dirty_count == 0 and not self._tickets):
-                if not self._sleep(self._is_due, _IDLE_AFTER):
-                    self._storage.rest(idle=True)
-                    self._sleep(self._is_due, None)
-                if not self._volatile:
-                    self._sleep(self._is_urgent, self._config.flush_interval)
-                with self._condition:
-                    tickets, self._tickets = self._tickets, []
-                uncovered = self._round(tickets)
-                with self._condition:
-                    self._tickets += uncovered
-                tickets = []  # those that are settled must not be told of an error that comes later
-                self._storage.rest(idle=False)
-        except BaseException as error:
-            self._fail(error, tickets)
+    def receive(self, peer: str, message: "Message") -> None:
+        """A message came. What it leads to is done once for all that came in the same moment."""
+        self._pump.step(peer, message)
 
-    def _sleep(self, until: Callable[[], bool], timeout: float | None) -> bool:
-        """Whether it holds within so many seconds."""
-        with self._condition:
-            self._asleep = True
-            holds = self._condition.wait_for(until, timeout)
-            self._asleep = False
-        return holds
+    def run_soon(self) -> None:
+        """The cores may have something to do."""
+        self._pump.run_soon()
 
-    def _is_urgent(self) -> bool:
-        return bool(self._tickets) or self._stopping
+    def run_now(self) -> None:
+        """Do what the cores want done; for the end, when there is no later."""
+        self._pump.run()
 
-    def _is_due(self) -> bool:
-        return self._is_urgent() or (not self._volatile and self._store.dirty_count > 0)
+    def keep_note(self, note: Note) -> None:
+        """Write a note with one of the next flushes."""
+        self._notes[note.key] = note
+        self._next()
 
-    def _round(self, tickets: list[Ticket]) -> list[Ticket]:
-        """One round; the tickets it does not cover."""
-        batch = Batch()
-        taken, left = self._store.collect(batch, patience=_PATIENCE)
-        self._persist(batch)
-        # send: to nobody yet.   deliver: from nobody yet.
-        self._store.settled(taken)
-        return self._settle(tickets, left)
+    # Flushing
 
-    def _persist(self, batch: Batch) -> None:
-        if not batch:
+    def _next(self) -> None:
+        """Decide when the next flush is."""
+        if self._writing is not None or self.failure is not None or self._is_hurried:
             return
-        started = perf_counter()
-        self._storage.write(batch)
-        self.last_seconds = perf_counter() - started
+        if self._tickets or self._pump.wants_flush:
+            self._hurry_inside()
+        elif self._notes or (self._store.dirty_count and self._flushes_by_itself):
+            if self._timer is None:
+                self._timer = self._runtime.call_later(self._config.flush_interval, self._flush)
+        else:
+            self._asleep = True
+            if self._tickets or (self._store.dirty_count and self._flushes_by_itself):  # since just now
+                self.wake()
+            elif self._idle_timer is None:
+                self._idle_timer = self._runtime.call_later(_IDLE_AFTER, self._idle)
+
+    def _hurry_inside(self) -> None:
+        if not self._is_hurried and self.failure is None:
+            self._is_hurried = True
+            self._runtime.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_hurried = False
+        if self._writing is not None or self.failure is not None:
+            return  # the end of that write looks for what came meanwhile
+        self._asleep = False
+        self._cancel_timers()
+        tickets, self._patient = self._patient, []
+        tickets += [self._tickets.popleft() for _ in range(len(self._tickets))]
+        readies, wishes = self._pump.take()
+        notes, self._notes = self._notes, {}
+        batch = Batch(notes=[*notes.values(), *(note for _, ready in readies for note in ready.persist)])
+        round = self._store.collect(batch, _PATIENCE, wishes)
+        self._writing = (round, tickets, readies, self._runtime.time())
+        if batch:
+            self.rows += len(batch.parts) + len(batch.operations) + len(batch.notes)
+            self.bytes += sum(len(part.data) for part in batch.parts)
+            self._runtime.write(self._storage, batch, self._written)
+        else:
+            self._flushed()
+
+    def _written(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._fail(error)
+            return
+        assert self._writing is not None
+        self.last_seconds = self._runtime.time() - self._writing[3]
         self.longest_seconds = max(self.longest_seconds, self.last_seconds)
         self.total_seconds += self.last_seconds
         self.rounds += 1
-        self.rows += len(batch.parts) + len(batch.operations)
-        self.bytes += sum(len(part.data) for part in batch.parts)
+        self._flushed()
+        self._storage.rest(idle=False)
 
-    def _settle(self, tickets: list[Ticket], left: set[Slot]) -> list[Ticket]:
-        uncovered = []
+    def _flushed(self) -> None:
+        """Everything in the round is durable: tell the cores, and the callers that wait for no more."""
+        assert self._writing is not None
+        (round, tickets, readies, _), self._writing = self._writing, None
+        self._store.settled(round)
+        now = self._runtime.time()
+        for change in round.changes:
+            for ticket in change.tickets:
+                ticket.is_stored = True
+            self._carriers.of_mode(change.mode).propose(change, now)
+        for told in round.told:
+            told.tell.core.told(told, now)
+        self._pump.act(readies, round.unmet)
+        self._settle(tickets, round.left)
+        if not (round.left or round.unmet):
+            self._next()
+        elif self._timer is None:  # whoever is busy needs a moment
+            self._timer = self._runtime.call_later(_AGAIN_AFTER, self._flush)
+
+    def _settle(self, tickets: list[Ticket], left: set[Slot]) -> None:
         for ticket in tickets:
             waits_for = left if ticket.slots is None else ticket.slots & left
             if waits_for:
-                ticket.slots = waits_for
-                uncovered.append(ticket)
+                ticket.slots = set(waits_for)
+                self._tickets.append(ticket)
             else:
+                ticket.is_stored = True
                 ticket.settle(ticket)
-        return uncovered
 
-    def _fail(self, error: BaseException, tickets: list[Ticket]) -> None:
+    def _add_ticket(self, ticket: Ticket, urgent: bool) -> None:
+        """A core waits for the disk."""
+        if urgent:
+            self._tickets.append(ticket)
+            self._hurry_inside()
+        else:
+            self._patient.append(ticket)
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._timer, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._idle_timer = None
+
+    def _idle(self) -> None:
+        self._idle_timer = None
+        if self._asleep and self.failure is None:
+            self._storage.rest(idle=True)
+
+    def _tick(self) -> None:
+        now = self._runtime.time()
+        self._carriers.late(max(0.0, now - self._tick_due), now)
+        for core in self._carriers.cores:
+            core.tick(now)
+        self._pump.run()
+        self._tick_due = now + self._config.tick_interval
+        self._runtime.call_later(self._config.tick_interval, self._tick)
+
+    # Failing
+
+    def _fail(self, error: BaseException) -> None:
+        """The disk, or this program, cannot be relied on any more."""
+        if self.failure is not None:
+            return
         where = self._storage.path or "memory"
         failure = Unavailable(
             f"the store at {where} failed and this node acknowledges nothing any more: {error} "
             "What memory holds can still be read. Close the node, look after the disk, and open it again"
         )
         failure.__cause__ = error
-        with self._condition:
-            self.failure = failure
-            tickets = tickets + self._tickets
-            self._tickets = []
+        self.failure = failure
+        if self._writing is not None:
+            round, tickets, _, _ = self._writing
+            self._tickets.extend(tickets)
+            for change in round.changes:
+                self._tickets.extend(change.tickets)
+        self._carriers.fail(str(failure))
         self._on_failure(failure)
-        self._refuse(tickets)
+        self._refuse_all()
 
-    def _refuse(self, tickets: list[Ticket]) -> None:
-        for ticket in tickets:
+    def _refuse_all(self) -> None:
+        while self._tickets:
+            ticket = self._tickets.popleft()
             ticket.error = OutcomeUnknown(
                 "the change is applied in memory and may or may not be on disk: "
                 f"{self.failure or 'the node was closed meanwhile'}",
@@ -217,12 +334,3 @@ class Driver:
             )
             ticket.error.__cause__ = self.failure
             ticket.settle(ticket)
-
-
-def still_waiting(timeout: float | None, op_id: str | None) -> OutcomeUnknown:
-    """The error of a caller that stops waiting for the disk."""
-    return OutcomeUnknown(
-        f"the change is applied in memory, but was not on disk within {timeout} s. It will be unless the disk fails: "
-        "flush() waits for it, or repeat the call with the same op_id",
-        op_id=op_id,
-    )

@@ -5,7 +5,7 @@
     +-- OutcomeUnknown     applied or not cannot be told from here; ask again with `.op_id`
     +-- ConflictError      `expected` no longer holds; nothing applied
     +-- ConsistencyError   the field asks for a stronger mode; nothing applied
-    +-- Timeout            ran out of time before it was applied (also a TimeoutError)
+    +-- Timeout            ran out of time (also a TimeoutError); `.is_applied` says whether it is applied here
     +-- Overloaded         a named limit is reached; nothing applied; retry later
     +-- Closed             the node was closed, or belongs to another process
     +-- StoreError         the directory cannot be used: in use, read-only, not a store
@@ -66,7 +66,15 @@ class ConsistencyError(ReplicationError):
 
 
 class Timeout(ReplicationError, TimeoutError):
-    """The time given ran out before anything was applied."""
+    """The time given ran out.
+
+    Before anything was applied, unless `is_applied`: then the change is applied and on this node's disk,
+    and `acks` other replicas have it on theirs, fewer than were asked for.
+    """
+
+    def __init__(self, message: str, *, acks: int = 0, is_applied: bool = False):
+        super().__init__(message)
+        self.acks, self.is_applied = acks, is_applied
 
 
 class Overloaded(ReplicationError):

@@ -19,14 +19,18 @@ from replication import arguments
 from replication import consistency as modes
 from replication.access import Access, Slot, UpdateResult
 from replication.config import Config
-from replication.driver import Driver, Ticket, still_waiting
+from replication.delivery import Deliveries
+from replication.driver import Driver
 from replication.errors import Closed, OutcomeUnknown, ReplicationError, Unavailable
 from replication.identity import check_name, succeed
 from replication.result import Member
+from replication.runtime import Runtime
 from replication.storage import Storage
 from replication.storage.memory import MemoryStorage
 from replication.store import Store
+from replication.ticket import AsyncWait
 from replication.transaction import Transactions
+from replication.transport import Transport
 from replication.watch import Watch, Watchers, resume_points
 
 # Open nodes live until they are closed, at the latest when the interpreter ends.
@@ -53,41 +57,59 @@ def open(
 
     schema          the Composite class of every agent's state
     name            what this node is called; kept in the store, random at first
+    listen          "host:port" where other nodes may reach this one; port 0 takes a free one
+    peers           addresses of other nodes of the cluster; one that is up is enough to meet all
+    cluster         nodes of another cluster name are turned away
+    tls             `TLS(certificate, key, ca)`; needed to listen beyond loopback
+    bootstrap       the nodes that vote in the "replicated" mode
     durability      "fsync": what is acknowledged survives power loss. "os": it survives the death of
                     the process; a power cut may take the last seconds
     flush_interval  seconds a change may wait in memory before it goes to disk
     limits          any field of `replication.Config`
 
     Reads and checks the whole store, some microseconds for each agent. Raises StoreError if the
-    directory is in use, cannot be written or is something else's, CorruptStore if it is damaged,
+    directory cannot be used, CorruptStore if it is damaged, OSError if the address is taken,
     TypeError or ValueError for wrong arguments.
     """
     config = Config.of({"flush_interval": flush_interval, **limits})
     arguments.check_schema(schema)
     if name is not None:
         check_name(name)
-    if listen is not None or tuple(peers) or tls is not None or tuple(bootstrap):
-        raise Unavailable(
-            "listen=, peers=, bootstrap= and tls= join this node to others, which this version does not build yet: "
-            "leave them out for an embedded node"
-        )
-    token = os.urandom(3).hex()
-    storage: Storage
-    if path is None:
-        storage = MemoryStorage(succeed(None, name, "", token))
-    else:
-        from replication.storage.sqlite import DURABILITY, SQLiteStorage
+    network = arguments.network(cluster, listen, peers, bootstrap, tls)
+    storage = _storage(path, name, durability, config)
+    from replication.event_loop import EventLoopRuntime
 
-        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-            raise TypeError(f"path={path!r} must be the path of a directory, or None to keep everything in memory")
-        if durability not in DURABILITY:
-            raise ValueError(f"durability={durability!r} is not known: use one of {', '.join(map(repr, DURABILITY))}")
-        storage = SQLiteStorage(path, name, token, durability, config.checkpoint_bytes)
+    runtime = EventLoopRuntime()
     try:
-        return Node(storage, schema, config, cluster)
+        transport = _transport(runtime, network, storage.identity.name, config)
+        node = Node(storage, schema, config, cluster, runtime, transport, network.peers)
     except BaseException:
         storage.close(clean=False)
         raise
+    node._listen(network.listen)
+    return node
+
+
+def _transport(runtime: Any, network: arguments.Network, name: str, config: Config) -> Transport | None:
+    if not network.listen and not network.peers:
+        return None
+    from replication.transport.tcp import TcpTransport
+    from replication.transport.tls import Security
+
+    return TcpTransport(runtime.loop, Security(network.tls, name) if network.tls else None, config)
+
+
+def _storage(path: str | os.PathLike[str] | None, name: str | None, durability: str, config: Config) -> Storage:
+    token = os.urandom(3).hex()
+    if path is None:
+        return MemoryStorage(succeed(None, name, "", token))
+    from replication.storage.sqlite import DURABILITY, SQLiteStorage
+
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise TypeError(f"path={path!r} must be the path of a directory, or None to keep everything in memory")
+    if durability not in DURABILITY:
+        raise ValueError(f"durability={durability!r} is not known: use one of {', '.join(map(repr, DURABILITY))}")
+    return SQLiteStorage(path, name, token, durability, config.checkpoint_bytes)
 
 
 class Node(Access):
@@ -96,23 +118,46 @@ class Node(Access):
     Every blocking method `x` has an awaitable twin `ax`, which never blocks the event loop.
     """
 
-    def __init__(self, storage: Storage, schema: type[Composite], config: Config, cluster: str = "default") -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        schema: type[Composite],
+        config: Config,
+        cluster: str,
+        runtime: Runtime,
+        transport: Transport | None = None,
+        peers: Iterable[str] = (),
+    ) -> None:
         self.name = storage.identity.name
-        self.address: str | None = None
         self.config = config
         self.cluster = cluster
         self._storage = storage
+        self._runtime = runtime
         self._volatile = storage.path is None
-        self._started = perf_counter()
+        self._started = runtime.time()
         self._watchers = Watchers()
         self._closing = Lock()
-        self._driver = Driver(storage, config, self._fail)
-        self._store = Store(schema, storage, config, self._driver.wake)
+        self._driver = Driver(storage, config, runtime, self._fail)
+        self._store = Store(schema, storage, config, self._driver.wake, runtime.clock)
         self._store.wait_for_flush = self._driver.wait_for_memory
         self._slots = self._store.slots
-        self._transactions = Transactions(self._store, self.name, config.operation_bytes_max)
-        self._driver.start(self._store)
+        self._deliveries = Deliveries(self._store, self._watchers, config)
+        # With it comes all that talks to other nodes, which would make importing the package slow.
+        from replication.cluster import Cluster
+
+        self._others = Cluster(cluster, storage, self._store, config, runtime, self._driver, transport, peers)
+        self._transactions = Transactions(
+            self._store, self.name, config.operation_bytes_max, lambda: self._others.replicas
+        )
+        if runtime.turnstile is not None:
+            self._pass_through(runtime.turnstile)
+        self._driver.start(self._store, self._deliveries, self._others)
         _open_nodes.add(self)
+
+    @property
+    def address(self) -> str | None:
+        """Where other nodes reach this one, "host:port" as really bound; None if it does not listen."""
+        return self._others.address
 
     # Changing and reading state: update_state and read_state are in Access
 
@@ -133,20 +178,30 @@ class Node(Access):
 
         Cancelled while it waits for the disk, the change stays applied.
         """
-        started = perf_counter()
+        started, begun = perf_counter(), self._runtime.time()
         if self._refuse is not None:
             raise self._refuse()
+        plan = None
         if consistency != "reactive" or acks or fallback:
-            self._transactions.check_mode(consistency, acks, fallback)
+            plan = self._transactions.plan(consistency, acks, fallback)
         arguments.seconds(timeout)
         self._check_not_inside(agent_id)
         slot = await self._aacquire(agent_id, timeout)
         assert slot is not None
-        result = self._run_held(slot, update_fn, op_id, expected, started)
-        if durable and not self._volatile:
-            left = None if timeout is None else timeout - (perf_counter() - started)
-            await self._await_disk({slot}, left, op_id)
-            self._mark_durable(result, started)
+        wait = None
+        if plan is not None or (durable and not self._volatile):
+            wait = AsyncWait(slot, op_id, plan)
+        result = self._run_held(slot, update_fn, op_id, expected, started, plan, None if wait is None else wait.ticket)
+        if wait is not None:
+            if plan is None:
+                self._driver.submit(wait.ticket)
+            else:
+                self._driver.hurry()
+            await wait.done(None if timeout is None else timeout - (self._runtime.time() - begun), timeout)
+            if plan is None:
+                self._mark_durable(result, started)
+            else:
+                self._mark_carried(result, wait.ticket, started)
         return result
 
     async def aread_state(
@@ -164,7 +219,7 @@ class Node(Access):
         return self._look_held(slot, fn, agent_id)
 
     def agents(self) -> Iterator[str]:
-        """The ids of all agents that were ever changed, ascending, read from the store as they are asked for."""
+        """The ids of all agents that were ever changed, in no meaningful order, read from the store as asked for."""
         if self._refuse_reads is not None:
             raise self._refuse_reads()
         return self._store.agents()
@@ -204,12 +259,12 @@ class Node(Access):
     # About the node
 
     def members(self) -> list[Member]:
-        """The nodes of the cluster that this node knows of: itself."""
-        return [Member(self.name, self.address, "alive", True, self._storage.identity.incarnation)]
+        """The nodes of the cluster as this node sees them, itself included."""
+        return list(self._others.members)
 
     def status(self) -> dict[str, Any]:
         """What the node is doing, as plain data that JSON takes. O(agents in memory)."""
-        seconds = perf_counter() - self._started
+        seconds = self._runtime.time() - self._started
         updates = self._store.update_count()
         failure = self._driver.failure
         closed = self._refuse_reads is not None
@@ -231,6 +286,7 @@ class Node(Access):
             "flush": self._driver.status(),
             "bytes_on_disk": 0 if closed else self._storage.bytes_on_disk(),
             "last_error": None if failure is None else str(failure),
+            **self._others.status(),
         }
 
     def add_voter(self, name: str) -> None:
@@ -253,7 +309,9 @@ class Node(Access):
         """As `flush`."""
         if self._refuse is not None:
             raise self._refuse()
-        await self._await_disk(None, timeout, None)
+        wait = AsyncWait(None, None, None)
+        self._driver.submit(wait.ticket)
+        await wait.done(timeout, timeout)
 
     def close(self) -> None:
         """Flush, and release the directory. Afterwards every call raises Closed; closing again does nothing.
@@ -268,6 +326,7 @@ class Node(Access):
             while self._driver.failure is None and not self._store.close():
                 with suppress(OutcomeUnknown):
                     self._driver.wait(None, None)
+            self._others.leave()
             self._driver.stop()
             failure = self._driver.failure
             self._watchers.close()
@@ -275,6 +334,11 @@ class Node(Access):
             self._storage.close(clean=failure is None)
             if failure is not None:
                 raise failure
+
+    def abandon(self) -> None:
+        """Have nothing more to do with it and flush nothing: for simulated processes, which crash."""
+        self._refuse = self._refuse_reads = _closed
+        _open_nodes.discard(self)
 
     async def aclose(self) -> None:
         """As `close`."""
@@ -300,6 +364,14 @@ class Node(Access):
 
     # Inside
 
+    def _listen(self, addresses: Iterable[str]) -> None:
+        """Take links at these addresses, and begin to look for others. Closes the node if that fails."""
+        try:
+            self._others.connect(addresses)
+        except BaseException:
+            self.close()
+            raise
+
     async def _aacquire(self, agent_id: str, timeout: float | None, create: bool = True) -> Slot | None:
         """`Store.acquire` without blocking the event loop: at once if the agent is in memory and free."""
         slot = self._store.acquire_now(agent_id)
@@ -314,29 +386,6 @@ class Node(Access):
             # The thread may get the lock after we are gone, and nobody else would release it.
             task.add_done_callback(_release)
             raise
-
-    async def _await_disk(self, slots: set[Slot] | None, timeout: float | None, op_id: str | None) -> None:
-        from asyncio import Future, get_running_loop, wait_for
-
-        loop = get_running_loop()
-        done: Future[None] = loop.create_future()
-
-        def finish() -> None:
-            if not done.done():  # by a timeout or a cancellation
-                done.set_result(None)
-
-        def settle(_: Ticket) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(finish)
-
-        ticket = Ticket(slots, settle, op_id)
-        self._driver.submit(ticket)
-        try:
-            await wait_for(done, timeout)
-        except TimeoutError:
-            raise still_waiting(timeout, op_id) from None
-        if ticket.error is not None:
-            raise ticket.error
 
     def _fail(self, failure: Unavailable) -> None:
         """The driver has stopped: from now on nothing is acknowledged. What is in memory can be read."""

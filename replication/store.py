@@ -3,10 +3,13 @@
 Every agent in memory has a slot with its state and its lock; whoever holds the lock may use the
 state. Invariants of a slot, true whenever its lock is free:
 
-1. `stored` is the version that the storage holds, or is being given (`in_flight`).
+1. `stored` and `digest` are the version and the digest of the state that the storage holds, or is
+   being given (`in_flight`).
 2. If the state holds more than `stored`, the slot is `dirty` and queued for the next flush.
 3. `state` is None exactly if the slot has left memory; then it is in no table, and whoever still
    has it asks again. Only a slot that is neither dirty nor in flight leaves.
+
+4. What the slot's own writer did up to `told` of its count was told to other nodes.
 
 Knows nothing of callers' promises, threads of its own, or time: the driver calls `collect`, writes
 what it got, and calls `settled`.
@@ -19,13 +22,17 @@ from heapq import merge
 from time import monotonic
 from typing import Any
 
-from crdt import Composite, DecodeError
+from crdt import Composite, DecodeError, VersionVector
 from replication import arguments
 from replication.access import Slot
 from replication.config import Config
+from replication.core import Change, Tell, Told
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.operations import OperationTable
 from replication.storage import Batch, Part, Storage
+from replication.storage.buckets import key_of
+from replication.summary import Summary
+from replication.ticket import Ticket
 
 # What a row costs on disk beside its data: key, checksum, cell header.
 _ROW_BYTES = 40
@@ -33,17 +40,44 @@ _ROW_BYTES = 40
 _NO_NEWS = 1
 
 
+class Round:
+    """What one flush took out of the store.
+
+    taken    the slots that are being written, with the digests the disk had of them before
+    left     slots that could not be taken: whoever waits for them waits for the next flush
+    changes  what own updates in a carried mode did, to be told to others once it is durable
+    told     the deltas that cores had wished for
+    unmet    wishes for agents that could not be taken
+    """
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Slot, bytes]] = []
+        self.left: set[Slot] = set()
+        self.changes: list[Change] = []
+        self.told: list[Told] = []
+        self.unmet: list[Tell] = []
+
+
 class Store:
     """All agents of a node. Thread-safe."""
 
-    def __init__(self, schema: type[Composite], storage: Storage, config: Config, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        schema: type[Composite],
+        storage: Storage,
+        config: Config,
+        wake: Callable[[], None],
+        clock: Callable[[], int] | None = None,
+    ) -> None:
         self.schema = schema
         self.slots: dict[str, Slot] = {}
         self.operations = OperationTable(storage.operations(), config.operations_max)
+        self.summary = Summary(storage.sums())
         self._updates_of_the_gone = 0
         self._storage = storage
         self._config = config
-        self._writer = storage.identity.writer
+        self.writer = storage.identity.writer
+        self._options: dict[str, Any] = {} if clock is None else {"clock": clock}
         self._wake = wake
         self._dirty: deque[Slot] = deque()
         self._ring: deque[Slot] = deque()
@@ -54,15 +88,18 @@ class Store:
 
     # Finding an agent
 
-    def acquire(self, agent_id: str, timeout: float | None = None, create: bool = True) -> Slot | None:
+    def acquire(
+        self, agent_id: str, timeout: float | None = None, create: bool = True, *, flushing: bool = False
+    ) -> Slot | None:
         """The agent's slot with its lock held; None if it is unknown and not to be created.
 
-        O(1) in memory, else one read of the storage. Timeout if the lock stays taken.
+        O(1) in memory, else one read of the storage. Timeout if the lock stays taken. `flushing`: the
+        caller is who flushes, and must not wait for a flush to make room.
         """
         patience = arguments.seconds(timeout)
         while True:
             try:
-                slot = self.slots.get(agent_id) or self._load(agent_id, create)
+                slot = self.slots.get(agent_id) or self._load(agent_id, create, flushing)
             except TypeError:  # unhashable, or not a str
                 arguments.agent_id(agent_id, self._config.agent_id_bytes_max)
                 raise
@@ -91,7 +128,7 @@ class Store:
 
     def empty(self) -> Any:
         """A new state, as an unknown agent has it."""
-        return self.schema(self._writer)
+        return self.schema(self.writer, **self._options)
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -101,10 +138,10 @@ class Store:
         return self._updates_of_the_gone + sum(slot.updates for slot in list(self.slots.values()))
 
     def agents(self) -> Iterator[str]:
-        """The ids of all agents that were ever changed, ascending, read as they are asked for."""
-        fresh = sorted(slot.agent_id for slot in list(self.slots.values()) if _is_fresh(slot))
+        """The ids of all agents that were ever changed, each once, in the order of the storage; read as asked for."""
+        fresh = sorted((slot.agent_id for slot in list(self.slots.values()) if _is_fresh(slot)), key=key_of)
         last = None
-        for agent_id in merge(self._storage.agents(), fresh):
+        for agent_id in merge(self._storage.agents(), fresh, key=key_of):
             if agent_id != last:
                 yield agent_id
             last = agent_id
@@ -123,17 +160,12 @@ class Store:
         if not slot.dirty:
             self.mark(slot)
 
-    def deliver(self, agent_id: str, delta: bytes) -> bool:
-        """Merge what came from elsewhere; whether it changed anything. DecodeError if it is not ours."""
-        slot = self.acquire(agent_id)
-        assert slot is not None
-        try:
-            changed = bool(slot.state.merge(delta))
-            if changed and not slot.dirty:
-                self.mark(slot)
-            return changed
-        finally:
-            slot.release()
+    def carry(self, slot: Slot, ticket: Ticket) -> None:
+        """Have what the slot holds told to others with the next flush, in the ticket's mode. The caller holds its lock."""
+        slot.mode = max(slot.mode, ticket.mode)
+        slot.tickets = [*(slot.tickets or ()), ticket]
+        if not slot.dirty:
+            self.mark(slot)
 
     # Flushing, by the driver alone
 
@@ -141,13 +173,13 @@ class Store:
     def dirty_count(self) -> int:
         return len(self._dirty)
 
-    def collect(self, batch: Batch, patience: float) -> tuple[list[Slot], set[Slot]]:
-        """Put what changed into the batch: the slots taken, and those left for the next one.
+    def collect(self, batch: Batch, patience: float, wishes: dict[str, list[Tell]]) -> Round:
+        """Put what changed into the batch, and make the deltas wished for, by agent.
 
         A slot whose lock is taken is passed over and asked again at the end, for `patience` seconds
         in all: one slow update_fn must not hold up the promises made to others.
         """
-        taken: list[Slot] = []
+        round = Round()
         busy: list[Slot] = []
         size = 0
         for _ in range(len(self._dirty)):
@@ -155,50 +187,93 @@ class Store:
                 break
             slot = self._dirty.popleft()
             if slot.acquire(0.0):
-                size += self._take(slot, batch)
-                taken.append(slot)
+                size += self._take(slot, batch, round, wishes)
             else:
                 busy.append(slot)
-        left = set(self._dirty) if size >= self._config.flush_bytes_max else set()
+        if size >= self._config.flush_bytes_max:
+            round.left.update(self._dirty)
         deadline = monotonic() + patience
         for slot in busy:
             if slot.acquire(max(0.0, deadline - monotonic())):
-                self._take(slot, batch)
-                taken.append(slot)
+                self._take(slot, batch, round, wishes)
             else:
                 self._dirty.append(slot)
-                left.add(slot)
+                round.left.add(slot)
+        for agent_id, tells in wishes.items():
+            self._tell_clean(agent_id, tells, round)
         batch.forgotten += self.operations.take_forgotten()
-        return taken, left
+        return round
 
-    def _take(self, slot: Slot, batch: Batch) -> int:
+    def _take(self, slot: Slot, batch: Batch, round: Round, wishes: dict[str, list[Tell]]) -> int:
         """Add one slot to the batch and release its lock; the bytes added."""
         try:
             state, config = slot.state, self._config
             version = state.version
+            stored = slot.stored
+            before = slot.digest
             snapshot = (
                 slot.delta_bytes > config.compaction_bytes_min + config.compaction_ratio * slot.snapshot_bytes
                 or slot.delta_rows >= config.compaction_rows_max
                 or slot.next_number == 0
             )
-            data: bytes = state.to_bytes() if snapshot else state.delta(slot.stored)
-            if data and version and version != slot.stored:
-                batch.parts.append(Part(slot.agent_id, slot.next_number, data, snapshot))
+            data: bytes = state.to_bytes() if snapshot else state.delta(stored)
+            if data and version and version != stored:
+                slot.digest = state.digest()
+                batch.parts.append(Part(slot.agent_id, slot.next_number, data, snapshot, slot.digest))
                 slot.next_number += 1
                 slot.stored = version
                 self._account(slot, len(data), snapshot)
             if slot.records:
                 batch.operations += self.operations.take(slot.records)
                 slot.records = None
-            slot.dirty, slot.in_flight = False, True
+            if slot.tickets is not None:
+                round.changes.append(self._change(slot, version, stored, b"" if snapshot else data))
+            for tell in wishes.pop(slot.agent_id, ()):
+                round.told.append(Told(tell, state.delta(tell.since), version))
+            slot.dirty, slot.in_flight, slot.merged = False, True, False
+            round.taken.append((slot, before))
             return len(data)
         finally:
             slot.release()
 
-    def settled(self, taken: list[Slot]) -> None:
+    def _change(self, slot: Slot, version: VersionVector, stored: VersionVector | None, written: bytes) -> Change:
+        """What the own writer did since others were told; reuses the bytes written to disk if they are just that."""
+        count = version.get(self.writer, 0)
+        base, delta = version, b""
+        if count > slot.told:
+            if written and stored is not None and not slot.merged and stored.get(self.writer, 0) == slot.told:
+                base, delta = stored, written
+            else:
+                base = VersionVector({**version, self.writer: slot.told})
+                delta = slot.state.delta(base)
+        change = Change(slot.agent_id, slot.mode, delta, base, version, count, tuple(slot.tickets or ()))
+        slot.told, slot.mode, slot.tickets = count, 0, None
+        return change
+
+    def _tell_clean(self, agent_id: str, tells: list[Tell], round: Round) -> None:
+        """Make deltas of an agent of which the disk holds everything; later if that is not so at this moment."""
+        try:
+            slot = self.acquire(agent_id, 0.0, create=False, flushing=True)
+        except Timeout:
+            round.unmet += tells
+            return
+        if slot is None:
+            return
+        try:
+            if slot.dirty:
+                round.unmet += tells
+            else:
+                version = slot.state.version
+                round.told += [Told(tell, slot.state.delta(tell.since), version) for tell in tells]
+        finally:
+            slot.release()
+
+    def settled(self, round: Round) -> None:
         """The batch is durable."""
-        for slot in taken:
+        for slot, before in round.taken:
             slot.in_flight = False
+            if slot.digest != before:
+                self.summary.change(slot.agent_id, before, slot.digest)
 
     def _account(self, slot: Slot, size: int, snapshot: bool) -> None:
         if snapshot:
@@ -209,7 +284,7 @@ class Store:
 
     # Coming and going
 
-    def _load(self, agent_id: str, create: bool) -> Slot | None:
+    def _load(self, agent_id: str, create: bool, flushing: bool) -> Slot | None:
         arguments.agent_id(agent_id, self._config.agent_id_bytes_max)
         # Held while reading: a state read here and put into the table after another thread had
         # loaded, changed and let go of the same agent would be an old one.
@@ -219,15 +294,17 @@ class Store:
                 return slot
             if self._closed:
                 raise Closed("the node is closed: open it again to use it")
-            parts, next_number = self._storage.load(agent_id)
+            parts, next_number, digest = self._storage.load(agent_id)
             if not parts and not create:
                 return None
-            self._make_room()
+            self._make_room(flushing)
             slot = Slot(agent_id, self._decode(agent_id, parts), next_number)
+            slot.digest = digest
             for position, part in enumerate(parts):
                 self._account(slot, len(part), position == 0)
             if parts:
                 slot.stored = slot.state.version
+                slot.told = slot.stored.get(self.writer, 0)
             self._ring.append(slot)
             self.slots[agent_id] = slot
             return slot
@@ -236,8 +313,8 @@ class Store:
         where = self._storage.path or "memory"
         try:
             if not parts:
-                return self.schema(self._writer)
-            state: Any = self.schema.from_bytes(parts[0], replica=self._writer)
+                return self.empty()
+            state: Any = self.schema.from_bytes(parts[0], replica=self.writer, **self._options)
             for number, part in enumerate(parts[1:], 1):
                 # Without minding drift: the clock may have been set back since this was written here.
                 if state._merge_bytes(part, False) > _NO_NEWS:
@@ -255,9 +332,11 @@ class Store:
             ) from error
         return state
 
-    def _make_room(self) -> None:
+    def _make_room(self, flushing: bool) -> None:
         while len(self.slots) >= self._config.max_agents_in_memory:
             if not self._let_go():
+                if flushing:
+                    return  # one too many for a moment is better than waiting for oneself
                 self.wait_for_flush()
 
     def _let_go(self) -> bool:

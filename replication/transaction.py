@@ -3,6 +3,7 @@
 `access` calls these while it holds the slot's lock, or before. Knows nothing of threads or disks.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from crdt import RefusedError, VersionVector
@@ -18,31 +19,37 @@ from replication.watch import Watch
 class Recording:
     """A caller's function whose result is encoded inside the transaction: one that cannot be remembered undoes it."""
 
-    __slots__ = ("_bytes_max", "_fn", "_op_id", "agent_id", "data")
+    __slots__ = ("_bytes_max", "_fn", "_op_id", "_word", "agent_id", "data")
 
-    def __init__(self, fn: Any, op_id: str, agent_id: str, bytes_max: int) -> None:
-        self._fn, self._op_id, self.agent_id, self._bytes_max = fn, op_id, agent_id, bytes_max
+    def __init__(self, fn: Any, op_id: str, agent_id: str, word: str, bytes_max: int) -> None:
+        self._fn, self._op_id, self.agent_id, self._word, self._bytes_max = fn, op_id, agent_id, word, bytes_max
         self.data = b""
 
     def __call__(self, state: Any) -> Any:
         value = self._fn(state)
         version = state.version.to_bytes()
-        self.data = encode_result(self._op_id, self.agent_id, "reactive", version, value, self._bytes_max)
+        self.data = encode_result(self._op_id, self.agent_id, self._word, version, value, self._bytes_max)
         return value
 
 
 class Transactions:
     """The rare parts of updates on one store."""
 
-    def __init__(self, store: Store, origin: str, operation_bytes_max: int) -> None:
+    def __init__(
+        self, store: Store, origin: str, operation_bytes_max: int, others: Callable[[], tuple[str, ...]]
+    ) -> None:
         self._store = store
         self._origin = origin
         self._operation_bytes_max = operation_bytes_max
+        self._others = others
 
     # Checked before an agent is taken; here because `access` knows no modes.
-    check_mode = staticmethod(arguments.check_mode)
     check_read_mode = staticmethod(arguments.check_read_mode)
     check_timeout = staticmethod(arguments.seconds)
+
+    def plan(self, consistency: Any, acks: Any, fallback: Any) -> arguments.Plan | None:
+        """How an update travels, None for "reactive"; Unavailable if no mode allowed can keep its promise."""
+        return arguments.plan(consistency, acks, fallback, self._others)
 
     def before(self, slot: Slot, op_id: str | None, expected: VersionVector | None) -> UpdateResult | None:
         """The recorded result, if there is one; ConflictError unless the agent is at `expected`."""
@@ -75,32 +82,32 @@ class Transactions:
             )
         return UpdateResult(value, "applied", consistency, VersionVector.from_bytes(version), 0.0, replayed=True)
 
-    def recording(self, fn: Any, op_id: str, agent_id: str) -> Recording:
+    def recording(self, fn: Any, op_id: str, agent_id: str, word: str) -> Recording:
         """`fn`, with its result kept for `remember`."""
-        return Recording(fn, op_id, agent_id, self._operation_bytes_max)
+        return Recording(fn, op_id, agent_id, word, self._operation_bytes_max)
 
     def remember(self, slot: Slot, op_id: str, recording: Recording) -> None:
         """Keep the result that the function had."""
         self._store.remember(slot, op_id, recording.data)
 
-    def refusal(self, slot: Slot, error: Exception) -> ConsistencyError | None:
+    def refusal(self, slot: Slot, error: Exception, word: str) -> ConsistencyError | None:
         """What a refused field means to the caller; None for any other error."""
         if not isinstance(error, RefusedError):
             return None
         return ConsistencyError(
             f"field {error.field!r} of agent {slot.agent_id!r} is declared at_least={error.at_least!r} "
-            "and refuses a reactive update, because its rule cannot be kept by weaker modes: "
+            f"and refuses a {word!r} update, because its rule cannot be kept by weaker modes: "
             f"use consistency={error.at_least!r}. Nothing was applied",
             field=error.field,
             at_least=error.at_least,
         )
 
-    def tell(self, watches: tuple[Watch, ...], slot: Slot) -> None:
+    def tell(self, watches: tuple[Watch, ...], slot: Slot, word: str) -> None:
         """Put what the last transaction changed into these streams."""
         state = slot.state
         version = state.version
         for field, before in state._before.items():
             after = getattr(state, field).value
-            change = Change(slot.agent_id, field, before, after, self._origin, "reactive", version)
+            change = Change(slot.agent_id, field, before, after, self._origin, word, version)
             for watch in watches:
                 watch.put(change)

@@ -180,8 +180,14 @@ def test_open_with_an_argument_it_does_not_have(path):
         ({"name": ""}, ValueError, "name=''"),
         ({"name": "x" * 60}, ValueError, "60 bytes"),
         ({"name": 5}, TypeError, "name=5"),
-        ({"listen": "127.0.0.1:0"}, replication.Unavailable, "listen="),
-        ({"peers": ["127.0.0.1:1"]}, replication.Unavailable, "peers="),
+        ({"listen": "127.0.0.1"}, ValueError, "host:port"),
+        ({"listen": 7000}, TypeError, "listen=7000"),
+        ({"listen": "0.0.0.0:0"}, ValueError, "tls"),
+        ({"peers": "127.0.0.1:1"}, TypeError, "peers="),
+        ({"peers": [5]}, TypeError, "peers="),
+        ({"cluster": ""}, ValueError, "cluster=''"),
+        ({"bootstrap": [""]}, ValueError, "name=''"),
+        ({"listen": "127.0.0.1:0", "tls": "yes"}, TypeError, "tls='yes'"),
     ],
 )
 def test_open_with_a_value_out_of_range(path, limits, kind, word):

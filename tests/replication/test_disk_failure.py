@@ -12,6 +12,7 @@ import pytest
 
 import replication
 from replication.config import Config
+from replication.event_loop import EventLoopRuntime
 from replication.identity import succeed
 from replication.node import Node
 from replication.storage import Batch
@@ -116,7 +117,7 @@ class FailingStorage(MemoryStorage):
 
 def test_a_failed_write_is_never_tried_again():
     storage = FailingStorage(works=2)
-    node = Node(storage, AgentState, Config(flush_interval=0.0))
+    node = Node(storage, AgentState, Config(flush_interval=0.0), "default", EventLoopRuntime())
     for _ in range(2):
         node.update_state("a", bump, durable=True)
     with pytest.raises(replication.OutcomeUnknown, match="planted") as caught:
@@ -135,7 +136,7 @@ def test_a_failed_write_is_never_tried_again():
 
 def test_a_failure_while_tidying_up_spoils_no_promise_that_was_kept():
     storage = FailingStorage(works=100)
-    node = Node(storage, AgentState, Config(flush_interval=0.0))
+    node = Node(storage, AgentState, Config(flush_interval=0.0), "default", EventLoopRuntime())
 
     def rest(idle):
         if storage.writes >= 3:

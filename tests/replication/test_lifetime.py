@@ -56,7 +56,7 @@ node.update_state("a", bump)
 """
     run(program, path, root=root)
     node = open_node()
-    assert count(node, "a") == 1 and node.members()[0].incarnation == 1
+    assert count(node, "a") == 1 and "~1." in node.status()["writer"]
 
 
 @pytest.mark.no_sanitizer
@@ -93,7 +93,7 @@ node.close()
     assert len(refused) == 3 and all("fork" in line and "after forking" in line for line in refused)
     assert "in use by another process" in second_open and own == "own 1"
     node = open_node()
-    assert count(node, "a") == 51 and node.members()[0].incarnation == 1
+    assert count(node, "a") == 51 and "~1." in node.status()["writer"]
 
 
 @pytest.mark.no_sanitizer
@@ -101,7 +101,7 @@ def test_importing_is_cheap(root):
     """The limit is 100 ms; what would break it is a heavy import, so those are named."""
     program = "import sys, crdt, replication; print(*sorted(sys.modules))"
     (loaded,) = run(program, root=root)
-    for heavy in ("asyncio", "sqlite3", "msgpack", "concurrent.futures", "multiprocessing", "unittest"):
+    for heavy in ("asyncio", "ssl", "sqlite3", "msgpack", "concurrent.futures", "multiprocessing", "unittest"):
         assert heavy not in loaded.split(), f"importing replication imports {heavy}"
 
 
@@ -134,7 +134,7 @@ def test_a_listing_that_outlives_the_node(open_node):
     for k in range(5):
         node.update_state(f"agent-{k}", bump, durable=True)
     listing = node.agents()
-    assert next(listing) == "agent-0"
+    assert next(listing).startswith("agent-")
     node.close()
     with pytest.raises(replication.Closed):
         list(node._storage.agents())

@@ -115,13 +115,36 @@ def test_a_field_that_asks_for_more_refuses(node):
         node.update_state("a", both, consistency="replicated", fallback=("reactive",))
 
 
-@pytest.mark.parametrize("word", ["eventually_consistent", "crdt_enhanced", "replicated", "eventual", "strong"])
-def test_a_mode_that_needs_other_nodes_says_so(node, word):
-    with pytest.raises(replication.Unavailable, match="needs other nodes"):
+@pytest.mark.parametrize("word", ["replicated", "strong"])
+def test_a_mode_that_is_not_built_says_so(node, word):
+    with pytest.raises(replication.Unavailable, match="majority"):
         node.update_state("a", bump, consistency=word)
     assert list(node.agents()) == []
-    result = node.update_state("a", bump, consistency=word, fallback=("reactive",))
-    assert result.consistency == "reactive" and count(node, "a") == 1
+    result = node.update_state("a", bump, consistency=word, fallback=("crdt_enhanced",))
+    assert result.consistency == "crdt_enhanced" and count(node, "a") == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "served"),
+    [
+        ("eventually_consistent", "eventually_consistent"),
+        ("crdt_enhanced", "crdt_enhanced"),
+        ("eventual", "crdt_enhanced"),
+    ],
+)
+def test_a_node_alone_serves_the_modes_that_merge(node, word, served):
+    result = node.update_state("a", bump, consistency=word)
+    assert (result.consistency, result.outcome, result.acks) == (served, "durable", 0)
+    assert node.update_state("a", bump, consistency="crdt_enhanced", acks="all").outcome == "durable"
+
+
+def test_more_acknowledgements_than_there_are_others(node):
+    with pytest.raises(replication.Unavailable, match="acks=1") as caught:
+        node.update_state("a", bump, consistency="crdt_enhanced", acks=1)
+    assert (caught.value.have, caught.value.need) == (0, 1)
+    assert list(node.agents()) == []
+    result = node.update_state("a", bump, consistency="crdt_enhanced", acks=1, fallback=("reactive",))
+    assert (result.consistency, result.outcome) == ("reactive", "applied")
 
 
 def test_fallback_may_only_be_weaker(node):
@@ -140,14 +163,15 @@ def test_an_update_that_changes_nothing_makes_no_agent(node):
     assert node.status()["flush"]["rows"] == 0
 
 
-def test_agents_come_in_order_each_once(open_node):
+def test_agents_come_each_once_in_a_stable_order(open_node):
     node = open_node()
     names = ["b", "a", "ü", "a\0b", "\U0001f600", "zz", "Z"]
     for name in names[:4]:
         node.update_state(name, bump, durable=True)
     for name in names:
         node.update_state(name, bump)
-    assert list(node.agents()) == sorted(names)
+    order = list(node.agents())
+    assert sorted(order) == sorted(names)
     node.close()
     again = open_node()
-    assert list(again.agents()) == sorted(names) and count(again, "a\0b") == 2
+    assert list(again.agents()) == order and count(again, "a\0b") == 2

@@ -1,0 +1,45 @@
+"""The agents as anti-entropy sees them: what of each is on this node's disk.
+
+Fills the Catalog port of `comparison`. Reads slots' marks without their locks: only the runtime's
+thread sets them, and only that thread asks here.
+"""
+
+from collections.abc import Callable, Iterator
+
+from crdt import VersionVector
+from replication.errors import Timeout
+from replication.storage import Storage
+from replication.store import Store
+
+_NOTHING = VersionVector()
+
+
+class StoreCatalog:
+    """Looks agents up. `is_arriving` says whether a delta of an agent is on its way in chunks."""
+
+    def __init__(self, store: Store, storage: Storage, is_arriving: Callable[[str], bool]) -> None:
+        self._store = store
+        self._storage = storage
+        self.arriving = is_arriving
+
+    def heads(self, bucket: int) -> Iterator[tuple[str, bytes]]:
+        """The agents of a bucket with the digests of their stored states."""
+        return self._storage.heads(bucket)
+
+    def digest(self, agent_id: str) -> bytes:
+        """The digest of an agent's stored state; b"" if it is not stored."""
+        slot = self._store.slots.get(agent_id)
+        return self._storage.load(agent_id).digest if slot is None else slot.digest
+
+    def holding(self, agent_id: str) -> tuple[VersionVector, bytes]:
+        """How much of an agent is stored, and its digest. O(1) in memory, else the agent is loaded."""
+        slot = self._store.slots.get(agent_id)
+        if slot is None:
+            try:
+                slot = self._store.acquire(agent_id, 0.0, create=False, flushing=True)
+            except Timeout:
+                return _NOTHING, b""
+            if slot is None:
+                return _NOTHING, b""
+            slot.release()
+        return slot.stored or _NOTHING, slot.digest

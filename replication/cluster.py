@@ -1,0 +1,224 @@
+"""The other nodes: the links to them, who they are, and the cores that carry changes.
+
+One object, so that a Node need not know what there is. Everything here runs in the runtime's thread,
+but for `members`, `replicas` and `status`, which read what that thread last left.
+"""
+
+import logging
+from collections.abc import Iterable
+from random import Random
+from typing import Any
+
+import msgpack
+
+from replication.catalog import StoreCatalog
+from replication.config import Config
+from replication.consistency import EVENTUALLY_CONSISTENT
+from replication.core import Carrier, Core
+from replication.driver import Driver
+from replication.gossip.core import GossipCore
+from replication.gossip.membership import NOTE_KEY, Membership
+from replication.merge.core import MergeCore
+from replication.handshake import Known
+from replication.links import Links
+from replication.messages import PROTOCOL_HIGHEST, PROTOCOL_LOWEST, Hello, Message
+from replication.result import Member
+from replication.runtime import Runtime, call
+from replication.storage import Note, Storage
+from replication.store import Store
+from replication.sync import Sync
+from replication.transport import Transport
+
+_log = logging.getLogger("replication")
+# Under which it is kept on disk which store each name belongs to.
+_KNOWN_NOTE = "known"
+# Problems that status() shows; the oldest goes when there are more.
+_PROBLEMS_MAX = 100
+
+
+class Cluster:
+    """Fills the pump's Carriers port."""
+
+    def __init__(
+        self,
+        name: str,
+        storage: Storage,
+        store: Store,
+        config: Config,
+        runtime: Runtime,
+        driver: Driver,
+        transport: Transport | None,
+        seeds: Iterable[str],
+    ) -> None:
+        self._name = name
+        self._driver = driver
+        self._transport = transport
+        self._storage = storage
+        self._config = config
+        self._runtime = runtime
+        self._seeds = tuple(seeds)
+        self._links: Links | None = None
+        self._known: dict[str, Known] = {}
+        self._reachable: tuple[str, ...] = ()
+        self.address: str | None = None
+        self.members: tuple[Member, ...] = ()
+        self.replicas: tuple[str, ...] = ()
+        self.problems: dict[str, str] = {}
+        identity, notes = storage.identity, storage.notes()
+        random = Random(runtime.random.getrandbits(64))
+        catalog = StoreCatalog(store, storage, lambda _: False)
+        self.membership = Membership(identity.name, "", identity.opens, config, random, {}, notes.get(NOTE_KEY))
+        self.sync = Sync(store.summary, catalog, config, random, self._diverged)
+        self.merge = MergeCore(
+            identity.writer, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas
+        )
+        self.gossip = GossipCore(config, random)
+        self.cores: tuple[Core, ...] = (self.membership, self.merge, self.gossip, self.sync)
+        self._look(runtime.time())
+
+    def connect(self, addresses: Iterable[str]) -> None:
+        """Take links at these addresses, and look for the other nodes. From another thread; OSError if one is taken."""
+        if self._transport is not None:
+            call(self._runtime, self._start, self._transport, tuple(addresses))
+
+    def _start(self, transport: Transport, addresses: tuple[str, ...]) -> None:
+        identity, notes = self._storage.identity, self._storage.notes()
+        bound = [transport.listen(address) for address in addresses]
+        self.address = bound[0] if bound else None
+        self.membership.set_address(self.address or "")
+        self._known = _read_known(notes.get(_KNOWN_NOTE, b""))
+        hello = Hello(
+            PROTOCOL_LOWEST,
+            PROTOCOL_HIGHEST,
+            self._name,
+            identity.name,
+            self._runtime.random.getrandbits(63),
+            identity.opens,
+            bytes.fromhex(identity.store),
+            self.address or "",
+        )
+        self._links = Links(transport, self._runtime, hello, self, self._config, self._seeds, self._known)
+        self._links.start()
+        self._driver.connect()
+
+    # What the links tell
+
+    def on_message(self, peer: str, message: Message) -> None:
+        self._driver.receive(peer, message)
+
+    def on_up(self, peer: str, hello: Hello) -> None:
+        now = self._runtime.time()
+        self.membership.met(peer, hello.address, hello.incarnation, now)
+        self._look(now)
+        self._driver.run_soon()
+
+    def on_down(self, peer: str) -> None:
+        self.membership.lost(peer, self._runtime.time())
+
+    def on_refused(self, address: str, reason: str, detail: str) -> None:
+        self._problem(f"refused by {address}", f"the node at {address} refused this one ({reason}): {detail}")
+
+    def on_rejected(self, name: str, address: str, reason: str, detail: str) -> None:
+        self._problem(f"rejected {name} {reason}", f"a node at {address} was refused ({reason}): {detail}")
+
+    def on_known(self, name: str, known: Known) -> None:
+        self._known[name] = known
+        self._driver.keep_note(Note(_KNOWN_NOTE, _write_known(self._known)))
+
+    # The pump's port
+
+    def of_mode(self, rank: int) -> Carrier:
+        return self.gossip if rank == EVENTUALLY_CONSISTENT.rank else self.merge
+
+    def teller(self, core: Core) -> Carrier:
+        # What repair wishes to have told is sent like any change: acknowledged, and bounded for each peer.
+        return self.gossip if core is self.gossip else self.merge
+
+    def send(self, peer: str, message: Message) -> bool:
+        return self._links is not None and self._links.send(peer, message)
+
+    def late(self, seconds: float, now: float) -> None:
+        self.membership.lag(seconds)
+        if self._links is not None:
+            self._links.tick(now)
+        self._look(now)
+
+    def fail(self, reason: str) -> None:
+        self._problem("disk", reason)
+        if self._links is not None:
+            self._links.close()
+
+    def _diverged(self, agent_id: str, peer: str) -> None:
+        self._problem(
+            f"diverged {agent_id}",
+            f"agent {agent_id!r} has the same version here and at {peer!r}, and another state: two nodes wrote under "
+            "one name, or bytes were damaged. Look which of the two is right, and give the other a new store",
+        )
+
+    def _problem(self, key: str, text: str) -> None:
+        """Something an operator must know: said once, and shown in status()."""
+        if key not in self.problems:
+            _log.error("%s", text)
+        self.problems[key] = text
+        if len(self.problems) > _PROBLEMS_MAX:
+            del self.problems[next(iter(self.problems))]
+
+    # Who is there
+
+    def _look(self, now: float) -> None:
+        """Take over what membership has found out."""
+        name = self._storage.identity.name
+        for event in self.membership.take_events():
+            self._hear(event)
+        views = self.membership.members()
+        self.members = tuple(
+            Member(view.name, view.address or None, view.state, False, view.incarnation) for view in views
+        )
+        known = tuple(view.name for view in views if view.name != name and view.state != "left")
+        unmet = self._seeds
+        if self._links is not None:
+            unmet = self._links.unmet()
+            for view in views:
+                self._links.learn(view.name, view.address)
+        addresses = {view.address for view in views}
+        # Who was named as a peer and not met yet may be a replica: "all" must not be promised without it.
+        self.replicas = known + tuple(f"whoever is at {seed}" for seed in unmet if seed not in addresses)
+        reachable = tuple(peer for peer in self.membership.reachable() if peer != name)
+        if reachable != self._reachable:
+            self._reachable = reachable
+            for core in self.cores:
+                core.peers(reachable, now)
+
+    def _hear(self, event: Any) -> None:
+        if event.kind == "conflict":
+            self._problem("name", f"another node at {event.address} is named {event.name!r} like this one")
+
+    def status(self) -> dict[str, Any]:
+        """What goes on between this node and the others."""
+        return {
+            "problems": dict(self.problems),
+            "membership": self.membership.status(),
+            "direct": self.merge.status(),
+            "gossip": self.gossip.status(),
+            "sync": self.sync.status(),
+            "links": {} if self._links is None else self._links.status(),
+        }
+
+    def leave(self) -> None:
+        """Tell the others that this node goes on purpose, and close the links. From another thread."""
+        if self._links is not None:
+            call(self._runtime, self._leave, self._links)
+
+    def _leave(self, links: Links) -> None:
+        self.membership.leave(self._runtime.time())
+        self._driver.run_now()
+        links.close()
+
+
+def _write_known(known: dict[str, Known]) -> bytes:
+    packed: bytes = msgpack.packb({name: tuple(each) for name, each in known.items()})
+    return packed
+
+
+def _read_known(data: bytes) -> dict[str, Known]:
+    return {name: Known(*each) for name, each in msgpack.unpackb(data).items()} if data else {}

@@ -1,0 +1,87 @@
+"""What came from other nodes, on its way into the store.
+
+Never waits: an agent whose update_fn is running right now gets its deltas a moment later. Merges
+bytes that were told by others, so everything about them is checked, and what has to wait for what
+it builds on is bounded: beyond that it is dropped, and anti-entropy brings it again.
+"""
+
+from typing import Any
+
+from crdt import DecodeError, VersionVector
+from replication.access import Slot
+from replication.config import Config
+from replication.core import Delivery, Landing
+from replication.errors import CorruptStore, Timeout
+from replication.result import Change
+from replication.store import Store
+from replication.watch import Watch, Watchers
+
+_OUTCOMES = ("landed", "known", "waiting", "waiting")
+
+
+class Deliveries:
+    """Merges deltas into the store and tells watchers. Used by the runtime's thread."""
+
+    def __init__(self, store: Store, watchers: Watchers, config: Config) -> None:
+        self._store = store
+        self._watchers = watchers
+        self._held_back_max = config.held_back_bytes_max
+        self.counts = dict.fromkeys(("landed", "known", "waiting", "refused"), 0)
+
+    def deliver(self, delivery: Delivery) -> tuple[Landing, Slot | None] | None:
+        """What came of it, and the agent if its disk does not have it all yet; None if the agent is busy.
+
+        CorruptStore if this node's own bytes cannot be read.
+        """
+        try:
+            slot = self._store.acquire(delivery.agent_id, 0.0, create=bool(delivery.delta), flushing=True)
+        except Timeout:
+            return None
+        except CorruptStore:
+            raise
+        except ValueError:  # no agent can have this id
+            return self._outcome(delivery, "refused"), None
+        if slot is None:
+            return self._outcome(delivery, "waiting"), None
+        try:
+            outcome = self._merge(slot, delivery) if delivery.delta else _question(slot, delivery.version)
+            if outcome == "landed":
+                slot.merged = True
+                if not slot.dirty:
+                    self._store.mark(slot)
+            return self._outcome(delivery, outcome), slot if slot.dirty or slot.in_flight else None
+        finally:
+            slot.release()
+
+    def _merge(self, slot: Slot, delivery: Delivery) -> str:
+        watches = self._watchers.matching(slot.agent_id) if self._watchers else ()
+        before = slot.state.value if watches else {}
+        try:
+            landing: int = slot.state._deliver(delivery.delta, self._held_back_max)
+        except (DecodeError, TypeError, OverflowError):
+            return "refused"
+        if watches and landing == 0:
+            _tell(watches, slot, before, delivery.peer)
+        return _OUTCOMES[landing]
+
+    def _outcome(self, delivery: Delivery, outcome: str) -> Landing:
+        self.counts[outcome] += 1
+        return Landing(delivery, outcome)
+
+
+def _question(slot: Slot, version: bytes) -> str:
+    try:
+        return "known" if VersionVector.from_bytes(version) <= slot.state.version else "waiting"
+    except DecodeError:
+        return "refused"
+
+
+def _tell(watches: tuple[Watch, ...], slot: Slot, before: dict[str, Any], peer: str) -> None:
+    """Put what a merge changed into these streams; `peer` is who told, who made it stands in the version."""
+    after = slot.state.value
+    version = slot.state.version
+    for field, value in after.items():
+        if value != before.get(field):
+            change = Change(slot.agent_id, field, before.get(field), value, peer, None, version)
+            for watch in watches:
+                watch.put(change)

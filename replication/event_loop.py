@@ -1,0 +1,108 @@
+"""The runtime of a real node: a thread of its own, with an asyncio event loop.
+
+uvloop's event loop is used if that is installed.
+"""
+
+import asyncio
+import selectors
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random, SystemRandom
+from typing import Any
+
+from replication.access import Turnstile
+from replication.runtime import Waiter
+from replication.storage import Batch, Storage
+
+
+class EventLoopRuntime:
+    """Fills the Runtime port."""
+
+    def __init__(self) -> None:
+        self.random: Random = SystemRandom()
+        self.clock: Callable[[], int] | None = None
+        self.turnstile = Turnstile()
+        self.loop = _new_event_loop(self.turnstile)
+        self.time = self.loop.time
+        self.call_later = self.loop.call_later
+        self._thread = threading.Thread(target=self._run, name="replication-driver", daemon=True)
+
+    def start(self, fail: Callable[[BaseException], None]) -> None:
+        def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            fail(context.get("exception") or RuntimeError(context["message"]))
+
+        self.loop.set_exception_handler(handle)
+        self._thread.start()
+
+    def call_soon(self, fn: Callable[..., Any], *args: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the node has ended
+            self.loop.call_soon_threadsafe(fn, *args)
+
+    def write(self, storage: Storage, batch: Batch, done: Callable[[BaseException | None], None]) -> None:
+        self.turnstile.arrive()
+        try:
+            storage.write(batch)
+        except BaseException as error:
+            self.turnstile.arrive()
+            done(error)
+        else:
+            self.turnstile.arrive()
+            done(None)
+
+    def waiter(self) -> Waiter:
+        return _LockWaiter()
+
+    def stop(self) -> None:
+        self.call_soon(self.loop.stop)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        finally:
+            self.loop.close()
+
+
+class _LockWaiter:
+    """A lock is the cheapest thing one thread can wait on."""
+
+    __slots__ = ("_lock", "done")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self.done = self._lock.release
+
+    def wait(self, timeout: float | None) -> bool:
+        return self._lock.acquire(timeout=-1 if timeout is None else max(0.0, min(timeout, threading.TIMEOUT_MAX)))
+
+
+class _Selector(selectors.DefaultSelector):
+    """Tells the turnstile when the loop wakes up and when it has nothing more to do."""
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        super().__init__()
+        self._turnstile = turnstile
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self._turnstile.leave()
+        ready = super().select(timeout)
+        self._turnstile.arrive()
+        return ready
+
+
+def _new_event_loop(turnstile: Turnstile) -> asyncio.AbstractEventLoop:
+    try:
+        from uvloop import new_event_loop  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return asyncio.SelectorEventLoop(_Selector(turnstile))
+    loop: asyncio.AbstractEventLoop = new_event_loop()
+    return loop

@@ -1,0 +1,335 @@
+"""Every message between nodes: a typed tuple, as msgpack on the wire.
+
+A payload is one byte for the kind and the fields as a msgpack array. A receiver takes more fields
+than it knows, which a newer minor version added, and refuses fewer, and any of another type or
+beyond the limits: `MessageError`, and nothing was done. What carries payloads (frames, handshake,
+cluster and incarnation) is in `links` and `transport`.
+
+Pure: bytes in, tuples out. Knows nothing of who sends what when.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgpack
+
+# Versions of the protocol that this code speaks; two nodes use the highest that both do.
+PROTOCOL_LOWEST = PROTOCOL_HIGHEST = 1
+
+# A payload is never larger; what is larger goes in chunks.
+PAYLOAD_BYTES_MAX = 4 << 20
+STRING_BYTES_MAX = 1024
+ITEMS_MAX = 100_000
+
+
+class MessageError(ValueError):
+    """Bytes that are no message of this protocol, or one beyond its limits."""
+
+
+# ---- links
+
+
+class Hello(NamedTuple):
+    """The first message on a link, both ways: who I am, and which versions I speak."""
+
+    lowest: int
+    highest: int
+    cluster: str
+    name: str
+    boot: int  # random for each time a node is opened
+    incarnation: int  # rises each time
+    store: bytes  # random for each store; what tells a wiped disk from a restart
+    address: str  # where others may dial; "" if nowhere
+
+
+class Refused(NamedTuple):
+    """Why a link is about to be closed."""
+
+    reason: str
+    detail: str
+
+
+# ---- membership (SWIM)
+
+
+class Claim(NamedTuple):
+    """What somebody says of a member. Of two, the higher incarnation holds, then the worse state."""
+
+    name: str
+    address: str
+    state: int  # 0 alive, 1 suspect, 2 dead, 3 left
+    incarnation: int
+    meta: dict[str, str]
+    by: str  # who suspects it, or found it dead; "" for the other states
+
+
+class Ping(NamedTuple):
+    """Answered with a Pong of the same sequence; with sequence 0 it only carries claims."""
+
+    sequence: int
+    claims: tuple[Claim, ...]
+
+
+class Pong(NamedTuple):
+    sequence: int
+    claims: tuple[Claim, ...]
+
+
+class PingRequest(NamedTuple):
+    """Ping `target` for me: I get no answer."""
+
+    sequence: int
+    target: str
+    claims: tuple[Claim, ...]
+
+
+class NoPong(NamedTuple):
+    """I am here, but your target did not answer me either."""
+
+    sequence: int
+
+
+class Members(NamedTuple):
+    """All that I know; answered in kind if `reply`."""
+
+    reply: bool
+    claims: tuple[Claim, ...]
+
+
+# ---- deltas
+
+
+class Item(NamedTuple):
+    """A delta of an agent; an empty one only asks whether `version` is held."""
+
+    agent_id: str
+    delta: bytes
+    version: bytes
+
+
+class Deltas(NamedTuple):
+    """Sent straight to a replica, which answers with `Stored`; at once if somebody waits for it."""
+
+    sequence: int
+    items: tuple[Item, ...]
+    urgent: bool
+
+
+class Stored(NamedTuple):
+    """Every item of that message is on my disk, except those at the places `missing`."""
+
+    sequence: int
+    missing: tuple[int, ...]
+
+
+class Rumours(NamedTuple):
+    """News for whoever does not know it; not answered."""
+
+    items: tuple[Item, ...]
+
+
+class Chunk(NamedTuple):
+    """A piece of a delta too large for one message, which `transfer` names."""
+
+    transfer: bytes
+    agent_id: str
+    offset: int
+    total: int
+    data: bytes
+
+
+class ChunkReceived(NamedTuple):
+    """I have everything of that transfer below `offset`."""
+
+    transfer: bytes
+    offset: int
+
+
+# ---- anti-entropy
+
+
+class Check(NamedTuple):
+    """The sum over all my agents. Answered by `InSync` if yours is the same, else by what leads to where we differ."""
+
+    root: int
+
+
+class InSync(NamedTuple):
+    """All my agents are as yours were when you said so."""
+
+    root: int
+
+
+class NodeSums(NamedTuple):
+    """The 16 sums below node `place` of level `level` of the summary tree, 8 bytes each, little-endian."""
+
+    level: int
+    place: int
+    sums: bytes
+
+
+class Sums(NamedTuple):
+    """My sums below nodes in which we differ; `more` if we differ in others too."""
+
+    nodes: tuple[NodeSums, ...]
+    more: bool
+
+
+class Head(NamedTuple):
+    """An agent and the digest of its state."""
+
+    agent_id: str
+    digest: bytes
+
+
+class Range(NamedTuple):
+    """All my agents whose keys (`storage.buckets.key_of`) are at least `low` and below `high`."""
+
+    low: str
+    high: str
+    heads: tuple[Head, ...]
+
+
+class Heads(NamedTuple):
+    """Some ranges in which we differ; `more` if there are others."""
+
+    ranges: tuple[Range, ...]
+    more: bool
+
+
+class Holding(NamedTuple):
+    """What I hold of an agent.
+
+    Both empty: nothing; send me all. With a digest only: I have it in this state; ask if you want it.
+    With both: I have this much of it, in this state; send me what I lack.
+    """
+
+    agent_id: str
+    version: bytes
+    digest: bytes
+
+
+class Holdings(NamedTuple):
+    """Answered with deltas, and in kind for what the receiver lacks, if `reply`; `more` if we differ in more."""
+
+    holdings: tuple[Holding, ...]
+    reply: bool
+    more: bool
+
+
+Message = (
+    Hello | Refused
+    | Ping | Pong | PingRequest | NoPong | Members
+    | Deltas | Stored | Rumours | Chunk | ChunkReceived
+    | Check | InSync | Sums | Heads | Holdings
+)  # fmt: skip
+
+_KINDS: dict[int, type[Any]] = {
+    0x01: Hello, 0x02: Refused,
+    0x10: Ping, 0x11: Pong, 0x12: PingRequest, 0x13: NoPong, 0x14: Members,
+    0x20: Deltas, 0x21: Stored, 0x22: Rumours, 0x23: Chunk, 0x24: ChunkReceived,
+    0x30: Check, 0x31: InSync, 0x32: Sums, 0x33: Heads, 0x34: Holdings,
+}  # fmt: skip
+
+
+def encode(message: Message) -> bytes:
+    """The payload of a message. ValueError if it is larger than a payload may be."""
+    packed: bytes = msgpack.packb(message)
+    if len(packed) >= PAYLOAD_BYTES_MAX:
+        raise ValueError(f"a {type(message).__name__} of {len(packed)} bytes: a payload has at most {PAYLOAD_BYTES_MAX}")
+    return _PREFIX[type(message)] + packed
+
+
+def decode(payload: bytes | memoryview) -> Message:
+    """The message in a payload; MessageError if there is none."""
+    if not 2 <= len(payload) <= PAYLOAD_BYTES_MAX:
+        raise MessageError(f"a payload of {len(payload)} bytes")
+    kind = _KINDS.get(payload[0])
+    if kind is None:
+        raise MessageError(f"unknown kind {payload[0]:#04x}")
+    try:
+        fields = msgpack.unpackb(
+            payload[1:],
+            use_list=False,
+            strict_map_key=True,
+            max_array_len=ITEMS_MAX,
+            max_map_len=64,
+            max_ext_len=0,
+        )
+    except Exception as error:  # msgpack documents no common root of what it raises
+        raise MessageError(f"{kind.__name__} is not msgpack: {error}") from None
+    message: Message = _CHECKS[kind](fields)
+    return message
+
+
+# ---- checking: from a class's annotations, once
+
+
+def _check_int(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise MessageError(f"{value!r:.40} is not a number from 0")
+    return value
+
+
+def _check_bool(value: Any) -> bool:
+    if type(value) is not bool:
+        raise MessageError(f"{value!r:.40} is not a truth value")
+    return value
+
+
+def _check_str(value: Any) -> str:
+    if type(value) is not str or len(value) > STRING_BYTES_MAX:
+        raise MessageError(f"{value!r:.40} is not a string of at most {STRING_BYTES_MAX}")
+    return value
+
+
+def _check_bytes(value: Any) -> bytes:
+    if type(value) is not bytes:
+        raise MessageError(f"{value!r:.40} is not a byte string")
+    return value
+
+
+def _check_meta(value: Any) -> dict[str, str]:
+    if type(value) is not dict:
+        raise MessageError(f"{value!r:.40} is not a map")
+    return {_check_str(key): _check_str(item) for key, item in value.items()}
+
+
+_PLAIN: dict[Any, Callable[[Any], Any]] = {
+    int: _check_int,
+    bool: _check_bool,
+    str: _check_str,
+    bytes: _check_bytes,
+    dict[str, str]: _check_meta,
+}
+
+
+def _check_of(annotation: Any) -> Callable[[Any], Any]:
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    if get_origin(annotation) is tuple:
+        item = _check_of(get_args(annotation)[0])
+
+        def check_all(value: Any) -> tuple[Any, ...]:
+            if type(value) is not tuple:
+                raise MessageError(f"{value!r:.40} is not an array")
+            return tuple([item(each) for each in value])
+
+        return check_all
+    return _check_of_class(annotation)
+
+
+def _check_of_class(kind: type[Any]) -> Callable[[Any], Any]:
+    checks = [_check_of(annotation) for annotation in get_type_hints(kind).values()]
+    count = len(checks)
+
+    def check(value: Any) -> Any:
+        if type(value) is not tuple or len(value) < count:
+            raise MessageError(f"{kind.__name__} has {count} fields, not {value!r:.40}")
+        return kind._make([each(field) for each, field in zip(checks, value, strict=False)])
+
+    return check
+
+
+_CHECKS = {kind: _check_of_class(kind) for kind in _KINDS.values()}
+_PREFIX = {kind: bytes([number]) for number, kind in _KINDS.items()}
