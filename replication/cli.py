@@ -1,4 +1,4 @@
-"""The `nexus-state` command: `demo`, `status DIRECTORY`, `version`."""
+"""The `nexus-state` command: `demo`, `status DIRECTORY`, `certs DIRECTORY NAME ...`, `version`."""
 
 import argparse
 import json
@@ -34,6 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what a state directory holds, as JSON")
     status.add_argument("directory")
     status.set_defaults(run=_status)
+
+    certs = commands.add_parser("certs", help="an authority for a cluster, and a key and certificate for each node")
+    certs.add_argument("directory", help="where they are kept; the authority in it signs, or is made")
+    certs.add_argument("names", nargs="+", metavar="NAME", help="of a node, as in open(..., name=NAME)")
+    certs.add_argument("--days", type=int, default=90, metavar="N", help="that a certificate is valid (default 90)")
+    certs.add_argument("--renew", action="store_true", help="new certificates for the keys that are there")
+    certs.set_defaults(run=_certs)
 
     commands.add_parser("version", help="print the version").set_defaults(run=_version)
     return parser
@@ -95,6 +102,21 @@ def _inspect(path: Path) -> dict[str, Any]:
         }
     finally:
         directory.release()
+
+
+def _certs(options: argparse.Namespace) -> int:
+    from replication.certificates import CertificatesError, make
+
+    directory = Path(options.directory)
+    try:
+        made = make(directory, options.names, days=options.days, renew=options.renew)
+    except CertificatesError as error:
+        return _refuse(str(error))
+    for node in made:
+        files = {"certificate": str(node.certificate), "key": str(node.key), "ca": str(directory / "ca.pem")}
+        arguments = ", ".join(f"{name}={path!r}" for name, path in files.items())
+        print(f"name={node.name!r}, tls=replication.TLS({arguments})")
+    return 0
 
 
 def _version(options: argparse.Namespace) -> int:
