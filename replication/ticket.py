@@ -59,7 +59,7 @@ class Ticket:
         return Timeout(
             f"the change is applied and on this node's disk, and it goes on to the others by itself; but within "
             f"{timeout} s not as many had it on disk as acks={self.acks!r} asks for: {have}. Do not repeat it, which "
-            "would apply it twice: read status()['peers'] for who is behind, or give more time",
+            "would apply it twice: members() and status()['direct'] show who is behind",
             acks=len(self.acked),
             is_applied=True,
         )

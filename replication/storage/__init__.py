@@ -92,6 +92,9 @@ class Storage(Protocol):
     def agent_count(self) -> int:
         """How many agents are stored. O(1)."""
 
+    def digest(self, agent_id: str) -> bytes:
+        """The newest digest of an agent; b"" if it is not stored. Reads no part's data."""
+
     def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
         """The id and newest digest of the agents of one bucket, or of all, in order. Reads no part's data."""
 

@@ -34,6 +34,10 @@ class MemoryStorage:
     def agent_count(self) -> int:
         return len(self._agents)
 
+    def digest(self, agent_id: str) -> bytes:
+        found = self._agents.get(agent_id)
+        return found.digest if found else b""
+
     def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
         for each in sorted(self._buckets) if bucket is None else (bucket,):
             for agent_id in sorted(self._buckets.get(each, ())):

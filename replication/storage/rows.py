@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from replication.storage.buckets import KEY_PREFIX, key_of
-from replication.storage.layout import COMMIT, INLINE_BYTES_MAX, PART, row_sum
+from replication.storage.layout import COMMIT, INLINE_BYTES_MAX, OPERATION, PART, row_sum
 
 # kind, id, number, sum, digest, data, as they were found: of a damaged row any of them may have another type.
 Row = tuple[Any, Any, Any, Any, Any, Any]
@@ -29,12 +29,14 @@ _PAGE = """
       FROM (SELECT * FROM record WHERE {where} ORDER BY kind, id, number LIMIT {limit})"""
 _ANY_PAGE = _PAGE.format(where="(kind, id, number) > (?, ?, ?)", limit=_ROWS_PER_READ)
 _AGENT_PAGE = _PAGE.format(where="kind = ? AND id = ? AND number > ?", limit=_ROWS_PER_READ)
+_OPERATION_PAGE = _PAGE.format(where=f"(kind, id, number) > (?, ?, ?) AND kind = {OPERATION}", limit=_ROWS_PER_READ)
 _WHOLE = """CASE typeof(data) WHEN 'blob' THEN data
                               WHEN 'integer' THEN (SELECT aside.data FROM aside WHERE place = record.data) END"""
 _DATA = f"SELECT {_WHOLE} FROM record WHERE kind = ? AND id = ? AND number = ?"
 _FEW = f"""
     SELECT kind, number, "sum", CASE typeof(digest) WHEN 'blob' THEN digest END, {_WHOLE}
       FROM record WHERE kind = ? AND id = ? ORDER BY number LIMIT 2"""
+_DIGEST = "SELECT digest FROM record WHERE kind = ? AND id = ? ORDER BY number DESC LIMIT 1"
 # The columns beside max() are those of the row that has it; https://www.sqlite.org/lang_select.html#bareagg
 _HEADS = f"""
     SELECT json_group_array(json_array(hex(CAST(id AS BLOB)), hex(digest), newest))
@@ -64,10 +66,22 @@ def agent_rows(connection: sqlite3.Connection, agent_id: str) -> Iterator[Row]:
         yield from _rows(connection, _AGENT_PAGE, (PART, key, -1))
 
 
+def newest_digest(connection: sqlite3.Connection, agent_id: str) -> bytes:
+    """The digest in the newest part of an agent; b"" if there is none, or it is damaged."""
+    found = connection.execute(_DIGEST, (PART, key_of(agent_id))).fetchone()
+    return found[0] if found and isinstance(found[0], bytes) else b""
+
+
 def heads_page(connection: sqlite3.Connection, after: str, below: str) -> list[tuple[str, bytes]]:
     """The next agents whose keys lie between these, with their newest digests; none at the end."""
     (page,) = connection.execute(_HEADS, (after, below)).fetchone()
     return [(bytes.fromhex(key)[KEY_PREFIX:].decode(), bytes.fromhex(digest)) for key, digest, _ in json.loads(page)]
+
+
+def remove_all(connection: sqlite3.Connection) -> None:
+    """Delete every row but the commit record. The caller has begun a transaction."""
+    connection.execute("DELETE FROM record WHERE kind <> ?", (COMMIT,))
+    connection.execute("DELETE FROM aside")
 
 
 def _rows(connection: sqlite3.Connection, query: str, after: tuple[int, str, int]) -> Iterator[Row]:

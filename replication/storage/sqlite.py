@@ -33,8 +33,8 @@ from replication.storage.layout import (
     Commit,
 )
 from replication.storage.mark import CommitMark
-from replication.storage.rows import Bulk, Removal, agent_rows, heads_page
-from replication.storage.verify import ADVICE, assembled, connect, translated, verify
+from replication.storage.rows import Bulk, Removal, agent_rows, heads_page, newest_digest, remove_all
+from replication.storage.verify import assembled, connect, translated, verify
 
 # What `open(durability=)` accepts, and what survives: with "fsync" everything acknowledged, whatever
 # dies; with "os" everything if the process dies, and all but the last seconds if the machine does.
@@ -136,6 +136,10 @@ class SQLiteStorage:
         for agent_id, _ in self.heads():
             yield agent_id
 
+    def digest(self, agent_id: str) -> bytes:
+        with self._reading() as reader:
+            return newest_digest(reader, agent_id)
+
     def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
         after, below = bucket_key(bucket or 0), bucket_key(BUCKETS if bucket is None else bucket + 1)
         while True:
@@ -225,7 +229,7 @@ class SQLiteStorage:
         with translated(self._database, writing=True):
             self._writer.execute("PRAGMA synchronous=FULL")
             self._writer.execute("BEGIN IMMEDIATE")
-            self._writer.execute("DELETE FROM record WHERE kind <> ?", (COMMIT,))
+            remove_all(self._writer)
             record.run(self._writer)
             self._writer.execute("COMMIT")
         self._commit = commit

@@ -131,7 +131,7 @@ def test_a_partition_heals_within_ten_rounds():
     for k in range(600):
         world["abcde"[k % 5]].update(f"agent-{k % 400}")
         world.run(0.1)
-    world.run(5)
+    world.run(30)
     assert world["a"].agents.summary.root == world["b"].agents.summary.root != world["c"].agents.summary.root
     world.heal()
     world.converge(10)

@@ -66,8 +66,12 @@ def test_heads_and_sums_follow_the_newest_parts(storage):
             assert list(storage.heads(bucket)) == [head for head in expected if bucket_of(head[0]) == bucket]
         assert storage.sums() == sums_of(newest.items()) == storage.sums()
         for agent_id in rng.sample(sorted(newest), 5):
-            assert storage.load(agent_id).digest == newest[agent_id]
-    assert storage.load("nowhere") == ([], 0, b"") and storage.agent_count() == len(newest)
+            assert storage.load(agent_id).digest == storage.digest(agent_id) == newest[agent_id]
+    assert (
+        storage.load("nowhere") == ([], 0, b"")
+        and storage.digest("nowhere") == b""
+        and storage.agent_count() == len(newest)
+    )
 
 
 def test_the_first_and_the_last_bucket(storage, monkeypatch):

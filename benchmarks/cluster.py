@@ -1,0 +1,196 @@
+"""Three processes on loopback that share state over TCP, every disk written with fsync.
+
+    python -m benchmarks.cluster throughput [--seconds 10] [--mode crdt_enhanced] [--agents 300]
+    python -m benchmarks.cluster latency    [--seconds 10] [--rate 10000] ...
+
+throughput   every process updates as fast as it can, `--in-flight` calls at a time; counted are the
+             updates of all three until all three are equal, over the time until then
+latency      every process updates at a third of `--rate`; from the call to the moment another
+             process reads the change: a probe agent carries the time of the call, and the others
+             look at theirs every half millisecond
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import resource
+import socket
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import replication
+from crdt import Composite, GCounter, LWWMap, LWWRegister
+
+PROCESSES = 3
+PROBES_A_SECOND = 100
+
+
+class Shared(Composite):
+    hits: GCounter
+    notes: LWWMap
+    stamp: LWWRegister
+
+
+def free_ports(count: int) -> list[str]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    return addresses
+
+
+def one_process(place: int, addresses: list[str], path: str, options: argparse.Namespace, barrier: Any, out: Any) -> None:
+    with replication.open(
+        f"{path}/{place}", schema=Shared, name=f"n{place}", listen=addresses[place],
+        peers=[address for address in addresses if address != addresses[place]],
+    ) as node:  # fmt: skip
+        while sum(member.state == "alive" for member in node.members()) < len(addresses):
+            time.sleep(0.02)
+        barrier.wait()
+        run = asyncio.run(throughput(node, place, options) if options.what == "throughput" else paced(node, place, options))
+        barrier.wait()
+        run |= {"rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "cpu": time.process_time(), "status": node.status()}  # fmt: skip
+        out.put((place, run))
+        barrier.wait()
+
+
+def touch(place: int, number: int) -> Any:
+    def update(state: Shared) -> None:
+        state.hits.increment()
+        state.notes[f"k{number % 20}"] = number
+
+    return update
+
+
+async def throughput(node: replication.Node, place: int, options: argparse.Namespace) -> dict[str, Any]:
+    started = time.monotonic()
+    end = started + options.seconds
+    done = 0
+
+    async def worker(first: int) -> None:
+        nonlocal done
+        number = first
+        while time.monotonic() < end:
+            agent_id = f"agent-{number % options.agents}"
+            await node.aupdate_state(agent_id, touch(place, number), options.mode)
+            number += options.in_flight
+            done += 1
+
+    await asyncio.gather(*(worker(k) for k in range(options.in_flight)))
+    written = time.monotonic() - started
+    total = await settled(node, options)
+    return {"updates": done, "seconds_writing": written, "seconds": time.monotonic() - started, "seen": total}
+
+
+async def settled(node: replication.Node, options: argparse.Namespace) -> int:
+    """The updates of all that this node has, once that number has not changed for a second. Waits are taken off."""
+    last, since = -1, time.monotonic()
+    while time.monotonic() - since < 1.0:
+        total = sum(node.read_state(f"agent-{k}", lambda s: s.hits.value) for k in range(options.agents))
+        if total != last:
+            last, since = total, time.monotonic()
+        await asyncio.sleep(0.02)
+    return last
+
+
+async def paced(node: replication.Node, place: int, options: argparse.Namespace) -> dict[str, Any]:
+    """A third of the rate, in bursts of a millisecond; probes by threads beside it."""
+    stop = threading.Event()
+    latencies: list[float] = []
+    watchers = [threading.Thread(target=look, args=(node, other, stop, latencies)) for other in range(PROCESSES) if other != place]
+    prober = threading.Thread(target=probe, args=(node, place, stop, options))
+    for thread in (*watchers, prober):
+        thread.start()
+    started = time.monotonic()
+    sent = 0
+    tasks: set[asyncio.Task[Any]] = set()
+    share = options.rate / PROCESSES
+    while (now := time.monotonic()) - started < options.seconds:
+        while sent < (now - started) * share:
+            task = asyncio.create_task(node.aupdate_state(f"agent-{sent % options.agents}", touch(place, sent), options.mode))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            sent += 1
+        await asyncio.sleep(0.001)
+    if tasks:
+        await asyncio.wait(tasks)
+    written = time.monotonic() - started
+    stop.set()
+    for thread in (*watchers, prober):
+        await asyncio.to_thread(thread.join)
+    total = await settled(node, options)
+    return {"updates": sent, "seconds_writing": written, "latencies": latencies, "seen": total}
+
+
+def probe(node: replication.Node, place: int, stop: threading.Event, options: argparse.Namespace) -> None:
+    while not stop.wait(1.0 / PROBES_A_SECOND):
+        node.update_state(f"probe-{place}", lambda s: s.stamp.set(time.monotonic()), options.mode)
+
+
+def look(node: replication.Node, other: int, stop: threading.Event, latencies: list[float]) -> None:
+    last = None
+    while not stop.wait(0.0005):
+        value = node.read_state(f"probe-{other}", lambda s: s.stamp.value)
+        if value is not None and value != last:
+            if last is not None:
+                latencies.append(time.monotonic() - value)
+            last = value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("throughput", "latency"))
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--mode", default="crdt_enhanced")
+    parser.add_argument("--agents", type=int, default=300)
+    parser.add_argument("--in-flight", type=int, default=256)
+    parser.add_argument("--rate", type=float, default=10_000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    addresses = free_ports(PROCESSES)
+    with tempfile.TemporaryDirectory() as path:
+        barrier, out = context.Barrier(PROCESSES), context.Queue()
+        processes = [
+            context.Process(target=one_process, args=(k, addresses, path, options, barrier, out)) for k in range(PROCESSES)
+        ]
+        for process in processes:
+            process.start()
+        runs = [run for _, run in sorted((out.get() for _ in processes), key=lambda each: each[0])]
+        for process in processes:
+            process.join()
+    report(options, runs)
+    if options.json:
+        options.json.write_text(json.dumps(runs, indent=1))
+
+
+def report(options: argparse.Namespace, runs: list[dict[str, Any]]) -> None:
+    updates = sum(run["updates"] for run in runs)
+    complete = all(run["seen"] == updates for run in runs)
+    writing = max(run["seconds_writing"] for run in runs)
+    print(f"{options.what} {options.mode}: {updates} updates, everything everywhere: {complete}")
+    if options.what == "throughput":
+        until_equal = max(run["seconds"] for run in runs) - 1.0  # what `settled` waits to be sure
+        print(f"  {updates / until_equal:,.0f} updates a second, merged everywhere ({writing:.1f} s writing, equal after {until_equal:.1f} s)")
+    else:
+        latencies = sorted(latency for run in runs for latency in run["latencies"])
+        shown = {f"p{int(q * 100)}": latencies[int(q * (len(latencies) - 1))] * 1000 for q in (0.5, 0.9, 0.95, 0.99, 1.0)}
+        print(f"  {updates / writing:,.0f} updates a second; {len(latencies)} samples, mean {statistics.fmean(latencies) * 1000:.2f} ms")
+        print("  " + ", ".join(f"{name} {value:.2f} ms" for name, value in shown.items()))
+    for place, run in enumerate(runs):
+        flush, direct = run["status"]["flush"], run["status"]["direct"]
+        print(f"  n{place}: {run['rss_mb']:.0f} MB, {run['cpu']:.1f} s CPU, {flush['rounds']} flushes of {1000 * flush['mean_seconds']:.2f} ms, "
+              f"{direct['sent_messages']} messages, {direct['sent_items']} items, {direct['unanswered']} unanswered, "
+              f"{run['status']['sync']['asked']} asked in repair")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

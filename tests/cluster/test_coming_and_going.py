@@ -1,0 +1,114 @@
+"""Nodes that come late, go, come back, and are not who they say."""
+
+import shutil
+import socket
+
+import pytest
+
+import replication
+from tests.cluster.nodes import Nodes, eventually
+from tests.replication.agents import AgentState, bump, count
+
+
+def test_a_late_joiner_gets_everything(nodes: Nodes) -> None:
+    nodes.start(0, 1)
+    for k in range(300):
+        nodes[k % 2].update_state(f"agent-{k}", bump)
+    nodes.start(2)
+    eventually(lambda: sum(1 for _ in nodes[2].agents()) == 300, "all agents at n2")
+    eventually(lambda: all(count(nodes[2], f"agent-{k}") == 1 for k in range(300)), "all values at n2")
+
+
+def test_both_sides_of_an_absence_are_brought_together(nodes: Nodes) -> None:
+    nodes.start()
+    nodes.meet()
+    nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=5)
+    nodes.stop(2)
+    nodes[0].update_state("a", bump, consistency="crdt_enhanced")
+    with replication.open(nodes.directory / "n2", schema=AgentState) as alone:
+        alone.update_state("a", bump)
+    nodes.start(2)
+    eventually(lambda: [count(node, "a") for node in nodes] == [3, 3, 3], "all three increments everywhere")
+
+
+def test_a_node_of_another_cluster_is_turned_away(nodes: Nodes) -> None:
+    nodes.start(0, 1)
+    nodes.meet()
+    nodes.start(2, cluster="other")
+    nodes[2].update_state("a", bump, consistency="crdt_enhanced")
+    eventually(lambda: any("cluster" in text for text in nodes[2].status()["problems"].values()), "n2 knows why")
+    assert count(nodes[0], "a") == 0
+    assert [member.name for member in nodes[0].members()] == ["n0", "n1"]
+
+
+def test_a_wiped_disk_under_an_old_name_is_refused_and_a_new_name_is_taken(nodes: Nodes) -> None:
+    nodes.start()
+    nodes.meet()
+    nodes[2].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=5)
+    nodes.stop(2)
+    shutil.rmtree(nodes.directory / "n2")
+    nodes.start(2)
+    eventually(lambda: any("store" in text for text in nodes[2].status()["problems"].values()), "n2 knows why")
+    assert count(nodes[2], "a") == 0
+    nodes.stop(2)
+    shutil.rmtree(nodes.directory / "n2")
+    nodes.names[2] = "n2-again"
+    nodes.start(2)
+    eventually(lambda: count(nodes[2], "a") == 1, "the state is back under the new name")
+
+
+def test_two_nodes_with_one_name(nodes: Nodes) -> None:
+    nodes.start(0, 1)
+    nodes.meet()
+    twin = replication.open(
+        nodes.directory / "twin", schema=AgentState, name="n1", listen="127.0.0.1:0", peers=[nodes.addresses[0]]
+    )
+    try:
+        eventually(lambda: any("name" in text for text in twin.status()["problems"].values()), "the twin knows why")
+        nodes[1].update_state("a", bump, consistency="crdt_enhanced", acks=1, timeout=5)
+        assert count(nodes[0], "a") == 1
+        assert count(twin, "a") == 0
+    finally:
+        twin.close()
+
+
+def test_a_restart_is_not_mistaken_for_a_stranger(nodes: Nodes) -> None:
+    nodes.start()
+    nodes.meet()
+    for _ in range(3):
+        nodes.stop(1)
+        nodes.start(1)
+        nodes.meet()
+        nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=10)
+    assert [count(node, "a") for node in nodes] == [3, 3, 3]
+
+
+def test_garbage_at_the_port_harms_nothing(nodes: Nodes) -> None:
+    nodes.start(0, 1)
+    nodes.meet()
+    host, port = nodes.addresses[0].split(":")
+    for junk in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 64, b"\x00" * 100_000, b"\x7f\xff\xff\xff", b"\x00\x00\x00\x05"):
+        with socket.create_connection((host, int(port)), 2) as stranger:
+            stranger.sendall(junk)
+    assert nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks=1, timeout=5).acks == 1
+    eventually(lambda: sum(nodes[0].status()["links"]["ended"].values()) >= 3, "strangers are counted")
+
+
+def test_a_clock_a_year_ahead_waits_and_the_others_go_on(nodes: Nodes) -> None:
+    nodes.start()
+    nodes.meet()
+    year = 365 * 24 * 3600 * 1000
+    store = nodes[2]._store
+    store._options["clock"] = lambda: 1_800_000_000_000 + year
+    nodes[2].update_state("a", lambda s: s.config.update({"k": "future"}), consistency="crdt_enhanced")
+    nodes[0].update_state("b", bump, consistency="crdt_enhanced", acks="all", timeout=5)
+    nodes[0].update_state("a", lambda s: s.config.update({"k": "now"}), consistency="crdt_enhanced", acks=1, timeout=5)
+    assert nodes[1].read_state("a").value["config"] == {"k": "now"}
+
+
+def test_a_taken_address_is_told_at_open(nodes: Nodes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nodes.addresses[0] = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OSError, match="127.0.0.1"):
+            nodes.start(0)
+    nodes.start(0)
