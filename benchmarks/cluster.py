@@ -46,7 +46,9 @@ def free_ports(count: int) -> list[str]:
     return addresses
 
 
-def one_process(place: int, addresses: list[str], path: str, options: argparse.Namespace, barrier: Any, out: Any) -> None:
+def one_process(
+    place: int, addresses: list[str], path: str, options: argparse.Namespace, barrier: Any, out: Any
+) -> None:
     with replication.open(
         f"{path}/{place}", schema=Shared, name=f"n{place}", listen=addresses[place],
         peers=[address for address in addresses if address != addresses[place]],
@@ -54,7 +56,8 @@ def one_process(place: int, addresses: list[str], path: str, options: argparse.N
         while sum(member.state == "alive" for member in node.members()) < len(addresses):
             time.sleep(0.02)
         barrier.wait()
-        run = asyncio.run(throughput(node, place, options) if options.what == "throughput" else paced(node, place, options))
+        measure = throughput if options.what == "throughput" else paced
+        run = asyncio.run(measure(node, place, options))
         barrier.wait()
         run |= {"rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 "cpu": time.process_time(), "status": node.status()}  # fmt: skip
@@ -105,7 +108,8 @@ async def paced(node: replication.Node, place: int, options: argparse.Namespace)
     """A third of the rate, in bursts of a millisecond; probes by threads beside it."""
     stop = threading.Event()
     latencies: list[float] = []
-    watchers = [threading.Thread(target=look, args=(node, other, stop, latencies)) for other in range(PROCESSES) if other != place]
+    others = [other for other in range(PROCESSES) if other != place]
+    watchers = [threading.Thread(target=look, args=(node, other, stop, latencies)) for other in others]
     prober = threading.Thread(target=probe, args=(node, place, stop, options))
     for thread in (*watchers, prober):
         thread.start()
@@ -115,7 +119,8 @@ async def paced(node: replication.Node, place: int, options: argparse.Namespace)
     share = options.rate / PROCESSES
     while (now := time.monotonic()) - started < options.seconds:
         while sent < (now - started) * share:
-            task = asyncio.create_task(node.aupdate_state(f"agent-{sent % options.agents}", touch(place, sent), options.mode))
+            update = node.aupdate_state(f"agent-{sent % options.agents}", touch(place, sent), options.mode)
+            task = asyncio.create_task(update)
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             sent += 1
@@ -159,9 +164,8 @@ def main() -> None:
     addresses = free_ports(PROCESSES)
     with tempfile.TemporaryDirectory() as path:
         barrier, out = context.Barrier(PROCESSES), context.Queue()
-        processes = [
-            context.Process(target=one_process, args=(k, addresses, path, options, barrier, out)) for k in range(PROCESSES)
-        ]
+        arguments = (addresses, path, options, barrier, out)
+        processes = [context.Process(target=one_process, args=(k, *arguments)) for k in range(PROCESSES)]
         for process in processes:
             process.start()
         runs = [run for _, run in sorted((out.get() for _ in processes), key=lambda each: each[0])]
@@ -179,17 +183,27 @@ def report(options: argparse.Namespace, runs: list[dict[str, Any]]) -> None:
     print(f"{options.what} {options.mode}: {updates} updates, everything everywhere: {complete}")
     if options.what == "throughput":
         until_equal = max(run["seconds"] for run in runs) - 1.0  # what `settled` waits to be sure
-        print(f"  {updates / until_equal:,.0f} updates a second, merged everywhere ({writing:.1f} s writing, equal after {until_equal:.1f} s)")
+        print(
+            f"  {updates / until_equal:,.0f} updates a second, merged everywhere "
+            f"({writing:.1f} s writing, equal after {until_equal:.1f} s)"
+        )
     else:
         latencies = sorted(latency for run in runs for latency in run["latencies"])
-        shown = {f"p{int(q * 100)}": latencies[int(q * (len(latencies) - 1))] * 1000 for q in (0.5, 0.9, 0.95, 0.99, 1.0)}
-        print(f"  {updates / writing:,.0f} updates a second; {len(latencies)} samples, mean {statistics.fmean(latencies) * 1000:.2f} ms")
-        print("  " + ", ".join(f"{name} {value:.2f} ms" for name, value in shown.items()))
+        mean = statistics.fmean(latencies) * 1000
+        shown = [
+            f"p{int(q * 100)} {latencies[int(q * (len(latencies) - 1))] * 1000:.2f} ms"
+            for q in (0.5, 0.9, 0.95, 0.99, 1.0)
+        ]
+        print(f"  {updates / writing:,.0f} updates a second; {len(latencies)} samples, mean {mean:.2f} ms")
+        print(f"  {', '.join(shown)}")
     for place, run in enumerate(runs):
         flush, direct = run["status"]["flush"], run["status"]["direct"]
-        print(f"  n{place}: {run['rss_mb']:.0f} MB, {run['cpu']:.1f} s CPU, {flush['rounds']} flushes of {1000 * flush['mean_seconds']:.2f} ms, "
-              f"{direct['sent_messages']} messages, {direct['sent_items']} items, {direct['unanswered']} unanswered, "
-              f"{run['status']['sync']['asked']} asked in repair")  # fmt: skip
+        print(
+            f"  n{place}: {run['rss_mb']:.0f} MB, {run['cpu']:.1f} s CPU, "
+            f"{flush['rounds']} flushes of {1000 * flush['mean_seconds']:.2f} ms, "
+            f"{direct['sent_messages']} messages, {direct['sent_items']} items, {direct['unanswered']} unanswered, "
+            f"{run['status']['sync']['asked']} asked in repair"
+        )
 
 
 if __name__ == "__main__":

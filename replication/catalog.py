@@ -22,14 +22,14 @@ class StoreCatalog:
         self._storage = storage
         self.arriving = is_arriving
 
-    def heads(self, bucket: int) -> Iterator[tuple[str, bytes]]:
-        """The agents of a bucket with the digests of their stored states."""
-        return self._storage.heads(bucket)
+    def heads(self, first: int, beyond: int) -> Iterator[tuple[str, bytes]]:
+        """The agents in a stretch of buckets with the digests of their stored states."""
+        return self._storage.heads(first, beyond)
 
     def digest(self, agent_id: str) -> bytes:
         """The digest of an agent's stored state; b"" if it is not stored."""
         slot = self._store.slots.get(agent_id)
-        return self._storage.load(agent_id).digest if slot is None else slot.digest
+        return self._storage.digest(agent_id) if slot is None else slot.digest
 
     def holding(self, agent_id: str) -> tuple[VersionVector, bytes]:
         """How much of an agent is stored, and its digest. O(1) in memory, else the agent is loaded."""

@@ -7,7 +7,7 @@ but for `members`, `replicas` and `status`, which read what that thread last lef
 import logging
 from collections.abc import Iterable
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
@@ -18,9 +18,9 @@ from replication.core import Carrier, Core
 from replication.driver import Driver
 from replication.gossip.core import GossipCore
 from replication.gossip.membership import NOTE_KEY, Membership
-from replication.merge.core import MergeCore
 from replication.handshake import Known
 from replication.links import Links
+from replication.merge.core import MergeCore
 from replication.messages import PROTOCOL_HIGHEST, PROTOCOL_LOWEST, Hello, Message
 from replication.result import Member
 from replication.runtime import Runtime, call
@@ -28,6 +28,9 @@ from replication.storage import Note, Storage
 from replication.store import Store
 from replication.sync import Sync
 from replication.transport import Transport
+
+if TYPE_CHECKING:
+    from replication.siblings import Siblings
 
 _log = logging.getLogger("replication")
 # Under which it is kept on disk which store each name belongs to.
@@ -58,6 +61,7 @@ class Cluster:
         self._runtime = runtime
         self._seeds = tuple(seeds)
         self._links: Links | None = None
+        self._siblings: Siblings | None = None
         self._known: dict[str, Known] = {}
         self._reachable: tuple[str, ...] = ()
         self.address: str | None = None
@@ -66,24 +70,24 @@ class Cluster:
         self.problems: dict[str, str] = {}
         identity, notes = storage.identity, storage.notes()
         random = Random(runtime.random.getrandbits(64))
-        catalog = StoreCatalog(store, storage, lambda _: False)
+        catalog = StoreCatalog(store, storage, lambda agent_id: self.merge.is_arriving(agent_id))
         self.membership = Membership(identity.name, "", identity.opens, config, random, {}, notes.get(NOTE_KEY))
         self.sync = Sync(store.summary, catalog, config, random, self._diverged)
-        self.merge = MergeCore(
-            identity.writer, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas
-        )
+        self.merge = MergeCore(identity.writer, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas)
         self.gossip = GossipCore(config, random)
         self.cores: tuple[Core, ...] = (self.membership, self.merge, self.gossip, self.sync)
         self._look(runtime.time())
 
-    def connect(self, addresses: Iterable[str]) -> None:
+    def connect(self, addresses: Iterable[str], siblings: "Siblings | None" = None) -> None:
         """Take links at these addresses, and look for the other nodes. From another thread; OSError if one is taken."""
         if self._transport is not None:
-            call(self._runtime, self._start, self._transport, tuple(addresses))
+            call(self._runtime, self._start, self._transport, tuple(addresses), siblings)
 
-    def _start(self, transport: Transport, addresses: tuple[str, ...]) -> None:
+    def _start(self, transport: Transport, addresses: tuple[str, ...], siblings: "Siblings | None" = None) -> None:
         identity, notes = self._storage.identity, self._storage.notes()
         bound = [transport.listen(address) for address in addresses]
+        if siblings is not None:
+            self._listen_to_siblings(transport, siblings)
         self.address = bound[0] if bound else None
         self.membership.set_address(self.address or "")
         self._known = _read_known(notes.get(_KNOWN_NOTE, b""))
@@ -98,22 +102,56 @@ class Cluster:
             self.address or "",
         )
         self._links = Links(transport, self._runtime, hello, self, self._config, self._seeds, self._known)
+        if siblings is not None:
+            self._links.seek(siblings.look(self._runtime.time()))
         self._links.start()
+        self._look(self._runtime.time())
         self._driver.connect()
 
+    def _listen_to_siblings(self, transport: Transport, siblings: "Siblings") -> None:
+        """Take links from other processes with the same directory; without, they still can read its files."""
+        self._siblings = siblings
+        try:
+            transport.listen(siblings.own_address())
+        except OSError as error:
+            self._problem(
+                "siblings",
+                f"no socket can be made in the directory ({error}): other processes that open it learn what this one "
+                "changes only when they are opened. Use a file system with sockets, or listen= and peers=",
+            )
+
+    # What the siblings tell
+
+    def on_absorbed(self, name: str, opens: int) -> None:
+        now = self._runtime.time()
+        self.membership.retire(name, opens, now)
+        self._look(now)
+        self._driver.run_soon()
+
+    def on_trouble(self, key: str, text: str) -> None:
+        self._problem(key, text)
+
     # What the links tell
+
+    def on_link(self) -> None:
+        self._runtime.call_soon(self._driver.connect)
 
     def on_message(self, peer: str, message: Message) -> None:
         self._driver.receive(peer, message)
 
     def on_up(self, peer: str, hello: Hello) -> None:
         now = self._runtime.time()
+        if self._siblings is not None:
+            self._siblings.met()
         self.membership.met(peer, hello.address, hello.incarnation, now)
         self._look(now)
         self._driver.run_soon()
 
     def on_down(self, peer: str) -> None:
-        self.membership.lost(peer, self._runtime.time())
+        now = self._runtime.time()
+        if self._siblings is not None:
+            self._siblings.lost(now)
+        self.membership.lost(peer, now)
 
     def on_refused(self, address: str, reason: str, detail: str) -> None:
         self._problem(f"refused by {address}", f"the node at {address} refused this one ({reason}): {detail}")
@@ -126,6 +164,14 @@ class Cluster:
         self._driver.keep_note(Note(_KNOWN_NOTE, _write_known(self._known)))
 
     # The pump's port
+
+    @property
+    def is_alone(self) -> bool:
+        idle = self._links is None or self._links.is_idle
+        alone = idle and not self.replicas and (self._siblings is None or self._siblings.is_alone)
+        if alone:
+            self.membership.rest()
+        return alone
 
     def of_mode(self, rank: int) -> Carrier:
         return self.gossip if rank == EVENTUALLY_CONSISTENT.rank else self.merge
@@ -140,6 +186,8 @@ class Cluster:
     def late(self, seconds: float, now: float) -> None:
         self.membership.lag(seconds)
         if self._links is not None:
+            if self._siblings is not None:
+                self._links.seek(self._siblings.look(now))
             self._links.tick(now)
         self._look(now)
 
@@ -202,6 +250,7 @@ class Cluster:
             "gossip": self.gossip.status(),
             "sync": self.sync.status(),
             "links": {} if self._links is None else self._links.status(),
+            "replicas": {} if self._siblings is None else self._siblings.status(),
         }
 
     def leave(self) -> None:

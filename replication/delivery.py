@@ -5,6 +5,7 @@ bytes that were told by others, so everything about them is checked, and what ha
 it builds on is bounded: beyond that it is dropped, and anti-entropy brings it again.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from crdt import DecodeError, VersionVector
@@ -12,10 +13,13 @@ from replication.access import Slot
 from replication.config import Config
 from replication.core import Delivery, Landing
 from replication.errors import CorruptStore, Timeout
+from replication.operations import decode_result
 from replication.result import Change
+from replication.storage import Operation
 from replication.store import Store
 from replication.watch import Watch, Watchers
 
+_NO_NEWS = 1
 _OUTCOMES = ("landed", "known", "waiting", "waiting")
 
 
@@ -63,6 +67,43 @@ class Deliveries:
         if watches and landing == 0:
             _tell(watches, slot, before, delivery.peer)
         return _OUTCOMES[landing]
+
+    def take_in(self, agent_id: str, parts: Iterable[bytes], origin: str) -> Slot | None:
+        """Merge an agent as it lies on a disk beside this one; the agent, if the own disk lacks anything of it now.
+
+        From any other thread than the runtime's: waits for the agent. CRDTError if it is of another schema.
+        """
+        slot = self._store.acquire(agent_id)
+        assert slot is not None
+        try:
+            watches = self._watchers.matching(agent_id) if self._watchers else ()
+            before = slot.state.value if watches else {}
+            for part in parts:
+                # Without minding drift: what is on a disk here has been taken for true before.
+                landing = slot.state._merge_bytes(part, False)
+                if landing > _NO_NEWS:
+                    raise CorruptStore(f"agent {agent_id!r} lacks what one of its parts builds on", path=None)
+                if landing < _NO_NEWS:
+                    slot.merged = True
+                    if not slot.dirty:
+                        self._store.mark(slot)
+            slot.state._land_held_back()
+            if watches:
+                _tell(watches, slot, before, origin)
+            return slot if slot.dirty or slot.in_flight else None
+        finally:
+            slot.release()
+
+    def take_in_operation(self, operation: Operation) -> Slot | None:
+        """Remember what a store beside this one remembers; the agent, if the own disk does not yet. As `take_in`."""
+        slot = self._store.acquire(decode_result(operation.data)[0])
+        assert slot is not None
+        try:
+            if self._store.operations.get(operation.op_id) is None:
+                self._store.remember(slot, operation.op_id, operation.data)
+            return slot if slot.dirty or slot.in_flight else None
+        finally:
+            slot.release()
 
     def _outcome(self, delivery: Delivery, outcome: str) -> Landing:
         self.counts[outcome] += 1

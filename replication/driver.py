@@ -79,6 +79,7 @@ class Driver:
         self._writing: tuple[Round, list[Ticket], list[tuple[Core, Ready]], float] | None = None
         self._notes: dict[str, Note] = {}
         self._tick_due = 0.0
+        self._is_ticking = False
         self.failure: Unavailable | None = None
         self.rounds = self.rows = self.bytes = 0
         self.last_seconds = self.longest_seconds = self.total_seconds = 0.0
@@ -92,8 +93,10 @@ class Driver:
     def connect(self) -> None:
         """From now on there are other nodes, or may be. In the runtime's thread."""
         self._flushes_by_itself = True
-        self._tick_due = self._runtime.time()
-        self._tick()
+        if not self._is_ticking:
+            self._is_ticking = True
+            self._tick_due = self._runtime.time()
+            self._tick()
 
     # Called by any thread
 
@@ -299,6 +302,9 @@ class Driver:
         for core in self._carriers.cores:
             core.tick(now)
         self._pump.run()
+        if self._carriers.is_alone:  # until `connect` is called again
+            self._is_ticking = False
+            return
         self._tick_due = now + self._config.tick_interval
         self._runtime.call_later(self._config.tick_interval, self._tick)
 

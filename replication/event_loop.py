@@ -22,8 +22,10 @@ class EventLoopRuntime:
     def __init__(self) -> None:
         self.random: Random = SystemRandom()
         self.clock: Callable[[], int] | None = None
-        self.turnstile = Turnstile()
-        self.loop = _new_event_loop(self.turnstile)
+        turnstile = Turnstile()
+        self.turnstile: Turnstile | None = turnstile
+        self._arrive = turnstile.arrive
+        self.loop = _new_event_loop(turnstile)
         self.time = self.loop.time
         self.call_later = self.loop.call_later
         self._thread = threading.Thread(target=self._run, name="replication-driver", daemon=True)
@@ -40,14 +42,14 @@ class EventLoopRuntime:
             self.loop.call_soon_threadsafe(fn, *args)
 
     def write(self, storage: Storage, batch: Batch, done: Callable[[BaseException | None], None]) -> None:
-        self.turnstile.arrive()
+        self._arrive()
         try:
             storage.write(batch)
         except BaseException as error:
-            self.turnstile.arrive()
+            self._arrive()
             done(error)
         else:
-            self.turnstile.arrive()
+            self._arrive()
             done(None)
 
     def waiter(self) -> Waiter:

@@ -236,7 +236,8 @@ def encode(message: Message) -> bytes:
     """The payload of a message. ValueError if it is larger than a payload may be."""
     packed: bytes = msgpack.packb(message)
     if len(packed) >= PAYLOAD_BYTES_MAX:
-        raise ValueError(f"a {type(message).__name__} of {len(packed)} bytes: a payload has at most {PAYLOAD_BYTES_MAX}")
+        kind = type(message).__name__
+        raise ValueError(f"a {kind} of {len(packed)} bytes: a payload has at most {PAYLOAD_BYTES_MAX}")
     return _PREFIX[type(message)] + packed
 
 

@@ -32,6 +32,10 @@ class Carriers(Protocol):
     def cores(self) -> Sequence[Core]:
         """All cores; whichever comes first is asked first."""
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is nobody for whom time matters; whoever comes is told to the driver."""
+
     def of_mode(self, rank: int) -> Carrier:
         """The core that carries own changes of a mode."""
 

@@ -78,6 +78,6 @@ def call(runtime: Runtime, fn: Callable[..., None], *args: Any) -> None:
 
     runtime.call_soon(run)
     if not waiter.wait(_CALL_SECONDS):
-        raise Timeout(f"the node's own thread did not answer within {_CALL_SECONDS} s: the disk, or this machine, hangs")
+        raise Timeout(f"the node's own thread did not answer within {_CALL_SECONDS} s: the disk or this machine hangs")
     if errors:
         raise errors[0]

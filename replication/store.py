@@ -161,7 +161,7 @@ class Store:
             self.mark(slot)
 
     def carry(self, slot: Slot, ticket: Ticket) -> None:
-        """Have what the slot holds told to others with the next flush, in the ticket's mode. The caller holds its lock."""
+        """Have what the slot holds told to others by the next flush, in the ticket's mode. The caller has its lock."""
         slot.mode = max(slot.mode, ticket.mode)
         slot.tickets = [*(slot.tickets or ()), ticket]
         if not slot.dirty:

@@ -5,6 +5,8 @@ finds no room, or no answer, is not kept: only the agent's name is, as being beh
 `repair` brings the two together by comparing versions. So a slow or absent peer costs a name for
 each agent at most, and never memory in proportion to what it misses.
 
+A delta too large for one message goes in chunks, between other messages (`transfer`).
+
 An acknowledgement may be lost while the change arrived. So after a silence the question is whether
 the peer holds that version (an item without a delta), and only if it does not is there a repair.
 
@@ -18,8 +20,9 @@ from typing import Any, NamedTuple
 from crdt import VersionVector
 from replication.config import Config
 from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, Told
-from replication.messages import Deltas, Item, Message, Stored
+from replication.messages import Chunk, ChunkReceived, Deltas, Item, Message, Stored
 from replication.ticket import Ticket
+from replication.transfer import Incoming, Outgoing
 
 # An item costs this much in a message beside its delta and its agent's id.
 _ITEM_BYTES = 16
@@ -74,7 +77,7 @@ class MergeCore:
     replicas  the names of all other replicas, those that cannot be reached now included
     """
 
-    handles = (Deltas, Stored)
+    handles: tuple[type[Message], ...] = (Deltas, Stored, Chunk, ChunkReceived)
 
     def __init__(
         self,
@@ -89,6 +92,9 @@ class MergeCore:
         self._first_sequence = first_sequence
         self._repair = repair
         self._replicas = replicas
+        self._outgoing = Outgoing(config)
+        self._incoming = Incoming(config)
+        self.is_arriving = self._incoming.arriving
         self._now = 0.0
         self._channels: dict[str, Channel] = {}
         self._waiting: dict[str, _Waiting] = {}
@@ -103,6 +109,7 @@ class MergeCore:
     def peers(self, names: tuple[str, ...], now: float) -> None:
         for name in names:
             if name not in self._channels:
+                self._outgoing.connected(name, now)
                 channel = self._channels[name] = Channel(self._first_sequence)
                 for waiting in self._waiting.values():
                     self._mark_behind(channel, waiting.sent)
@@ -121,8 +128,8 @@ class MergeCore:
         sent = _Sent(change.agent_id, change.top, change.made)
         urgent = any(ticket.acks for ticket in change.tickets)
         if change.delta or urgent:
-            for channel in self._channels.values():
-                self._offer(channel, item, sent, urgent)
+            for peer, channel in self._channels.items():
+                self._offer(peer, channel, item, sent, urgent)
         for ticket in change.tickets:
             ticket.count = change.made
         self._settle += [ticket for ticket in change.tickets if not ticket.acks]
@@ -139,9 +146,12 @@ class MergeCore:
         if channel is not None and told.delta:
             item = Item(told.tell.agent_id, told.delta, b"")
             sent = _Sent(told.tell.agent_id, told.top, told.top.get(self._writer, 0))
-            self._offer(channel, item, sent, urgent=told.tell.agent_id in self._waiting)
+            self._offer(told.tell.peer, channel, item, sent, urgent=told.tell.agent_id in self._waiting)
 
-    def _offer(self, channel: Channel, item: Item, sent: _Sent, urgent: bool) -> None:
+    def _offer(self, peer: str, channel: Channel, item: Item, sent: _Sent, urgent: bool) -> None:
+        if len(item.delta) > self._config.chunk_bytes:
+            self._offer_in_chunks(peer, channel, item, sent)
+            return
         size = len(item.delta) + len(item.agent_id) + len(item.version) + _ITEM_BYTES
         if channel.bytes_in_flight + channel.queued_bytes + size > self._config.channel_bytes_max:
             self.counts["no_room"] += 1
@@ -150,6 +160,12 @@ class MergeCore:
         channel.queue.append((item, sent))
         channel.queued_bytes += size
         channel.urgent = channel.urgent or urgent
+
+    def _offer_in_chunks(self, peer: str, channel: Channel, item: Item, sent: _Sent) -> None:
+        """Whether it arrived is asked afterwards; what is on its way already is not sent twice."""
+        self._mark_behind(channel, sent)
+        if not self._outgoing.is_sending(peer, item.agent_id):
+            self._outgoing.start(peer, item.agent_id, item.delta, self._now)
 
     def _mark_behind(self, channel: Channel, sent: _Sent) -> None:
         known = channel.behind.get(sent.agent_id)
@@ -194,6 +210,19 @@ class MergeCore:
             flight = channel.flights.pop(message.sequence, None) if channel is not None else None
             if channel is not None and flight is not None:
                 self._acknowledged(peer, channel, flight, frozenset(message.missing))
+        elif isinstance(message, Chunk):
+            self._take_chunk(peer, message)
+        elif isinstance(message, ChunkReceived) and self._outgoing.received(peer, message, now):
+            channel = self._channels.get(peer)
+            if channel is not None:
+                channel.ask_at = now
+
+    def _take_chunk(self, peer: str, chunk: Chunk) -> None:
+        arrival = self._incoming.chunk(peer, chunk, self._now)
+        if arrival.report is not None:
+            self._send.append(Send(peer, arrival.report))
+        if arrival.delta is not None:
+            self._deliver.append(Delivery(peer, chunk.agent_id, arrival.delta))
 
     def _acknowledged(self, peer: str, channel: Channel, flight: _Flight, missing: frozenset[int]) -> None:
         channel.bytes_in_flight -= flight.size
@@ -247,7 +276,7 @@ class MergeCore:
     # Receiving
 
     def landed(self, landing: Landing, now: float) -> None:
-        if landing.outcome in ("waiting", "refused"):
+        if landing.delivery.token is not None and landing.outcome in ("waiting", "refused"):
             self._missing.setdefault(landing.delivery.token, []).append(landing.delivery.place)
 
     def durable(self, token: Any, now: float) -> None:
@@ -260,6 +289,8 @@ class MergeCore:
 
     def tick(self, now: float) -> None:
         self._now = now
+        self._outgoing.tick(now)
+        self._incoming.tick(now)
         for peer, channel in self._channels.items():
             self._expire(channel, now)
             if channel.behind and now >= channel.ask_at:
@@ -286,9 +317,10 @@ class MergeCore:
         channel.ask_at = now + channel.patience
         for sent in list(channel.behind.values())[: self._config.behind_asked_max]:
             channel.behind.move_to_end(sent.agent_id)
-            self._offer(channel, Item(sent.agent_id, b"", sent.top.to_bytes()), sent, urgent=False)
+            self._offer(peer, channel, Item(sent.agent_id, b"", sent.top.to_bytes()), sent, urgent=False)
 
     def ready(self) -> Ready:
+        self._send += self._outgoing.ready()
         for peer, channel in self._channels.items():
             if channel.queue:
                 self._pack(peer, channel)
@@ -305,4 +337,5 @@ class MergeCore:
                    "agents_behind": len(each.behind)}
             for name, each in self._channels.items()
         }  # fmt: skip
-        return {**self.counts, "callers_waiting": sum(len(each.tickets) for each in self._waiting.values()), "peers": peers}
+        waiting = sum(len(each.tickets) for each in self._waiting.values())
+        return {**self.counts, "callers_waiting": waiting, "peers": peers}

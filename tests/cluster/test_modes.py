@@ -40,9 +40,8 @@ def test_many_threads_and_loops_share_a_node(nodes: Nodes) -> None:
             node.update_state("a", bump, consistency="crdt_enhanced", acks=1, timeout=10)
 
     async def many(node: replication.Node) -> None:
-        await asyncio.gather(
-            *(node.aupdate_state("a", bump, consistency="crdt_enhanced", acks="majority", timeout=10) for _ in range(40))
-        )
+        options = {"consistency": "crdt_enhanced", "acks": "majority", "timeout": 10}
+        await asyncio.gather(*(node.aupdate_state("a", bump, **options) for _ in range(40)))  # type: ignore[arg-type]
 
     threads = [threading.Thread(target=work, args=(node,)) for node in nodes]
     threads += [threading.Thread(target=lambda node=node: asyncio.run(many(node))) for node in nodes]
