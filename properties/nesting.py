@@ -32,8 +32,8 @@ class Nested(Subject):
     def make(self, replica: str, clock: Clock) -> Any:
         return self.type(replica, of=self.child.type, clock=clock)
 
-    def from_bytes(self, data: bytes, replica: str) -> Any:
-        return self.type.from_bytes(data, replica=replica, of=self.child.type)
+    def from_bytes(self, data: bytes, replica: str, **options: Any) -> Any:
+        return self.type.from_bytes(data, replica=replica, of=self.child.type, **options)
 
     def inner(self, key: Any, ops: Ops) -> list[models.Op]:
         """The history as the child at this key knows it."""

@@ -59,7 +59,8 @@ def steps(commands: st.SearchStrategy[Any], *, late: bool = True) -> st.SearchSt
     # Skew stays far below the drift limit: what is beyond it is another property's matter.
     tick = st.tuples(st.just("tick"), replica_indexes, st.sampled_from([1, 1, 5, 1000, -1, -1000]))
     fork = st.tuples(st.just("fork"), replica_indexes)
-    choices = [edit, edit, edit, edit, sync, sync, tick, fork]
+    reload = st.tuples(st.just("reload"), replica_indexes)
+    choices = [edit, edit, edit, edit, sync, sync, tick, fork, reload]
     if late:
         post = st.tuples(st.just("post"), replica_indexes)
         deliver = st.tuples(st.just("deliver"), st.integers(0, 30), replica_indexes)

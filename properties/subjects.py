@@ -59,8 +59,8 @@ class Subject:
     def make(self, replica: str, clock: Clock) -> Any:
         return self.type(replica, clock=clock)
 
-    def from_bytes(self, data: bytes, replica: str) -> Any:
-        return self.type.from_bytes(data, replica=replica)
+    def from_bytes(self, data: bytes, replica: str, **options: Any) -> Any:
+        return self.type.from_bytes(data, replica=replica, **options)
 
     def resolve(self, command: Command, ops: Ops) -> Command:
         """The command with its indexes brought into range."""

@@ -57,6 +57,10 @@ def machine(subject: Subject) -> type[RuleBasedStateMachine]:
         def fork(self, index: int) -> None:
             self.check(self.world.do_fork(index))
 
+        @rule(index=replica_indexes)
+        def reload(self, index: int) -> None:
+            self.check(self.world.do_reload(index))
+
         def teardown(self) -> None:
             if hasattr(self, "world"):
                 self.world.settle()

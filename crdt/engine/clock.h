@@ -32,6 +32,7 @@ static inline u64 dot_sequence(Dot d)
 
 typedef struct {
     u64 seen;   /* every event of this writer up to here is held: the version vector */
+    u64 whole;  /* up to here it came as a whole state: what is not here may have been removed */
     u64 folded; /* its id, folded: what digests use */
     u32 id_at;  /* its id bytes, in Replicas.ids */
     u16 rank;   /* its place in the order of ids */

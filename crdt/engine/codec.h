@@ -17,6 +17,7 @@ typedef struct {
     const u64 *since; /* by local index: what the receiver holds; all zero for a full state */
     u16 *place;       /* local index -> place in the message's list of writers */
     bool canonical;   /* rows in canonical order: the full state of to_bytes */
+    bool lacks_whole; /* the receiver lacks some of what came here as a whole state (Replica.whole) */
 } Encoder;
 
 static inline bool is_news(const Encoder *e, Dot d)
@@ -38,6 +39,7 @@ typedef struct {
     u32 n;
     u64 latest_stamp; /* the largest HLC stamp met by a check */
     bool is_full;     /* a whole state in canonical order, not a delta */
+    bool saw_whole;   /* a composite that came as a whole was landed */
     bool changed;
 } Decoder;
 

@@ -83,6 +83,10 @@ Container *container_new(Document *doc, Shape shape, const Schema *schema, Conta
     c->path = path;
     c->shape = shape;
     c->removable = parent != NULL && (parent->removable || container_kind(parent) == OR_MAP);
+    if (is_dot_store(c) && table_columns(shape) != 0 && removals_begin((Table *)c, &doc->replicas) != DONE) {
+        container_free(c);
+        return NULL;
+    }
     return c;
 }
 

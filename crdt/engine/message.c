@@ -54,6 +54,8 @@ int document_encode(const Document *doc, const u64 *since, bool everything, Writ
     if (place == NULL)
         return ERROR_MEMORY;
     Encoder e = {.replicas = &doc->replicas, .since = since, .place = place, .canonical = everything};
+    for (u32 i = 0; i < doc->replicas.n; i++)
+        e.lacks_whole |= since[i] < doc->replicas.all[i].whole;
     u8 header[HEADER_BYTES] = {MAGIC, VERSION};
     write_bytes(&e.out, header, HEADER_BYTES);
     write_byte(&e.out, everything ? FLAG_FULL : 0);
@@ -173,8 +175,12 @@ static int land(Document *doc, Decoder *d)
     free(tops);
     if (status != DONE)
         return status;
-    for (u32 i = 0; i < d->n; i++)
+    for (u32 i = 0; i < d->n; i++) {
+        Replica *writer = &doc->replicas.all[d->writers[i].local];
+        if ((d->is_full || d->saw_whole) && writer->whole < d->writers[i].top)
+            writer->whole = d->writers[i].top;
         seen_raise(doc, (u16)d->writers[i].local, d->writers[i].top);
+    }
     if (d->latest_stamp > doc->stamp)
         doc->stamp = d->latest_stamp;
     return DONE;

@@ -33,6 +33,23 @@ void removals_free(RemovalLog *log)
     free(log);
 }
 
+int removals_begin(Table *t, const Replicas *replicas)
+{
+    bool none = true;
+    for (u32 i = 0; i < replicas->n && none; i++)
+        none = replicas->all[i].whole == 0;
+    if (none)
+        return DONE;
+    u64 *sequences = malloc(replicas->n * sizeof(u64));
+    if (sequences == NULL)
+        return ERROR_MEMORY;
+    for (u32 i = 0; i < replicas->n; i++)
+        sequences[i] = replicas->all[i].whole;
+    int status = removals_raise_horizon(t, sequences, replicas->n);
+    free(sequences);
+    return status;
+}
+
 int removals_raise_horizon(Table *t, const u64 *sequences, u32 n)
 {
     if (t->log == NULL && (t->log = calloc(1, sizeof(RemovalLog))) == NULL)

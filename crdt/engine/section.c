@@ -142,8 +142,17 @@ static int field_compare(const Field *a, const Field *b)
     return a->shape == b->shape ? 0 : a->shape < b->shape ? -1 : 1;
 }
 
-/* The fields that exist, in canonical order; the caller frees. */
-static Field *fields_of(const Composite *c, u32 *n)
+/* Whether nothing in a field of this shape can mean that all of it was removed. */
+static bool may_be_emptied(Shape shape, bool removable)
+{
+    Kind kind = shape_kind(shape);
+    return kind == ORSET || kind == MV_REGISTER || kind == OR_MAP || kind == COMPOSITE ||
+           (removable && (kind == GSET || kind == LWW_REGISTER || kind == LWW_MAP));
+}
+
+/* The fields that exist, in canonical order, and, if asked for, those that do not and could have been
+ * emptied; the caller frees. */
+static Field *fields_of(const Composite *c, bool with_missing, u32 *n)
 {
     u32 declared = c->base.schema == NULL ? 0 : c->base.schema->n;
     Field *fields = malloc((declared + c->extras + 1) * sizeof(Field));
@@ -157,7 +166,7 @@ static Field *fields_of(const Composite *c, u32 *n)
             const ExtraField *x = &c->extra[i - declared];
             f = (Field){x->name, x->name_bytes, x->child->shape, x->child};
         }
-        if (f.child == NULL)
+        if (f.child == NULL && !(with_missing && may_be_emptied(f.shape, c->base.removable)))
             continue;
         u32 at = (*n)++;
         for (; at > 0 && field_compare(&f, &fields[at - 1]) < 0; at--)
@@ -170,7 +179,8 @@ static Field *fields_of(const Composite *c, u32 *n)
 static int composite_encode(const Document *doc, Encoder *e, const Composite *c, bool whole, bool *has_news)
 {
     u32 n;
-    Field *fields = fields_of(c, &n);
+    /* Of what was removed before this replica got a whole state, no trace is here but its absence. */
+    Field *fields = fields_of(c, e->lacks_whole && !whole, &n);
     if (fields == NULL)
         return ERROR_MEMORY;
     Writer *w = &e->out;
@@ -183,7 +193,13 @@ static int composite_encode(const Document *doc, Encoder *e, const Composite *c,
         bool news = false;
         write_string(w, fields[i].name, fields[i].name_bytes);
         write_number(w, fields[i].shape);
-        status = section_encode(doc, e, fields[i].child, whole, &news);
+        if (fields[i].child == NULL) {
+            write_byte(w, 1); /* complete, and nothing in it: of a table as of a composite */
+            write_number(w, 0);
+            news = true;
+        } else {
+            status = section_encode(doc, e, fields[i].child, whole, &news);
+        }
         if (!news && !w->failed)
             w->n = at;
         written += news;
@@ -293,6 +309,7 @@ static int apply_unnamed(Document *doc, Composite *c, const u64 *tops, const u8 
 static int composite_apply(Document *doc, Decoder *d, Composite *c, const u64 *tops)
 {
     bool whole = read_byte(&d->in);
+    d->saw_whole |= whole;
     u64 n = read_number(&d->in);
     u32 declared_n = c->base.schema == NULL ? 0 : c->base.schema->n;
     u8 *named = calloc(declared_n + c->extras + n + 1, 1);
