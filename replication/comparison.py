@@ -31,8 +31,8 @@ _SPARSE = 3
 class Catalog(Protocol):
     """The agents of this node as they are on its disk. All of one agent is of one moment."""
 
-    def heads(self, bucket: int) -> Iterable[tuple[str, bytes]]:
-        """The id and digest of each agent in a bucket, in order of the ids."""
+    def heads(self, first: int, beyond: int) -> Iterable[tuple[str, bytes]]:
+        """The id and digest of each agent in a stretch of buckets, in order of the keys, read as they are asked for."""
 
     def digest(self, agent_id: str) -> bytes:
         """The digest of an agent; b"" if it is not there. Does not load it."""
@@ -116,6 +116,8 @@ class Comparison:
             for key, head in self._own(bucket_key(first), bucket_key(beyond)):
                 if not offers.add(key, head):
                     break
+            if offers.is_full:
+                break
         return Descent(nodes, ranges, offers.heads, room.is_full or cut or offers.is_full)
 
     def _is_sparse(self, level: int, place: int) -> bool:
@@ -126,6 +128,8 @@ class Comparison:
         room = _Room(self._message_bytes)
         ranges: list[tuple[int, Range]] = []
         for first, beyond in listed.spans:
+            if room.is_full:
+                break
             own = list(self._own(bucket_key(first), bucket_key(beyond)))
             size = RANGE_BYTES + sum(HEAD_BYTES + len(key) for key, _ in own)
             if size <= self._message_bytes and room.take(size):
@@ -154,11 +158,10 @@ class Comparison:
         differing: list[str] = []
         missing: list[str] = []
         offers = _Offers(self._message_bytes, self._offers_max)
-        count_max = self._message_bytes // RANGE_BYTES
-        if len(message.ranges) + sum(len(each.heads) for each in message.ranges) > count_max:
-            raise NotValid(f"more than {count_max} heads in one message")
         before, turns = "", 0
         for low, high, heads in message.ranges:
+            if offers.is_full:
+                break
             theirs = self._theirs(low, high, heads)
             # Disjoint, in the order of a circle: nobody may have the same agents looked up over and over.
             turns += low < before
@@ -178,15 +181,17 @@ class Comparison:
         return Difference(differing, missing, offers.heads, offers.is_full)
 
     def _theirs(self, low: str, high: str, heads: tuple[Head, ...]) -> dict[str, bytes]:
-        """The peer's heads by key. NotValid if they do not lie in the range."""
+        """The peer's heads by key. NotValid if they do not lie in the range, in order."""
         if _bucket_at(low) is None or _bucket_at(high) is None or low >= high:
             raise NotValid(f"{low!r} to {high!r} is no range of agents")
-        theirs = {}
+        theirs: dict[str, bytes] = {}
+        last = ""
         for agent_id, digest in heads:
             key = key_of(agent_id)
-            if not low <= key < high or not self.is_head(agent_id, digest):
-                raise NotValid(f"agent {agent_id[:40]!r} is not in the range {low!r} to {high!r}")
+            if not low <= key < high or key <= last or not self.is_head(agent_id, digest):
+                raise NotValid(f"agent {agent_id[:40]!r} is not in its place between {low!r} and {high!r}")
             theirs[key] = digest
+            last = key
         return theirs
 
     def is_head(self, agent_id: str, digest: bytes) -> bool:
@@ -197,14 +202,12 @@ class Comparison:
         """My agents from `low` and below `high`, in order, with their keys."""
         first, last = _bucket_at(low), _bucket_at(high)
         assert first is not None and last is not None
-        for bucket in self._summary.occupied(first, min(last + 1, BUCKETS)):
-            prefix = bucket_key(bucket)
-            if prefix >= high:
+        for agent_id, digest in self._catalog.heads(first, min(last + 1, BUCKETS)):
+            key = key_of(agent_id)
+            if key >= high:
                 return
-            for agent_id, digest in self._catalog.heads(bucket):
-                key = prefix + agent_id
-                if low <= key < high:
-                    yield key, Head(agent_id, digest)
+            if key >= low:
+                yield key, Head(agent_id, digest)
 
 
 class _Room:

@@ -46,6 +46,7 @@ class Targets:
         self._random, self._limits = random, limits
         self._by_address = {seed: Target(seed, seed=True) for seed in seeds}
         self._seeds = list(self._by_address.values())
+        self._sought: dict[str, None] = {}
         self._by_name: dict[str, Target] = {}
 
     def at(self, address: str) -> Target | None:
@@ -55,6 +56,20 @@ class Targets:
     def of(self, name: str) -> Target | None:
         """The target where a node is thought to be."""
         return self._by_name.get(name)
+
+    def seek(self, addresses: Iterable[str]) -> None:
+        """These are seeds, too, from now on; those that this was told before and is not any more are none. O(seeds)."""
+        wanted = dict.fromkeys(addresses)
+        for address in [address for address in self._sought if address not in wanted]:
+            del self._sought[address]
+            target = self._by_address.pop(address)
+            self._seeds.remove(target)
+            self._by_name = {name: each for name, each in self._by_name.items() if each is not target}
+        for address in wanted:
+            if address not in self._by_address:
+                self._sought[address] = None
+                target = self._by_address[address] = Target(address, seed=True)
+                self._seeds.append(target)
 
     def learn(self, name: str, address: str) -> None:
         """A node is at this address now; "" if nowhere."""

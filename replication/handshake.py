@@ -143,6 +143,15 @@ def _judge_name(own: Hello, theirs: Hello, certified: tuple[str, ...] | None) ->
     return None
 
 
+def name_is_taken(name: str, address: str) -> Refusal:
+    """Against a newcomer whose name a linked node has, which lives."""
+    return Refusal(
+        "name",
+        f"two nodes are named {name!r}, and the other one, linked from {address:.200}, answers: "
+        "each node of a cluster needs a name of its own",
+    )
+
+
 def _judge_history(theirs: Hello, known: Mapping[str, Known]) -> Refusal | None:
     if not theirs.store:  # nothing of it outlives it, so there is no history to contradict
         return None

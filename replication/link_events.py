@@ -12,6 +12,9 @@ from replication.messages import Hello, Message
 class LinksEvents(Protocol):
     """Whom the links tell. All in the runtime's thread; any of them may send."""
 
+    def on_link(self) -> None:
+        """A link was opened, by either end; who is there is not known yet. From now on `tick` is needed."""
+
     def on_message(self, peer: str, message: Message) -> None:
         """A message came from that node."""
 

@@ -7,8 +7,7 @@ addresses are dialled is in `dialling`; here is what becomes of a link:
     greeting   its other end has not shown who it is, or has not said that it accepts this one
     contested  a node of that name and of another run is linked; that one is asked whether it lives
     up         messages go both ways
-    retiring   another link to the same node is better: nothing is sent here any more, and what was
-               still on its way is taken
+    retiring   another link to the same node is better: what is still on its way here is taken
 
 Two links between the same two nodes: both ends keep the one that the smaller name dialled, and of
 two dialled by one side the later. A node that comes back while its old link is not yet known to be
@@ -21,23 +20,10 @@ Messages may be lost on all of this: what repairs that is above. Knows nothing o
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from replication import handshake
 from replication.config import Config
 from replication.dialling import Target, Targets, may_dial
-from replication.handshake import (
-    REASONS,
-    Greeting,
-    Known,
-    Refusal,
-    check_hello,
-    cluster_tag,
-    common_version,
-    difference,
-    has_tag,
-    header_of,
-    is_greeting,
-    judge,
-    read_greeting,
-)
+from replication.handshake import REASONS, Greeting, Known, Refusal
 from replication.link_events import LinksEvents
 from replication.messages import Hello, Message, MessageError, Refused, decode, encode
 from replication.runtime import Runtime
@@ -46,8 +32,8 @@ from replication.transport import Link, Transport
 
 # Seconds between two questions to an end that has not answered.
 ASK_SECONDS = 0.25
-# Seconds a linked node has to answer when another one comes with its name.
-CONTEST_SECONDS = 1.0
+# Seconds and questions a linked node has to answer when another one comes with its name.
+CONTEST_SECONDS, CONTEST_QUESTIONS = 1.0, 3
 # Seconds for which frames on their way still come out of a link that another one replaces.
 RETIRE_SECONDS = 1.0
 # A link that lived that long was a success: what dialled it starts again from short delays.
@@ -74,7 +60,7 @@ class Links:
         self._transport, self._events, self._limits = transport, events, limits
         self._now = runtime.time
         self._own = hello
-        self._tag = cluster_tag(hello.cluster)
+        self._tag = handshake.cluster_tag(hello.cluster)
         self._targets = Targets(seeds, runtime.random, limits)
         self._known = dict(known or {})
         self._closed = False
@@ -98,6 +84,15 @@ class Links:
         for session in self._sessions:
             session.ask(hello, self._now())
         self._targets.hurry()
+
+    def seek(self, addresses: Iterable[str]) -> None:
+        """Dial these, too, from now on, and no longer those that this was told before."""
+        self._targets.seek(addresses)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no link at all."""
+        return not self._sessions
 
     def learn(self, name: str, address: str) -> None:
         """Where a node can be dialled, "" if nowhere; it is when something is to be sent to it."""
@@ -162,6 +157,7 @@ class Links:
         session.deadline = session.since + self._limits.link_handshake_timeout
         self._sessions.add(session)
         session.ask(self._own, session.since)
+        self._events.on_link()
 
     def received(self, link: Link, frame: bytes) -> None:
         """A frame of the handshake, or a message."""
@@ -171,8 +167,8 @@ class Links:
         session.traffic.frames_in += 1
         session.traffic.bytes_in += len(frame)
         try:
-            if is_greeting(frame):
-                self._greeted(session, read_greeting(frame))
+            if handshake.is_greeting(frame):
+                self._greeted(session, handshake.read_greeting(frame))
             else:
                 self._heard(session, frame)
         except MessageError as error:
@@ -184,7 +180,7 @@ class Links:
         if session is not None:
             self._endings.count(reason, link.address, detail)
             self._gone(session, Refusal(reason, detail))
-            if reason == "tls":
+            if reason == "tls" and link.dialled:
                 self._events.on_refused(link.address, reason, detail)
 
     def unreachable(self, address: str, reason: str, detail: str = "") -> None:
@@ -208,7 +204,7 @@ class Links:
         if isinstance(hello, Refused):
             self._refused(session, hello)
             return
-        check_hello(hello)
+        handshake.check_hello(hello)
         session.question = greeting.asks or session.question
         if session.theirs is not None:
             self._greeted_again(session, session.theirs, hello, greeting)
@@ -216,7 +212,7 @@ class Links:
         if hello.name == self._own.name and hello.boot == self._own.boot:
             self._met_itself(session)
             return
-        refusal = judge(self._own, hello, session.link.certified, self._known)
+        refusal = handshake.judge(self._own, hello, session.link.certified, self._known)
         if refusal is not None:
             self._reject(session, hello.name, refusal)
             return
@@ -249,11 +245,10 @@ class Links:
 
     def _accept(self, session: Session, hello: Hello) -> None:
         """The other end may be talked to. It is told so, and the link is up once it says the same."""
-        version = common_version(self._own, hello)
+        version = handshake.common_version(self._own, hello)
         assert version is not None
-        session.state = GREETING
-        session.deadline = self._now() + self._limits.link_handshake_timeout
-        session.prefix, session.expected = header_of(self._own, version), header_of(hello, version)
+        session.state, session.deadline = GREETING, self._now() + self._limits.link_handshake_timeout
+        session.prefix, session.expected = handshake.header_of(self._own, version), handshake.header_of(hello, version)
         session.link.welcome()
         session.answer(self._own)
         for rival in self._sessions.rivals(session):  # each has its turn
@@ -264,9 +259,8 @@ class Links:
         hello = session.theirs
         if session.state != GREETING or hello is None:
             return
-        session.state = UP
-        session.since = self._now()
-        if session.link.dialled and (target := self._targets.at(session.link.address)) is not None:
+        session.state, session.since = UP, self._now()
+        if (target := self._target_of(session)) is not None:
             self._targets.reached(target, hello.name)
         self._remember(hello)
         before = self._current.get(hello.name)
@@ -282,7 +276,7 @@ class Links:
 
     def _met_itself(self, session: Session) -> None:
         """The address leads back here: both ends of this link are this node's, and both are closed quietly."""
-        if (target := self._targets.at(session.link.address)) is not None and session.link.dialled:
+        if (target := self._target_of(session)) is not None:
             target.mine = True
         self._end(session, "itself", "this address is this node's own")
 
@@ -297,26 +291,26 @@ class Links:
 
     def _refused(self, session: Session, refused: Refused) -> None:
         """The other end does not want this node, and says why."""
-        reason = refused.reason if refused.reason in REASONS else "other"
-        refusal = Refusal(reason, refused.detail)
-        self._endings.count(f"refused: {reason}", session.link.address, refused.detail)
+        refusal = Refusal(refused.reason if refused.reason in REASONS else "other", refused.detail)
+        self._endings.count(f"refused: {refusal.reason}", session.link.address, refusal.detail)
         session.link.close("refused")
         self._gone(session, refusal, patient=True)
-        self._events.on_refused(session.link.address, *refusal)
+        if session.link.dialled or session.theirs is not None:  # and not just anybody who came
+            self._events.on_refused(session.link.address, *refusal)
 
     # ---- messages
 
     def _heard(self, session: Session, frame: bytes) -> None:
         if not session.expected:
             # Sent by an end that has accepted this one, and faster than what says so; or by no node.
-            if has_tag(frame, self._tag):
+            if handshake.has_tag(frame, self._tag):
                 self._endings.early_frames += 1
             else:
                 self._end(session, "undecodable", "the first frame is no greeting")
             return
         if not frame.startswith(session.expected):
-            reason = difference(frame, session.expected)
-            self._end(session, reason, "a frame of another cluster, version or run of the node")
+            what = "a frame of another cluster, version or run of the node"
+            self._end(session, handshake.difference(frame, session.expected), what)
             return
         message = decode(memoryview(frame)[session.header_bytes :])
         if isinstance(message, Hello | Refused):
@@ -331,8 +325,7 @@ class Links:
     def _contest(self, newcomer: Session) -> None:
         """Its name is taken: whoever has it may show that it lives."""
         now = self._now()
-        newcomer.state = CONTESTED
-        newcomer.deadline = now + CONTEST_SECONDS
+        newcomer.state, newcomer.deadline = CONTESTED, now + CONTEST_SECONDS
         for rival in self._sessions.rivals(newcomer):
             if rival.state != CONTESTED:
                 rival.ask(self._own, now)
@@ -341,27 +334,25 @@ class Links:
     def _lives(self, session: Session) -> None:
         """It was asked because another node came with its name, and it has answered."""
         session.challenged = 0
-        detail = (
-            f"two nodes are named {session.name!r}, and the other one, linked from {session.link.address:.200}, "
-            "answers: each node of a cluster needs a name of its own"
-        )
+        refusal = handshake.name_is_taken(session.name, session.link.address)
         for newcomer in self._sessions.rivals(session):
             if newcomer.state == CONTESTED:
-                self._reject(newcomer, session.name, Refusal("name", detail))
+                self._reject(newcomer, session.name, refusal)
 
     def _settle(self, newcomer: Session, now: float) -> None:
         """Let a newcomer in once whoever had its name is gone, or has not answered."""
         theirs, deadline = newcomer.theirs, newcomer.deadline
         assert theirs is not None and deadline is not None
         rivals = [rival for rival in self._sessions.rivals(newcomer) if rival.state != CONTESTED]
-        if rivals and now < deadline:
+        # Time alone does not do: it also passes while this node itself is held up.
+        if any(now < deadline or rival.asked < rival.challenged + CONTEST_QUESTIONS for rival in rivals):
             for rival in rivals:
                 if now - rival.asked_at >= ASK_SECONDS:
                     rival.ask(self._own, now)
             return
         for rival in rivals:
             self._end(rival, "superseded", "another run of the node came, and this one did not answer")
-        refusal = judge(self._own, theirs, newcomer.link.certified, self._known)
+        refusal = handshake.judge(self._own, theirs, newcomer.link.certified, self._known)
         if refusal is not None:
             self._reject(newcomer, theirs.name, refusal)
         else:
@@ -393,12 +384,15 @@ class Links:
         if session.is_up:
             self._sessions.choose(name, now + RETIRE_SECONDS)
         replaced = session.is_up and name in self._current
-        if session.link.dialled and (target := self._targets.at(session.link.address)) is not None:
+        if (target := self._target_of(session)) is not None:
             if replaced or (session.is_up and now - session.since >= STEADY_SECONDS):
                 target.failures = 0
             self._targets.failed(target, now, None if replaced else trouble, patient=patient)
         if session.is_up and not replaced:
             self._events.on_down(name)
+
+    def _target_of(self, session: Session) -> Target | None:
+        return self._targets.at(session.link.address) if session.link.dialled else None
 
     def _dial(self, target: Target | None) -> None:
         if target is not None and not self._closed and may_dial(target, self._now()):

@@ -108,7 +108,7 @@ class Item(NamedTuple):
 
 
 class Deltas(NamedTuple):
-    """Sent straight to a replica, which answers with `Stored`; at once if somebody waits for it."""
+    """Sent straight to a replica, which answers with `Stored`, at once if `urgent`. A sequence is used once."""
 
     sequence: int
     items: tuple[Item, ...]

@@ -156,6 +156,9 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(self._by_link.values())
 
+    def __len__(self) -> int:
+        return len(self._by_link)
+
     def at(self, link: Link) -> Session | None:
         return self._by_link.get(link)
 

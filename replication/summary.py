@@ -10,7 +10,7 @@ The tree has the same 560 kB whatever the number of agents. Pure: knows nothing 
 """
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from replication.storage.buckets import BUCKETS, SUM_MASK, bucket_of, leaf_of
 
@@ -45,19 +45,6 @@ class Summary:
     def children(self, level: int, place: int) -> "array[int]":
         """The 16 sums below a node above the buckets."""
         return self._levels[level + 1][place * FANOUT : (place + 1) * FANOUT]
-
-    def occupied(self, first: int, beyond: int) -> Iterator[int]:
-        """The buckets from `first` and before `beyond` in which there are agents."""
-        bucket = first
-        while bucket < beyond:
-            if not bucket & 255 and not self._middle[bucket >> 8]:
-                bucket += 256
-            elif not bucket & 15 and not self._lower[bucket >> 4]:
-                bucket += 16
-            else:
-                if self._buckets[bucket]:
-                    yield bucket
-                bucket += 1
 
     def change(self, agent_id: str, before: bytes, after: bytes) -> None:
         """An agent's digest on disk was `before` and is `after`; b"" if it is not there. About 3 microseconds."""

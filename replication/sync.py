@@ -25,10 +25,11 @@ from replication.asks import Asks
 from replication.comparison import HEAD_BYTES, NODE_BYTES, RANGE_BYTES, Catalog, Comparison, NotValid
 from replication.config import Config
 from replication.core import Change, Landing, Ready, Send, Tell
-from replication.messages import Check, Head, Heads, Holding, Holdings, InSync, Message, Sums
+from replication.messages import PAYLOAD_BYTES_MAX, Check, Head, Heads, Holding, Holdings, InSync, Message, Sums
 from replication.storage.buckets import BUCKETS, DIGEST_BYTES
 from replication.summary import Summary
 
+_VERSION_BYTES_MAX = PAYLOAD_BYTES_MAX // 4
 # New peers that are checked at once; the others' turn comes.
 _GREETED = 4
 _DIVERGED_MAX = 1000
@@ -85,8 +86,10 @@ class Sync:
         self._config = config
         self._random = random
         self._on_diverged = on_diverged
+        # Offers and what is asked for may stand in one message.
+        self._message_bytes = min(config.sync_message_bytes, PAYLOAD_BYTES_MAX // 4)
         self._compare = Comparison(
-            summary, catalog, config.sync_message_bytes, max(1, config.sync_asks_max // 2), config.agent_id_bytes_max
+            summary, catalog, self._message_bytes, max(1, config.sync_asks_max // 2), config.agent_id_bytes_max
         )
         self._asks = Asks(config.sync_asks_max, config.sync_ask_timeout, config.sync_wait_max)
         self._budget = _Budget(config.sync_bytes_per_second)
@@ -118,6 +121,7 @@ class Sync:
         remaining = set(names)
         for name in [name for name in self._peers if name not in remaining]:
             del self._peers[name]
+            self._to_check.pop(name, None)
             self.agreed.pop(name, None)
             self._asks.forget(name)
 
@@ -166,7 +170,7 @@ class Sync:
             return  # of what was; the next check will tell
         state = self._state(peer)
         # Who may begin may also finish, on credit: half a way down is all for nothing.
-        credit = 0 if isinstance(message, Check) else _CREDIT * self._config.sync_message_bytes
+        credit = 0 if isinstance(message, Check) else _CREDIT * self._message_bytes
         if not (self._budget.is_open(now, credit) and state.budget.is_open(now, credit)):
             self._counts["throttled"] += 1
             return
@@ -207,7 +211,7 @@ class Sync:
 
     def _take_heads(self, peer: str, state: _Peer, message: Heads, now: float) -> None:
         found = self._compare.differ(message)
-        holdings = _Bounded(self._config.sync_message_bytes)
+        holdings = _Bounded(self._message_bytes)
         for agent_id in found.differing[: self._config.sync_loads_max]:
             if holdings.has_room():
                 holdings.add(self._ask_with_version(peer, agent_id, now))
@@ -219,7 +223,7 @@ class Sync:
         self._send_holdings(peer, [*holdings.items, *map(_offer, found.offers)], reply=True, more=more)
 
     def _take_holdings(self, peer: str, message: Holdings, now: float) -> None:
-        answers = _Bounded(self._config.sync_message_bytes)
+        answers = _Bounded(self._message_bytes)
         loads_left, tells_left = self._config.sync_loads_max, self._config.sync_asks_max
         for agent_id, version, digest in message.holdings:
             if not self._compare.is_head(agent_id, digest or bytes(DIGEST_BYTES)):
@@ -288,7 +292,9 @@ class Sync:
         if not self._may_ask(peer, agent_id, now):
             return None
         version, digest = self._catalog.holding(agent_id)
-        return Holding(agent_id, version.to_bytes() if digest else b"", digest)
+        packed = version.to_bytes() if digest else b""
+        # A version of so many writers that it fits in no message: then all of the agent has to come.
+        return Holding(agent_id, packed, digest) if len(packed) <= _VERSION_BYTES_MAX else Holding(agent_id, b"", b"")
 
     def _changed(self, agent_id: str) -> None:
         """The agent's state on disk changed: what was asked for has come, or it does no harm to think so."""

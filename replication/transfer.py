@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from replication.config import Config
 from replication.core import Send
-from replication.messages import Chunk, ChunkReceived
+from replication.messages import PAYLOAD_BYTES_MAX, Chunk, ChunkReceived
 
 _NAME_BYTES = 16
 # Chunks that came before an earlier one, kept for one transfer; an honest sender has no more under way.
@@ -60,6 +60,7 @@ class Outgoing:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._chunk_bytes = min(config.chunk_bytes, PAYLOAD_BYTES_MAX // 2)
         self._lines: dict[tuple[str, bytes], _Line] = {}
         self._out: list[Send] = []
 
@@ -133,12 +134,12 @@ class Outgoing:
     def _fill(self, name: bytes, line: _Line, now: float) -> None:
         if line.sent == line.reported:
             line.timer = now + line.wait
-        window = line.reported + self._config.chunk_window * self._config.chunk_bytes
+        window = line.reported + self._config.chunk_window * self._chunk_bytes
         while line.sent < min(window, len(line.delta)):
             self._send(name, line)
 
     def _send(self, name: bytes, line: _Line) -> None:
-        data = line.delta[line.sent : line.sent + self._config.chunk_bytes]
+        data = line.delta[line.sent : line.sent + self._chunk_bytes]
         self._out.append(Send(line.peer, Chunk(name, line.agent_id, line.sent, len(line.delta), data)))
         line.sent += len(data)
 

@@ -232,6 +232,16 @@ class Membership:
             raise ValueError(f"{name!r} is {state}: only a dead member can be forgotten")
         self._roster.dismiss(name, now)
 
+    def retire(self, name: str, opening: int, now: float) -> None:
+        """A member will not come back from that opening or an earlier one: hold it for one that left."""
+        held = self._roster.get(name)
+        if held is not None and held.state != LEFT and opening_of(held.incarnation) <= opening:
+            self._roster.dismiss(name, now)
+
+    def rest(self) -> None:
+        """There is nobody, and no time passes until somebody comes."""
+        self._now = None
+
     def status(self) -> dict[str, Any]:
         """Counters since this node was opened, and how it is."""
         roster, prober = self._roster, self._prober

@@ -144,7 +144,8 @@ class StreamLink(asyncio.Protocol):
             return
         self._given += self._queued
         self._queued = 0
-        self._transport.writelines(queue)
+        # TLS makes a record, and some loops a call to the system, of each piece they are given.
+        self._transport.write(b"".join(queue))
         if self._stall is None and self._transport.get_write_buffer_size():
             self._watch(self._taken(), self._owner.loop.time())
 

@@ -267,6 +267,7 @@ def test_what_is_remembered_is_all_that_have_not_left() -> None:
         ("c", "c:1", "alive", 7),
         ("me", "me:1", "alive", 4),
     ]
+    later.tick(1.0)
     assert later.ready().persist == ()
 
 
@@ -345,6 +346,14 @@ def test_everything_is_told_to_whom_one_meets() -> None:
     assert isinstance(send.message, Members)
     assert sorted(c.name for c in send.message.claims) == ["b", "c", "d", "me"]
     assert send.message.reply
+
+
+def test_an_answer_is_not_answered() -> None:
+    membership = node(claim("c"))
+    for reply in (False, True):
+        membership.step("b", Members(reply, (claim("c"),)), 0.0)
+        answers = [send.message for send in sent(membership) if isinstance(send.message, Members)]
+        assert [answer.reply for answer in answers] == [False] * reply
 
 
 # ---- passing on

@@ -102,7 +102,7 @@ def test_time_asleep_does_not_count_against_suspects() -> None:
     world.run_until(lambda: world.all_hold("n01", "suspect"), within=5)
     world.partition(["n00"], ["n01", "n02", "n03", "n04"])  # so that nobody tells it of the verdict
     world.sleep("n00", 100)
-    world.run(101)
+    world.run(102)
     assert world.views()["n00"]["n01"] == "suspect"
 
 

@@ -63,7 +63,11 @@ def test_heads_and_sums_follow_the_newest_parts(storage):
         assert list(storage.heads()) == expected
         assert list(storage.agents()) == [agent_id for agent_id, _ in expected]
         for bucket in (0, BUCKETS - 1, *map(bucket_of, rng.sample(sorted(numbers), 5))):
-            assert list(storage.heads(bucket)) == [head for head in expected if bucket_of(head[0]) == bucket]
+            assert list(storage.heads(bucket, bucket + 1)) == [
+                head for head in expected if bucket_of(head[0]) == bucket
+            ]
+        first, beyond = sorted(rng.sample(range(BUCKETS), 2))
+        assert list(storage.heads(first, beyond)) == [head for head in expected if first <= bucket_of(head[0]) < beyond]
         assert storage.sums() == sums_of(newest.items()) == storage.sums()
         for agent_id in rng.sample(sorted(newest), 5):
             assert storage.load(agent_id).digest == storage.digest(agent_id) == newest[agent_id]
@@ -79,7 +83,7 @@ def test_the_first_and_the_last_bucket(storage, monkeypatch):
         for module in ("buckets", "memory"):
             monkeypatch.setattr(f"replication.storage.{module}.bucket_of", lambda _, bucket=bucket: bucket)
         storage.write(Batch([Part(f"in-{bucket}", 0, b"x", True, digest(bucket))]))
-        assert list(storage.heads(bucket)) == [(f"in-{bucket}", digest(bucket))]
+        assert list(storage.heads(bucket, bucket + 1)) == [(f"in-{bucket}", digest(bucket))]
     assert [agent_id for agent_id, _ in storage.heads()] == ["in-0", "in-65535"]
 
 
@@ -88,8 +92,10 @@ def test_many_agents_of_one_bucket_and_more_than_one_read_brings(storage, monkey
         monkeypatch.setattr(f"replication.storage.{module}.bucket_of", lambda _: 7)
     agent_ids = sorted(f"agent-{k}" for k in range(2500))
     storage.write(Batch([Part(agent_id, 0, b"", True, digest(agent_id)) for agent_id in agent_ids]))
-    assert list(storage.heads(7)) == list(storage.heads()) == [(agent_id, digest(agent_id)) for agent_id in agent_ids]
-    assert not list(storage.heads(6)) and not list(storage.heads(8))
+    assert (
+        list(storage.heads(7, 8)) == list(storage.heads()) == [(agent_id, digest(agent_id)) for agent_id in agent_ids]
+    )
+    assert not list(storage.heads(0, 7)) and not list(storage.heads(8, BUCKETS)) and not list(storage.heads(7, 7))
 
 
 def test_notes_are_kept_replaced_and_removed(storage):

@@ -5,6 +5,7 @@ where its base is held, as a real one does.
 """
 
 import heapq
+from bisect import bisect_left, insort
 from hashlib import blake2b
 from itertools import count
 from random import Random
@@ -13,7 +14,7 @@ from crdt import VersionVector
 from replication.config import Config
 from replication.core import Send, Tell
 from replication.messages import decode, encode
-from replication.storage.buckets import bucket_of, no_sums
+from replication.storage.buckets import bucket_key, key_of, no_sums
 from replication.summary import Summary
 from replication.sync import Sync
 
@@ -28,7 +29,7 @@ class Agents:
         self.summary = Summary(no_sums())
         self.versions: dict[str, VersionVector] = {}
         self.digests: dict[str, bytes] = {}
-        self.buckets: dict[int, dict[str, None]] = {}
+        self.keys: list[str] = []
         self.flaws: dict[str, bytes] = {}
         self.roots = {0}  # that there ever were
         self.loads = 0
@@ -39,12 +40,15 @@ class Agents:
         text = repr(sorted(version.items())).encode() + self.flaws.get(agent_id, b"")
         after = blake2b(text, digest_size=16).digest()
         self.versions[agent_id], self.digests[agent_id] = version, after
-        self.buckets.setdefault(bucket_of(agent_id), {})[agent_id] = None
+        if not before:
+            insort(self.keys, key_of(agent_id))
         self.summary.change(agent_id, before, after)
         self.roots.add(self.summary.root)
 
-    def heads(self, bucket):
-        return [(agent_id, self.digests[agent_id]) for agent_id in sorted(self.buckets.get(bucket, ()))]
+    def heads(self, first, beyond):
+        low, high = (bisect_left(self.keys, bucket_key(bucket)) for bucket in (first, beyond))
+        for key in self.keys[low:high]:
+            yield key[4:], self.digests[key[4:]]
 
     def digest(self, agent_id):
         return self.digests.get(agent_id, b"")
@@ -104,9 +108,12 @@ class Node:
 
 
 class World:
-    """`log` holds each message with when and between whom it was sent; of deltas, none."""
+    """`log` holds each message with when and between whom it was sent; of deltas, none.
 
-    def __init__(self, names, seed=0, loss=0.0, doubled=0.0, delay=(0.001, 0.01), **limits):
+    `others` are limits of single nodes, by name.
+    """
+
+    def __init__(self, names, seed=0, loss=0.0, doubled=0.0, delay=(0.001, 0.01), others=None, **limits):
         self.random = Random(seed)
         self.loss, self.doubled, self.delay = loss, doubled, delay
         self.now = 0.0
@@ -114,7 +121,8 @@ class World:
         self.log, self.lose = [], lambda sender, receiver, thing: False
         self.deltas = 0
         self.cut_off: set[frozenset[str]] = set()
-        self.nodes = {name: Node(self, name, Config(**limits), f"{seed} {name}") for name in names}
+        own = others or {}
+        self.nodes = {name: Node(self, name, Config(**limits | own.get(name, {})), f"{seed} {name}") for name in names}
         for node in self.nodes.values():
             self.at(0.0, self.introduce, node)
             self.at(self.random.random() * TICK, self.tick, node)

@@ -18,9 +18,11 @@ TICK = 0.05
 class Ether:
     """The network and the time of all nodes of a test."""
 
-    def __init__(self, seed: int = 1, *, loss: float = 0.0, double: float = 0.0, reorder: float = 0.0) -> None:
+    def __init__(
+        self, seed: int = 1, *, loss: float = 0.0, double: float = 0.0, reorder: float = 0.0, delay: float = 0.001
+    ) -> None:
         self.random = Random(seed)
-        self.loss, self.double, self.reorder = loss, double, reorder
+        self.loss, self.double, self.reorder, self.delay = loss, double, reorder, delay
         self.now = 0.0
         self.listening: dict[str, FakeTransport] = {}
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -66,7 +68,7 @@ class FakeLink:
         ether = self.owner.ether
         for _ in range(1 + (ether.random.random() < ether.double)):
             if ether.random.random() >= ether.loss:
-                at = ether.now + 0.001 + 0.001 * ether.random.random()
+                at = ether.now + ether.delay + 0.001 * ether.random.random()
                 if ether.random.random() >= ether.reorder:
                     at = self._in_order = max(at, self._in_order)
                 else:
@@ -189,6 +191,7 @@ class FakeNode:
         if not quietly:
             for link in self.transport.links:
                 link.close("crash")
+            self.ether.run(0.01)
 
     def ask(self, peer: str, sequence: int) -> bool:
         """Send something."""
@@ -203,6 +206,9 @@ class FakeNode:
         return count
 
     # ---- what the links tell
+
+    def on_link(self) -> None:
+        pass
 
     def on_message(self, peer: str, message: Message) -> None:
         self.messages.append((peer, message))

@@ -1,5 +1,6 @@
 """Links between nodes on a network made up: how they come about, which of them stay, and what they cost."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,13 +98,15 @@ def test_a_node_that_dials_itself_does_so_once() -> None:
 
 def test_both_dial_at_the_same_time_and_keep_the_same_link() -> None:
     for seed in range(20):
-        ether = Ether(seed)
-        a, b = FakeNode(ether, "a", seeds=("b",)), FakeNode(ether, "b", seeds=("a",))
+        ether = Ether(seed, delay=0.3 if seed % 2 else 0.001)
+        a, b = FakeNode(ether, "a"), FakeNode(ether, "b", seeds=("a",))
         for number in range(200):
+            if number == 3 * seed:  # the link that will stay comes up to half a second after the other
+                a.links.seek(("b",))
             a.ask("b", number)
             b.ask("a", number)
-            ether.run(0.002)
-        ether.run(3)
+            ether.run(0.01)
+        ether.run(5)
         open_links = [link for link in a.transport.links if link.open]
         assert [link.dialled for link in open_links] == [True]
         assert open_links[0].other.open
@@ -119,8 +122,9 @@ def test_both_dial_at_the_same_time_and_keep_the_same_link() -> None:
         assert len(a.transport.dials) + len(b.transport.dials) == dials
 
 
-def test_two_addresses_of_one_node_end_in_one_link() -> None:
-    ether = Ether()
+@pytest.mark.parametrize("seed", range(10))
+def test_two_addresses_of_one_node_end_in_one_link(seed: int) -> None:
+    ether = Ether(seed, reorder=0.7)
     a = FakeNode(ether, "a")
     a.transport.listen("also a")
     b = FakeNode(ether, "b", seeds=("a", "also a"))

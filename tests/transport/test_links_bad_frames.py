@@ -157,6 +157,14 @@ def test_reasons_made_up_by_others_do_not_fill_the_counters() -> None:
     assert len(a.links.status()["ended"]) < 5
 
 
+def test_a_stranger_that_refuses_is_counted_and_nobody_is_alarmed() -> None:
+    ether = Ether()
+    a = FakeNode(ether, "a")
+    stranger_at(ether, "a").arrive(Greeting(Refused("name", "go away")).pack())
+    assert a.ended("refused: name") == 1
+    assert a.told == []
+
+
 def test_a_flood_from_a_peer_is_taken_without_keeping_anything() -> None:
     ether = Ether()
     a, b = pair(ether)

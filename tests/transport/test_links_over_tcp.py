@@ -9,9 +9,8 @@ import pytest
 from replication import certificates
 from replication.handshake import Known
 from replication.links import Links
-from replication.messages import Deltas, Hello, Item, Message
+from replication.messages import Hello, Item, Message, Rumours
 from replication.transport import TLS
-from replication.transport.tcp import TcpTransport
 from replication.transport.tls import Security
 from tests.transport.world import HURRY, World
 
@@ -30,7 +29,7 @@ class Node:
         self.world = world
         self.told: list[tuple[Any, ...]] = []
         self.messages: list[Message] = []
-        transport = TcpTransport(world.loop, security, HURRY)
+        transport = world.transport(security)
         self.address = transport.listen("127.0.0.1:0")
         hello = Hello(1, 1, "c", name, world.random.getrandbits(63), 1, name.encode(), self.address)
         self.links = Links(transport, world, hello, self, HURRY, seeds)  # type: ignore[arg-type]
@@ -44,6 +43,8 @@ class Node:
     def close(self) -> None:
         self._timer.cancel()
         self.links.close()
+
+    def on_link(self) -> None: ...
 
     def on_message(self, peer: str, message: Message) -> None:
         self.messages.append(message)
@@ -67,7 +68,7 @@ def test_a_large_message_crosses_right_after_the_handshake_and_a_restart_is_surv
     a = Node(world, "a")
     b = Node(world, "b", (a.address,))
     world.until(lambda: ("up", "a") in b.told)
-    message = Deltas(1, (Item("agent", bytes(3 << 20), b""),))
+    message = Rumours((Item("agent", bytes(3 << 20), b""),))
     assert b.links.send("a", message)
     world.until(lambda: a.messages)
     assert a.messages == [message]

@@ -140,6 +140,21 @@ def test_of_two_nodes_with_one_name_the_newcomer_is_refused_loudly() -> None:
     assert b.heard("a") == [1]
 
 
+def test_a_node_that_was_held_up_itself_asks_again_before_it_gives_a_name_away() -> None:
+    ether = Ether()
+    a, b = pair(ether)
+    a.gone = True  # no ticks
+    twin = FakeNode(ether, "b", address="elsewhere", seeds=("a",))
+    b.transport.hanging = True
+    ether.run(3)
+    b.transport.hanging = False
+    a.gone = False
+    a._tick()
+    ether.run(3)
+    assert a.links.peers() == ("b",) and ("down", "b") not in a.told
+    assert reasons(a, "rejected") == ["name"] and twin.links.peers() == ()
+
+
 def test_a_node_is_not_linked_to_another_of_its_own_name() -> None:
     ether = Ether()
     a = FakeNode(ether, "a", address="x")

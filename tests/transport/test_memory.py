@@ -117,7 +117,7 @@ class ThreadedNode:
         self.time, self.random = self.loop.time, Random(name)
         self.failures: list[Any] = []
         self.loop.set_exception_handler(lambda _, context: self.failures.append(context))
-        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         call_soon = self.loop.call_soon_threadsafe
         hello = Hello(1, 1, "c", name, hash(name) & 0xFFFF, 1, b"", "")
@@ -135,6 +135,8 @@ class ThreadedNode:
         self.loop.call_soon_threadsafe(self.links.close)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+
+    def on_link(self) -> None: ...
 
     def on_message(self, peer: str, message: Message) -> None:
         self.heard.append(message)
@@ -157,10 +159,11 @@ def test_two_threads_talk_a_thousand_times() -> None:
     network = MemoryNetwork()
     a = ThreadedNode(network, "a", ())
     b = ThreadedNode(network, "b", ("memory:a",))
-    assert b.up.wait(10)
+    over = a.up.wait(10)
     for node in (a, b):
         node.stop()
     for node in (a, b):
         node.loop.close()
         assert node.failures == []
+    assert over
     assert len(a.heard) + len(b.heard) == 1000

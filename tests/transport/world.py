@@ -38,9 +38,13 @@ class World:
         self._transports: list[TcpTransport] = []
 
     def end(self, security: Security | None = None, limits: Config = HURRY, welcome: bool = True) -> "End":
+        return End(self, self.transport(security, limits), welcome)
+
+    def transport(self, security: Security | None = None, limits: Config = HURRY) -> TcpTransport:
+        """One that is closed with the world."""
         transport = TcpTransport(self.loop, security, limits)
         self._transports.append(transport)
-        return End(self, transport, welcome)
+        return transport
 
     def until(self, condition: Callable[[], Any], seconds: float = 5.0) -> None:
         """Run the loop until it holds."""
