@@ -57,8 +57,7 @@ class _Waiting:
 class Channel:
     """What one peer was sent."""
 
-    def __init__(self, next_sequence: int) -> None:
-        self.next_sequence = next_sequence
+    def __init__(self) -> None:
         self.queue: list[tuple[Item, _Sent]] = []
         self.queued_bytes = 0
         self.urgent = False
@@ -89,7 +88,8 @@ class MergeCore:
     ) -> None:
         self._writer = writer
         self._config = config
-        self._first_sequence = first_sequence
+        # Never used twice, also when a peer was away: an answer from before would be taken for one of now.
+        self._next_sequence = first_sequence
         self._repair = repair
         self._replicas = replicas
         self._outgoing = Outgoing(config)
@@ -110,7 +110,7 @@ class MergeCore:
         for name in names:
             if name not in self._channels:
                 self._outgoing.connected(name, now)
-                channel = self._channels[name] = Channel(self._first_sequence)
+                channel = self._channels[name] = Channel()
                 for waiting in self._waiting.values():
                     self._mark_behind(channel, waiting.sent)
         for name in [name for name in self._channels if name not in names]:
@@ -187,8 +187,8 @@ class MergeCore:
                 size += len(item.delta) + len(item.agent_id) + len(item.version) + _ITEM_BYTES
                 taken += 1
             part, queue = queue[:taken], queue[taken:]
-            sequence = channel.next_sequence
-            channel.next_sequence += 1
+            sequence = self._next_sequence
+            self._next_sequence += 1
             channel.flights[sequence] = _Flight(self._now, size, tuple(sent for _, sent in part))
             channel.bytes_in_flight += size
             self._send.append(Send(peer, Deltas(sequence, tuple(item for item, _ in part), urgent)))

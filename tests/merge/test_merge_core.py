@@ -149,3 +149,17 @@ def test_many_changes_go_in_messages_of_bounded_size() -> None:
     assert len(deltas(network)) == 10
     assert all(sum(len(item.delta) for item in message.items) < 6_000 for message in deltas(network))
     assert len(network.nodes["b"].states) == 100
+
+
+def test_an_answer_from_before_an_absence_counts_for_nothing_of_now() -> None:
+    network = merge_network("ab")
+    a = network.nodes["a"]
+    a.add("agent", 1)
+    network.deliver()
+    old = next(message for source, _, message in network.sent if source == "b" and isinstance(message, Stored))
+    a.core.peers((), network.now)
+    a.core.peers(("b",), network.now)
+    network.cut = {("a", "b")}
+    ticket = a.add("agent", 2, "all")
+    a.receive("b", old)
+    assert not ticket.acked
