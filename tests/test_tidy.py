@@ -52,7 +52,7 @@ REPLICATION_LAYERS = {
     "replication.config": 0,
     "replication.result": 0,
     "replication.typing_trace": 0,
-    "replication.demo_report": 0,
+    "replication.replay_report": 0,
     "replication.messages": 0,
     "replication.transport": 0,
     "replication.transport.addresses": 0,
@@ -113,8 +113,15 @@ REPLICATION_LAYERS = {
     "replication.node": 9,
     "replication": 10,
     "replication.certificates": 2,
+    "replication.replay": 11,
     "replication.demo": 11,
-    "replication.cli": 12,
+    "replication.demo.display": 11,
+    "replication.demo.proxy": 11,
+    "replication.demo.verdict": 11,
+    "replication.demo.process": 11,
+    "replication.demo.child": 12,
+    "replication.demo.story": 13,
+    "replication.cli": 14,
 }
 SIMULATION = "replication.simulation"
 # `Replicated` is what all types have in common, and the errors are theirs.
@@ -148,7 +155,7 @@ BANNED_IN_CRDT = {
     r"^\s*(import|from) (asyncio|socket|threading|random|sqlite3)\b": "no input or output, and a merge is not random",
     r"\bprint\(": "a library does not print",
 }
-PRINTERS = {"replication/cli.py", "replication/demo.py", "replication/demo_report.py"}
+PRINTERS = {"replication/cli.py", "replication/replay.py", "replication/demo/process.py"}
 
 PUBLIC_NAMES = {
     "crdt": {
