@@ -173,6 +173,7 @@ cdef extern from "document.h" nogil:
     void document_free(Document *doc)
     Document *document_clone(const Document *doc)
     size_t document_memory(const Document *doc)
+    u64 document_weight(const Document *doc)
     Digest document_digest(const Document *doc)
     const char *document_broken_invariant(Document *doc)
     int document_own(Document *doc, const u8 *id, u8 n)
