@@ -41,7 +41,7 @@ MAX_DRIFT = 60.0
 cdef size_t HELD_BACK_BYTES_MAX = 256 << 20
 
 # From here on the work takes some 50 us: enough to let other threads of the interpreter run meanwhile.
-cdef size_t MESSAGE_MIN = 8 << 10  # bytes to merge
+cdef size_t MESSAGE_MIN = 4 << 10  # bytes to merge
 cdef u64 WEIGHT_MIN = 1000  # entries to walk over
 
 # Of the process, so that no remote data can choose colliding keys.

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "crdt.cursor": {"crdt.errors", "crdt.version", "crdt.values"},
     "crdt.turns": set(),
     "crdt.document": GROUND,
+    "crdt.repair": GROUND,
     "crdt.sequences": GROUND,
     "crdt.fields": GROUND,
     **dict.fromkeys(TYPES, GROUND),
@@ -77,7 +78,7 @@ REPLICATION_LAYERS = {
     "replication.cli": 9,
 }
 # `Replicated` is what all types have in common, and the errors are theirs.
-CRDT_FOR_REPLICATION = {"crdt", "crdt.errors", "crdt.document"}
+CRDT_FOR_REPLICATION = {"crdt", "crdt.errors", "crdt.document", "crdt.repair"}
 
 # --- sizes
 
