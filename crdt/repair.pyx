@@ -201,6 +201,12 @@ cdef object opened(object batch):
     return n_items, first, count, r.p - r.start, batch
 
 
+def symbols_end(batch, /):
+    """The number of the symbol after the last one of a batch. `DecodeError`: it is none."""
+    _, first, count, _, _ = opened(batch)
+    return first + count
+
+
 cdef int read_cells(bytes data, size_t offset, Cell *cells, u32 first, u32 n, u64 n_items) except -1:
     cdef Reader r = reader_of(data)
     r.p += offset
@@ -210,7 +216,7 @@ cdef int read_cells(bytes data, size_t offset, Cell *cells, u32 first, u32 n, u6
 
 
 def entries(Replicated state not None, key, hashes, version=None):
-    """A message of those entries that have these hashes, for `repair`. O(entries).
+    """A message of those entries that have these hashes (None: of all entries), for `repair`. O(entries).
 
     With `version`, which must be that of the sketch in which the hashes were found to be all that the
     receiver lacks, the receiver takes it over: for two states that cannot exchange deltas any more.
@@ -219,8 +225,9 @@ def entries(Replicated state not None, key, hashes, version=None):
     cdef Root root = settled_root(state, "a message of entries")
     cdef Document *doc = root.doc
     cdef Writer out = empty_writer()
-    cdef size_t n = len(hashes), at = 0
+    cdef size_t n = 0 if hashes is None else len(hashes), at = 0
     cdef int index, status
+    cdef bint everything = hashes is None
     cdef u64 *wanted = <u64 *>PyMem_Malloc((n + 1) * sizeof(u64))
     cdef u64 *tops = NULL
     try:
@@ -228,7 +235,7 @@ def entries(Replicated state not None, key, hashes, version=None):
             tops = <u64 *>PyMem_Calloc(doc.replicas.n + 1, sizeof(u64))
         if wanted == NULL or (version is not None and tops == NULL):
             raise MemoryError()
-        for h in hashes:
+        for h in hashes or ():
             if at < n:
                 wanted[at] = h
                 at += 1
@@ -240,7 +247,7 @@ def entries(Replicated state not None, key, hashes, version=None):
                     tops[index] = count
         root.begin_walk()
         with nogil:
-            status = entries_encode(doc, k, wanted, at, tops, &out)
+            status = entries_encode(doc, k, NULL if everything else wanted, at, tops, &out)
         root.end_walk()
         root.let_others_in()
         raise_status(status, state)

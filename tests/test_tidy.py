@@ -54,6 +54,7 @@ REPLICATION_LAYERS = {
     "replication.config": 0,
     "replication.result": 0,
     "replication.typing_trace": 0,
+    "replication.reconcile": 0,
     "replication.demo_report": 0,
     "replication.arguments": 1,
     "replication.guard": 1,

@@ -34,7 +34,7 @@ typedef struct {
 
 int entries_hashes(const Document *doc, SipKey key, Hashes *hashes);
 
-/* A message of the entries that have these hashes; of a hash that none has, nothing. With `tops` (by
+/* A message of the entries that have these hashes (NULL: of all); of a hash that none has, nothing. With `tops` (by
  * local index) the receiver may take them over as its version: then nothing else may be missing there. */
 int entries_encode(const Document *doc, SipKey key, const u64 *hashes, size_t n, const u64 *tops, Writer *out);
 

@@ -15,6 +15,7 @@ typedef struct {
     SipKey key;
     const u64 *tops; /* by local index: what the message says is held */
     Words wanted;
+    bool everything;
     const Container *in; /* of the group at hand */
     size_t count_at;
     u32 groups, entries;
@@ -127,7 +128,9 @@ static bool is_told(const EntryWriter *ew, EntryAt at)
 static int write_one(void *context, EntryAt at)
 {
     EntryWriter *ew = context;
-    if (!words_have(&ew->wanted, entry_hash(ew->doc, ew->key, at)) || !is_told(ew, at))
+    if (!ew->everything && !words_have(&ew->wanted, entry_hash(ew->doc, ew->key, at)))
+        return DONE;
+    if (!is_told(ew, at))
         return DONE;
     if (at.in != ew->in)
         begin_group(ew, at.in);
@@ -196,14 +199,14 @@ int entries_encode(const Document *doc, SipKey key, const u64 *hashes, size_t n,
     const Replicas *r = &doc->replicas;
     u64 *held = calloc(2 * (r->n + 1u), sizeof(u64)); /* and zeros, for a section that builds on nothing */
     u16 *place = calloc(r->n + 1u, sizeof(u16));
-    EntryWriter ew = {.doc = doc, .key = key, .tops = held};
+    EntryWriter ew = {.doc = doc, .key = key, .tops = held, .everything = hashes == NULL};
     int status = words_open(&ew.wanted, n, key.k0);
     if (held == NULL || place == NULL)
         status = ERROR_MEMORY;
     if (status == DONE) {
         for (u32 i = 0; i < r->n; i++)
             held[i] = tops == NULL || tops[i] > r->all[i].seen ? r->all[i].seen : tops[i];
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && hashes != NULL; i++)
             (void)words_add(&ew.wanted, hashes[i]);
         ew.e = (Encoder){.replicas = r, .since = held + r->n + 1, .place = place, .canonical = true};
         status = write_message(&ew, tops != NULL);
