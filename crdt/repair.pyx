@@ -116,7 +116,7 @@ cdef class Sketch:
                 self.cells(start, n, 1, cells)
             write_byte(&out, MAGIC)
             write_byte(&out, FORMAT)
-            for i in range(HEADER - 2):
+            for _ in range(HEADER - 2):
                 write_byte(&out, 0)
             write_number(&out, self.hashes.n)
             write_number(&out, start)

@@ -1,6 +1,8 @@
 /* Walking over entries and hashing them. */
 #include "entries.h"
 
+#include "sequence_union.h"
+
 /* ---- hashes ---------------------------------------------------------------------------------------- */
 
 static void hash_item(Sip *s, const Item *item)
@@ -58,9 +60,11 @@ u64 entry_hash(const Document *doc, SipKey key, EntryAt at)
         break;
     }
     case ENTRY_SEQUENCE: {
-        Digest digest = sequence_digest(((const SequenceNode *)at.in)->sequence);
+        const Sequence *sequence = ((const SequenceNode *)at.in)->sequence;
+        Digest digest = sequence_digest(sequence);
         sip_word(&s, digest.low);
         sip_word(&s, digest.high);
+        sequence_hash_order(sequence, &s);
     }
     }
     return sip_end(&s);

@@ -14,6 +14,7 @@ typedef struct {
     u32 number[2];   /* local numbers at either side, or NOTHING */
     Dot left, right; /* 0: the start, the end */
     u32 local;       /* in the union, once it stands there */
+    bool goes_on;    /* continues the piece before it as a run does, so that the two are placed as one */
 } Piece;
 
 typedef struct {
@@ -106,6 +107,11 @@ static int cut_writer(Union *u, u16 replica)
         piece.left = left[best];
         piece.right = right[best];
         piece.n = (u32)(to - from);
+        if (u->n > u->from[replica]) {
+            const Piece *before = &u->all[u->n - 1];
+            piece.goes_on = before->first + before->n == piece.first && piece.left + 1 == piece.first &&
+                            piece.right == before->right;
+        }
         if (array_reserve(&u->all, &u->capacity, u->n + 1, sizeof(Piece)) != DONE)
             return ERROR_MEMORY;
         u->all[u->n++] = piece;
@@ -209,22 +215,33 @@ static u32 local_of(const Union *u, Dot dot)
     return piece->local + (u32)(dot - piece->first);
 }
 
-static int place(Union *u, Piece *piece)
+/* Between two pieces of a run nothing is placed: where either side cuts it must not matter. */
+static int place_run(Union *u, u32 index, u32 end)
 {
     Sequence *s = u->to;
-    u32 left = local_of(u, piece->left), right = local_of(u, piece->right);
-    int status = tree_begin(&s->tree);
-    if (status == DONE)
-        status = runs_reserve(&s->runs, dot_replica(piece->first));
-    if (status != DONE)
-        return status;
-    piece->local = s->tree.count;
-    Point at = fugue_place(s, piece->first, left, right);
-    status = put_content(u, &at, piece);
-    if (status != DONE)
-        return status;
-    digest_add(&s->digest, digest_of_origins(s, piece->first, left, right));
-    runs_append(&s->runs, piece->first, piece->n, left, right);
+    Point at = {0};
+    u32 right = NOTHING;
+    for (bool begun = false; index < end && (!begun || u->all[index].goes_on); index++, begun = true) {
+        Piece *piece = &u->all[index];
+        u16 writer = dot_replica(piece->first);
+        u32 left = local_of(u, piece->left);
+        int status = tree_begin(&s->tree);
+        if (status == DONE)
+            status = runs_reserve(&s->runs, writer);
+        if (status != DONE)
+            return status;
+        if (!begun) {
+            right = local_of(u, piece->right);
+            at = fugue_place(s, piece->first, left, right);
+        }
+        piece->local = s->tree.count;
+        status = put_content(u, &at, piece);
+        if (status != DONE)
+            return status;
+        digest_add(&s->digest, digest_of_origins(s, piece->first, left, right));
+        runs_append(&s->runs, piece->first, piece->n, left, right);
+        u->next[writer]++;
+    }
     return DONE;
 }
 
@@ -239,7 +256,7 @@ static bool must_wait(Union *u, Dot *origin)
     return false;
 }
 
-/* Place the next piece of a writer, and before it what it needs. */
+/* Place the next run of a writer, and before it what it needs. */
 static int place_next(Union *u, u16 writer)
 {
     u32 depth = 0;
@@ -255,10 +272,9 @@ static int place_next(Union *u, u16 writer)
             u->waits[needed] = true;
             continue;
         }
-        int status = place(u, piece);
+        int status = place_run(u, u->next[top], u->from[top + 1]);
         if (status != DONE)
             return status;
-        u->next[top]++;
         u->waits[top] = false;
         depth--;
     }
@@ -320,6 +336,38 @@ int sequence_union(const Sequence *a, const Sequence *b, const u64 *held, Sequen
     else
         sequence_free(u.to);
     return status;
+}
+
+static void hash_stretch(const Sequence *s, Sip *sip, Dot first, u64 n)
+{
+    if (n == 0)
+        return;
+    sip_word(sip, s->replicas->all[dot_replica(first)].folded);
+    sip_word(sip, dot_sequence(first));
+    sip_word(sip, n);
+}
+
+void sequence_hash_order(const Sequence *s, Sip *sip)
+{
+    Dot first = 0;
+    u64 n = 0;
+    for (u32 leaf = s->tree.first_leaf; leaf != NOTHING; leaf = s->tree.leaves[leaf].next)
+        for (u32 i = 0; i < s->tree.leaves[leaf].n; i++) {
+            Span span = s->tree.leaves[leaf].spans[i];
+            for (u32 number = span.first, left = span_n(span), piece; left != 0; number += piece, left -= piece) {
+                u32 index = runs_find(&s->runs, number);
+                u32 of_run = run_end(&s->runs, index) - number;
+                Dot dot = run_dot(&s->runs.all[index]) + (number - s->runs.all[index].first);
+                piece = left < of_run ? left : of_run;
+                if (n == 0 || dot != first + n) {
+                    hash_stretch(s, sip, first, n);
+                    first = dot;
+                    n = 0;
+                }
+                n += piece;
+            }
+        }
+    hash_stretch(s, sip, first, n);
 }
 
 bool sequence_is_within(const Sequence *s, const u64 *tops)
