@@ -48,13 +48,13 @@ cdef SipKey key_of(object key) except *:
     return k
 
 
-cdef Root settled_root(Replicated state, str what):
-    """The root of a state that is not being changed."""
+cdef Root walked_root(Replicated state, str what):
+    """The root of a state, which nobody changes until `end_walk`."""
     state._only_root(what)
     cdef Root root = state.root
-    if root.guard & LANDING:
-        root.wait(LANDING)
+    root.begin_walk()
     if root.doc.is_open:
+        root.end_walk()
         raise RuntimeError(f"{type(state).__name__}: {what} is not possible inside an update")
     return root
 
@@ -69,13 +69,14 @@ cdef class Sketch:
     def __init__(self, Replicated state not None, key):
         self.key = key_of(key)
         self.free()
-        cdef Root root = settled_root(state, "a sketch")
+        cdef Root root = walked_root(state, "a sketch")
         cdef int status
-        self.version = state.version
-        root.begin_walk()
-        with nogil:
-            status = entries_hashes(root.doc, self.key, &self.hashes)
-        root.end_walk()
+        try:
+            self.version = state.version
+            with nogil:
+                status = entries_hashes(root.doc, self.key, &self.hashes)
+        finally:
+            root.end_walk()
         root.let_others_in()
         if status < 0:
             self.hashes.all = NULL
@@ -222,40 +223,46 @@ def entries(Replicated state not None, key, hashes, version=None):
     receiver lacks, the receiver takes it over: for two states that cannot exchange deltas any more.
     """
     cdef SipKey k = key_of(key)
-    cdef Root root = settled_root(state, "a message of entries")
-    cdef Document *doc = root.doc
-    cdef Writer out = empty_writer()
-    cdef size_t n = 0 if hashes is None else len(hashes), at = 0
-    cdef int index, status
     cdef bint everything = hashes is None
+    cdef size_t n = 0 if everything else len(hashes), at = 0
     cdef u64 *wanted = <u64 *>PyMem_Malloc((n + 1) * sizeof(u64))
-    cdef u64 *tops = NULL
+    if wanted == NULL:
+        raise MemoryError()
     try:
-        if version is not None:
-            tops = <u64 *>PyMem_Calloc(doc.replicas.n + 1, sizeof(u64))
-        if wanted == NULL or (version is not None and tops == NULL):
-            raise MemoryError()
         for h in hashes or ():
             if at < n:
                 wanted[at] = h
                 at += 1
+        return entries_of(state, k, NULL if everything else wanted, at, version)
+    finally:
+        PyMem_Free(wanted)
+
+
+cdef bytes entries_of(Replicated state, SipKey key, const u64 *wanted, size_t n, object version):
+    cdef Root root = walked_root(state, "a message of entries")
+    cdef Document *doc = root.doc
+    cdef Writer out = empty_writer()
+    cdef u64 *tops = NULL
+    cdef int index, status
+    try:
         if version is not None:
+            tops = <u64 *>PyMem_Calloc(doc.replicas.n + 1, sizeof(u64))
+            if tops == NULL:
+                raise MemoryError()
             for writer, count in (<VersionVector?>version).all_counts().items():
                 name = writer.encode()
                 index = replicas_find(&doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
                 if index >= 0:
                     tops[index] = count
-        root.begin_walk()
         with nogil:
-            status = entries_encode(doc, k, NULL if everything else wanted, at, tops, &out)
-        root.end_walk()
-        root.let_others_in()
+            status = entries_encode(doc, key, wanted, n, tops, &out)
         raise_status(status, state)
         return PyBytes_FromStringAndSize(<char *>out.p, out.n)
     finally:
         writer_free(&out)
-        PyMem_Free(wanted)
         PyMem_Free(tops)
+        root.end_walk()
+        root.let_others_in()
 
 
 def repair(Replicated state not None, data, /):
@@ -266,7 +273,8 @@ def repair(Replicated state not None, data, /):
     `DecodeError`: not such a message; nothing of it was joined.
     """
     cdef bytes message = state._bytes(data)
-    cdef Root root = settled_root(state, "a repair")
+    state._only_root("a repair")
+    cdef Root root = state.root
     cdef Document *doc = root.doc
     cdef Landing landing = MESSAGE_NO_NEWS
     cdef const char *error = NULL
@@ -277,6 +285,8 @@ def repair(Replicated state not None, data, /):
     cdef int status
     if root.guard & (READ_ONLY | WALKED | LANDING):
         state.check_guard()
+    if doc.is_open:
+        raise RuntimeError(f"{type(state).__name__}: a repair is not possible inside an update")
     root.begin_landing()
     with nogil:
         status = document_repair(doc, p, size, latest, &landing, &error, &offset)

@@ -223,3 +223,16 @@ def test_a_session_refuses_what_is_not_its_turn() -> None:
         Initiator(a, KEY).step(a, Answer(b"", (-1,)))
     with pytest.raises(DecodeError):
         Initiator(a, KEY).step(a, Cells(b""))
+
+
+def test_nothing_of_it_is_done_inside_an_update() -> None:
+    s = ORSet("a")
+    s.add(1)
+    data = entries(s, KEY, None)
+    for act in (lambda _: repair(s, data), lambda _: entries(s, KEY, None), lambda _: Sketch(s, KEY)):
+        with pytest.raises(RuntimeError, match="inside an update"):
+            s._transact(act)
+    with pytest.raises(TypeError, match="for reading"):
+        repair(s._snapshot(), data)
+    s.add(2)
+    assert s.value == {1, 2}
