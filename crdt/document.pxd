@@ -1,14 +1,15 @@
 from crdt.engine cimport Container, Document, Shape, u32, u64
+from crdt.turns cimport Turns
 
+# Bits of Turns.guard, beside its own.
 cdef enum Guard:
     READ_ONLY = 1    # handed out for reading
     RESTRICTED = 2   # in a transaction of a mode that some field refuses
     TRACKED = 4      # note each changed field's value before
 
-cdef class Root:
+cdef class Root(Turns):
     """What one document has once: its engine state, its writer, its clock, what it holds back."""
     cdef Document *doc
-    cdef int guard
     cdef int rank               # of the transaction's mode
     cdef bint is_anonymous      # the writer's name was made up, so a forked process must make another
     cdef unsigned int generation

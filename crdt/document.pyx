@@ -14,6 +14,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 
 from crdt.engine cimport *
+from crdt.turns cimport LANDING, WALKED
 from crdt.values cimport pack_key
 from crdt.version cimport VersionVector, make_version
 
@@ -38,6 +39,10 @@ cdef extern from *:
 MAX_DRIFT = 60.0
 # Deltas that wait for their base take at most this much memory in one state; then merging refuses.
 cdef size_t HELD_BACK_BYTES_MAX = 256 << 20
+
+# From here on the work takes some 50 us: enough to let other threads of the interpreter run meanwhile.
+cdef size_t MESSAGE_MIN = 4 << 10  # bytes to merge
+cdef u64 WEIGHT_MIN = 1000  # entries to walk over
 
 # Of the process, so that no remote data can choose colliding keys.
 cdef u64 hash_seed = int.from_bytes(os.urandom(8), "little")
@@ -176,6 +181,8 @@ cdef class Replicated:
 
     cdef Container *here(self) except? NULL:
         """The container, or NULL if nothing was ever written here."""
+        if self.root.guard & LANDING:
+            self.root.wait(LANDING)
         if self.parent is None or (self.node != NULL and self.epoch == self.root.doc.epoch):
             return self.node
         return self.find()
@@ -201,7 +208,9 @@ cdef class Replicated:
         if self.root.guard:
             self.check_guard()
         self.root.own()
-        cdef Container *node = self.here()
+        cdef Container *node = self.node
+        if self.parent is not None and (node == NULL or self.epoch != self.root.doc.epoch):
+            node = self.find()
         return node if node != NULL else self.make()
 
     cdef Container *make(self) except NULL:
@@ -229,6 +238,8 @@ cdef class Replicated:
 
     cdef int check_guard(self) except -1:
         cdef Replicated at = self
+        if self.root.guard & (WALKED | LANDING):
+            self.root.wait(WALKED | LANDING)
         if self.root.guard & READ_ONLY:
             raise ReadOnlyError(
                 f"{self._place()}: this state was handed out for reading; "
@@ -302,6 +313,8 @@ cdef class Replicated:
         """How much of each writer is held, as a `VersionVector`. O(1) between merges."""
         cdef Root root = self.root
         cdef Document *doc = root.doc
+        if root.guard & LANDING:
+            root.wait(LANDING)
         if root.others is None:
             root.others = {self._writer(i): doc.replicas.all[i].seen
                            for i in range(<int>doc.replicas.n)
@@ -329,6 +342,8 @@ cdef class Replicated:
     def digest(self):
         """16 bytes, equal for equal states and, but for a hash collision, for no others. O(1)."""
         self._only_root("digest")
+        if self.root.guard & LANDING:
+            self.root.wait(LANDING)
         cdef Digest d = document_digest(self.root.doc)
         return PyBytes_FromStringAndSize(<char *>&d.low, 8) + PyBytes_FromStringAndSize(<char *>&d.high, 8)
 
@@ -336,13 +351,25 @@ cdef class Replicated:
 
     cdef bytes encode(self, u64 *since, bint everything):
         cdef Writer out = empty_writer()
-        raise_status(document_encode(self.root.doc, since, everything, &out), self)
+        cdef Document *doc = self.root.doc
+        cdef int status
+        if document_weight(doc) < WEIGHT_MIN:
+            status = document_encode(doc, since, everything, &out)
+        else:
+            self.root.begin_walk()
+            with nogil:
+                status = document_encode(doc, since, everything, &out)
+            self.root.end_walk()
+        raise_status(status, self)
         try:
             return PyBytes_FromStringAndSize(<char *>out.p, out.n)
         finally:
             writer_free(&out)
+            self.root.let_others_in()
 
     cdef bytes delta_for(self, dict counts):
+        if self.root.guard & LANDING:
+            self.root.wait(LANDING)
         cdef Document *doc = self.root.doc
         cdef u64 *since = <u64 *>PyMem_Calloc(doc.replicas.n + 1, sizeof(u64))
         cdef int index
@@ -408,8 +435,19 @@ cdef class Replicated:
         cdef u64 latest = <u64>-1
         if mind_drift:
             latest = ((root.now_ms() + root.drift_ms) << 16) | 0xFFFF
-        cdef int status = document_merge(root.doc, <const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data),
-                                         latest, &landing, &error, &offset, &root.base)
+        cdef Document *doc = root.doc
+        cdef const u8 *message = <const u8 *>PyBytes_AS_STRING(data)
+        cdef size_t size = PyBytes_GET_SIZE(data)
+        cdef u64 base = 0
+        cdef int status
+        if size < MESSAGE_MIN:
+            status = document_merge(doc, message, size, latest, &landing, &error, &offset, &base)
+        else:
+            root.begin_landing()
+            with nogil:
+                status = document_merge(doc, message, size, latest, &landing, &error, &offset, &base)
+            root.end_landing()
+        root.base = base
         if status == ERROR_DECODE:
             kind = WrongTypeError if error == b"of another type" else DecodeError
             raise kind(f"{type(self).__name__}: {error.decode()}; nothing of it was applied", offset)
@@ -426,7 +464,7 @@ cdef class Replicated:
         """
         self._only_root("merge")
         cdef Root root = self.root
-        if root.guard & READ_ONLY:
+        if root.guard & (READ_ONLY | WALKED | LANDING):
             self.check_guard()
         if root.doc.is_open:
             raise RuntimeError(f"{type(self).__name__}: merging is not possible inside an update; merge outside of it")
@@ -442,6 +480,7 @@ cdef class Replicated:
         changed = landing == MESSAGE_LANDED
         if root.held_back:
             changed = self._land_held_back() or changed
+        root.let_others_in()
         return changed
 
     def _deliver(self, bytes data not None, size_t held_back_max):
@@ -505,6 +544,8 @@ cdef class Replicated:
     def _clone(self, replica):
         self._only_root("a copy")
         cdef Root mine = self.root
+        if mine.guard & LANDING:
+            mine.wait(LANDING)
         if mine.doc.is_open:
             raise RuntimeError(f"{type(self).__name__}: copying is not possible inside an update")
         cdef Root root = new_root(document_clone(mine.doc), replica, mine.clock, 0)
@@ -559,12 +600,14 @@ cdef class Replicated:
     def __sizeof__(self):
         size = object.__sizeof__(self)
         if self.parent is None and self.root is not None:
+            self.here()
             size += object.__sizeof__(self.root) + document_memory(self.root.doc)
             size += sum(150 + len(data) for _, data in self.root.held_back)
         return size
 
     def check_invariants(self):
         """Raise `AssertionError` naming an inner rule that does not hold. Slow; for tests."""
+        self.here()
         cdef const char *broken = document_broken_invariant(self.root.doc)
         if broken != NULL:
             raise AssertionError(f"{type(self).__name__}: {broken.decode()}")
@@ -576,10 +619,10 @@ cdef class Replicated:
         cdef Root root = self.root
         cdef Document *doc = root.doc
         cdef u64 seen
+        if root.guard & (READ_ONLY | WALKED | LANDING):
+            self.check_guard()
         if doc.is_open:
             raise RuntimeError(f"{type(self).__name__}: an update inside an update of the same state")
-        if root.guard & READ_ONLY:
-            self.check_guard()
         root.own()
         root.rank = rank
         root.guard = (RESTRICTED if rank < 3 and self._is_restricted() else 0) | (TRACKED if track else 0)

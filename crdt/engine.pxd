@@ -173,6 +173,7 @@ cdef extern from "document.h" nogil:
     void document_free(Document *doc)
     Document *document_clone(const Document *doc)
     size_t document_memory(const Document *doc)
+    u64 document_weight(const Document *doc)
     Digest document_digest(const Document *doc)
     const char *document_broken_invariant(Document *doc)
     int document_own(Document *doc, const u8 *id, u8 n)
@@ -201,3 +202,41 @@ cdef extern from "document.h" nogil:
     int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n)
     int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *items, u32 n)
     int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n)
+
+cdef extern from "siphash.h" nogil:
+    ctypedef struct SipKey:
+        u64 k0
+        u64 k1
+
+cdef extern from "riblt.h" nogil:
+    enum: CELLS_MAX, ITEMS_COUNTED_MAX, CELL_BYTES_MIN
+
+    ctypedef struct Cell:
+        u64 sum
+        u64 count
+        u32 check
+
+    ctypedef struct Difference:
+        u64 *theirs
+        u64 *mine
+        u32 n_theirs
+        u32 n_mine
+
+    void cells_add(Cell *cells, u32 first, u32 n, const u64 *items, size_t n_items, u64 key, int sign)
+    void cells_write(Writer *w, const Cell *cells, u32 first, u32 n, u64 n_items)
+    int cells_read(Reader *r, Cell *cells, u32 first, u32 n, u64 n_items)
+    bint cells_peel(Cell *cells, u32 n, u64 key, u32 *stack, Difference *found)
+
+cdef extern from "entries.h" nogil:
+    ctypedef struct Hashes:
+        u64 *all
+        size_t n
+        size_t capacity
+
+    int entries_hashes(const Document *doc, SipKey key, Hashes *hashes)
+    int entries_encode(const Document *doc, SipKey key, const u64 *hashes, size_t n, const u64 *tops, Writer *out)
+    int document_repair(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
+                        const char **error, size_t *offset)
+
+cdef extern from "base.h" nogil:
+    void block_free(void *block, size_t bytes)

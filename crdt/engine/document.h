@@ -72,6 +72,8 @@ Document *document_new(Shape shape, const Schema *schema, u64 seed);
 void document_free(Document *doc);
 Document *document_clone(const Document *doc);
 size_t document_memory(const Document *doc);
+/* About how many entries a walk over all of it meets, children in maps not looked into. O(fields). */
+u64 document_weight(const Document *doc);
 Digest document_digest(const Document *doc);
 const char *document_broken_invariant(Document *doc);
 
@@ -181,6 +183,11 @@ size_t container_memory(const Container *c);
 /* Whether nothing at all is held: no entry, floor, tombstone or field. */
 bool container_is_blank(const Container *c);
 u8 table_columns(Shape shape);
+/* The path of an ORMap's child. */
+static inline u64 child_path(u64 map_path, const Item *key)
+{
+    return mum(map_path ^ 0x6b65790000000001ull, item_fold(key));
+}
 u64 field_path(const Container *composite, const u8 *name, u8 name_bytes, Shape shape);
 /* Whether concurrent entries of one key stay apart and absence means removal. */
 bool is_dot_store(const Container *c);

@@ -28,7 +28,7 @@ int map_make(Document *doc, Table *t, const Item *key, Container **child)
         status = table_reserve(t, 1, key_arena_bytes(key), doc->seed);
     if (status != DONE)
         return status;
-    u64 path = mum(t->base.path ^ 0x6b65790000000001ull, item_fold(key));
+    u64 path = child_path(t->base.path, key);
     Container *made = container_new(doc, shape_of_children(t->base.shape), t->base.schema, &t->base, path);
     if (made == NULL)
         return ERROR_MEMORY;

@@ -4,15 +4,20 @@
  *
  * The checksum is the low half of XXH64 over everything after itself, with the version as its seed.
  */
-#include "document.h"
+#include "message.h"
 
 #include <stdlib.h>
-
-enum { MAGIC = 0xc5, VERSION = 0x10, VERSION_MAJOR = 0x10, HEADER_BYTES = 6, FLAG_FULL = 1 };
 
 static u32 message_checksum(const u8 *p, size_t n)
 {
     return (u32)checksum_of(p + HEADER_BYTES, n - HEADER_BYTES, p[1]);
+}
+
+void sign_message(Writer *w)
+{
+    u32 checksum = message_checksum(w->p, w->n);
+    for (int i = 0; i < 4; i++)
+        w->p[2 + i] = (u8)(checksum >> 8 * i);
 }
 
 /* ---- encode ------------------------------------------------------------------------------------------ */
@@ -70,16 +75,14 @@ int document_encode(const Document *doc, const u64 *since, bool everything, Writ
         writer_free(&e.out);
         return status;
     }
-    u32 checksum = message_checksum(e.out.p, e.out.n);
-    for (int i = 0; i < 4; i++)
-        e.out.p[2 + i] = (u8)(checksum >> 8 * i);
+    sign_message(&e.out);
     *out = e.out;
     return DONE;
 }
 
 /* ---- decode ------------------------------------------------------------------------------------------ */
 
-static int check_header(Reader *r)
+int check_header(Reader *r)
 {
     if (reader_left(r) < HEADER_BYTES + 2)
         return refuse(r, "shorter than any message");
@@ -123,7 +126,7 @@ static int read_writer(Decoder *d, Sender *s, const Sender *previous)
     return DONE;
 }
 
-static int read_writers(Decoder *d)
+int read_writers(Decoder *d)
 {
     u64 n = read_count(&d->in, 4);
     if (n > REPLICAS_MAX)

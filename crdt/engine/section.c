@@ -1,9 +1,7 @@
 /* Sections of counters and composites, and the way to each kind's own. */
-#include "document.h"
+#include "field.h"
 
 #include <stdlib.h>
-
-enum { SECTION_DEPTH_MAX = 16, FIELDS_MAX = 4096, FIELD_NAME_BYTES_MAX = 255 };
 
 /* ---- counters: count of slots, then place << 1 | has floors, sequence, counts, floors -------------- */
 
@@ -124,13 +122,6 @@ static int counter_apply(Document *doc, Decoder *d, Counter *c)
 
 /* ---- composites: flags (1 = whole), count of fields, then name, shape, section ---------------------- */
 
-typedef struct {
-    const u8 *name;
-    u64 name_bytes;
-    Shape shape;
-    Container *child;
-} Field;
-
 static int field_compare(const Field *a, const Field *b)
 {
     u64 n = a->name_bytes < b->name_bytes ? a->name_bytes : b->name_bytes;
@@ -210,7 +201,7 @@ static int composite_encode(const Document *doc, Encoder *e, const Composite *c,
     return status;
 }
 
-static int read_field(Decoder *d, Field *f)
+int read_field(Decoder *d, Field *f)
 {
     f->name_bytes = read_number(&d->in);
     if (f->name_bytes == 0 || f->name_bytes > FIELD_NAME_BYTES_MAX)
@@ -227,7 +218,7 @@ static int read_field(Decoder *d, Field *f)
     return DONE;
 }
 
-static Container *field_find(const Composite *c, const Field *f, i32 *declared)
+Container *field_find(const Composite *c, const Field *f, i32 *declared)
 {
     *declared = -1;
     for (u16 i = 0; c->base.schema != NULL && i < c->base.schema->n; i++) {
@@ -292,6 +283,20 @@ static Container *field_add(Document *doc, Composite *c, const Field *f)
     return child;
 }
 
+int field_open(Document *doc, Composite *c, const Field *f, Container **child)
+{
+    i32 declared;
+    *child = field_find(c, f, &declared);
+    if (*child != NULL)
+        return DONE;
+    if (declared >= 0) {
+        int status = composite_make(doc, c, (u16)declared, child);
+        return status < 0 ? status : DONE;
+    }
+    *child = field_add(doc, c, f);
+    return *child == NULL ? ERROR_MEMORY : DONE;
+}
+
 /* In a whole section the fields that are not named are blank at the sender. */
 static int apply_unnamed(Document *doc, Composite *c, const u64 *tops, const u8 *named, u32 declared)
 {
@@ -318,18 +323,10 @@ static int composite_apply(Document *doc, Decoder *d, Composite *c, const u64 *t
     int status = DONE;
     for (u64 i = 0; i < n && status == DONE; i++) {
         Field f;
-        i32 declared;
+        Container *child;
         status = read_field(d, &f);
-        if (status != DONE)
-            break;
-        Container *child = field_find(c, &f, &declared);
-        if (child == NULL && declared >= 0) {
-            status = composite_make(doc, c, (u16)declared, &child);
-            status = status < 0 ? status : DONE;
-        } else if (child == NULL) {
-            child = field_add(doc, c, &f);
-            status = child == NULL ? ERROR_MEMORY : DONE;
-        }
+        if (status == DONE)
+            status = field_open(doc, c, &f, &child);
         if (status != DONE)
             break;
         for (u32 k = 0; k < declared_n + c->extras; k++)

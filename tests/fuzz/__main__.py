@@ -20,9 +20,10 @@ import time
 from typing import Any
 
 import crdt
+from crdt.repair import Sketch
 
 from .mutate import damaged
-from .seeds import Target, targets
+from .seeds import KEY, Target, targets
 
 BATCH = 1000
 CORPUS_MAX = 60  # messages kept for a target: the first ones, and accepted damage as food for more
@@ -65,9 +66,15 @@ class Run:
             for _ in range(size):
                 self.try_vector(damaged(rng.choice(target.messages), rng.choice(target.messages), rng.getrandbits(128)))
             return
+        if target.is_compared:
+            sketch = Sketch(target.receiver, KEY)
+            for _ in range(size):
+                self.try_symbols(
+                    sketch, damaged(rng.choice(target.messages), rng.choice(target.messages), rng.getrandbits(128))
+                )
+            return
         messages, note, word = target.messages, self.note.bytes, rng.getrandbits
-        receiver = target.receiver.fork("fuzzed")
-        merge = receiver.merge
+        receiver, land = target.receiver.fork("fuzzed"), target.land
         before = receiver.to_bytes()
         refused = 0
         for _ in range(size):
@@ -75,7 +82,7 @@ class Run:
             data = damaged(messages[(r >> 128 & 0xFFFF) % len(messages)], messages[(r >> 144) % len(messages)], r)
             note(data)
             try:
-                changed = merge(data)
+                changed = land(receiver, data)
             except crdt.DecodeError:
                 refused += 1
                 continue
@@ -85,7 +92,6 @@ class Run:
                 if len(messages) < CORPUS_MAX and len(data) < 1000:
                     messages.append(data)
                 receiver = target.receiver.fork("fuzzed")
-                merge = receiver.merge
         self.refused += refused
         self.check_end(target, receiver, before)
 
@@ -112,6 +118,17 @@ class Run:
             receiver.merge(target.afterwards)
             self.check_accepted(receiver, target.afterwards)
 
+    def try_symbols(self, sketch: Sketch, data: bytes) -> None:
+        self.note.bytes(data)
+        try:
+            found = sketch.difference(data)
+        except crdt.DecodeError:
+            self.refused += 1
+            return
+        self.accepted += 1
+        if found is not None and sum(map(len, found)) > len(data) / 13:
+            raise Failure("symbols that tell more differences than there are symbols")
+
     def try_vector(self, data: bytes) -> None:
         self.note.bytes(data)
         try:
@@ -130,10 +147,13 @@ def repeat(chosen: list[Target], run: Run, data: bytes) -> None:
         if target.receiver is None:
             run.try_vector(data)
             continue
+        if target.is_compared:
+            run.try_symbols(Sketch(target.receiver, KEY), data)
+            continue
         receiver = target.receiver.fork("fuzzed")
         before = receiver.to_bytes()
         try:
-            if receiver.merge(data):
+            if target.land(receiver, data):
                 run.check_accepted(receiver, data)
                 receiver = target.receiver.fork("fuzzed")
         except crdt.DecodeError as error:

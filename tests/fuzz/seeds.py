@@ -8,9 +8,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import crdt
-from crdt import Composite, GCounter, GSet, LWWMap, LWWRegister, MVRegister, OpBasedList, ORMap, ORSet, PNCounter, Text
+from crdt import (
+    Composite,
+    GCounter,
+    GSet,
+    LWWMap,
+    LWWRegister,
+    MVRegister,
+    OpBasedList,
+    ORMap,
+    ORSet,
+    PNCounter,
+    Text,
+    repair,
+)
 
 KEYS: list[Any] = ["k", "", 1, 1.0, True, None, b"1", (1, "x"), 2**70, "a key longer than nine", "é", float("nan")]
+KEY = bytes(range(16))
 VALUES: list[Any] = [0, -1, 2**63, -(2**70), 1.5, None, True, "v", "x" * 20, b"\0", [], {}, [1, {"a": [2.0]}], {1: "1"}]
 
 
@@ -97,6 +111,8 @@ class Target:
     receiver: Any  # forked for every batch; None for a version vector
     messages: list[bytes]
     afterwards: bytes = b""
+    land: Callable[[Any, bytes], bool] = lambda state, data: bool(state.merge(data))
+    is_compared: bool = False  # symbols, to compare the receiver with
 
 
 def clock() -> int:
@@ -126,6 +142,15 @@ def targets(seed: int) -> list[Target]:
         receiver = make("receiver", clock=clock)
         receiver.merge(late[-1])
         edit(rng, receiver)
+        # What a second life of the same writer holds, and symbols of that.
+        other = receiver.fork("receiver")
+        for _ in range(4):
+            edit(rng, rng.choice([other, receiver]))
+        pieces = [repair.entries(other, KEY, None), repair.entries(other, KEY, None, other.version)]
+        pieces += [repair.entries(make(), KEY, None), repair.entries(receiver.fork("z"), KEY, None)]
+        symbols = [repair.Sketch(state, KEY).symbols(0, 12) for state in (other, make())]
+        found.append(Target(f"{name}/repair", receiver, pieces, land=repair.repair))
+        found.append(Target(f"{name}/symbols", receiver, symbols, is_compared=True))
         found.append(Target(f"{name}/full", make("receiver", clock=clock), full))
         found.append(Target(f"{name}/older", older("receiver", clock=clock), full + deltas))
         found.append(Target(f"{name}/delta", receiver, [*deltas, *full]))
