@@ -4,9 +4,9 @@ from typing import Any, Self, final
 from typing_extensions import disjoint_base
 
 from crdt import VersionVector
+from replication.arguments import Plan
 from replication.driver import Driver
 from replication.errors import ReplicationError
-from replication.arguments import Plan
 from replication.operations import Record
 from replication.store import Store
 from replication.ticket import Ticket

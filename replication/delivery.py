@@ -12,7 +12,7 @@ from crdt import DecodeError, VersionVector
 from replication.access import Slot
 from replication.config import Config
 from replication.core import Delivery, Landing
-from replication.errors import CorruptStore, Timeout
+from replication.errors import Closed, CorruptStore, Timeout
 from replication.operations import decode_result
 from replication.result import Change
 from replication.storage import Operation
@@ -45,6 +45,8 @@ class Deliveries:
             raise
         except ValueError:  # no agent can have this id
             return self._outcome(delivery, "refused"), None
+        except Closed:  # this node is saying farewell: the peer finds what it could not tell
+            return self._outcome(delivery, "waiting"), None
         if slot is None:
             return self._outcome(delivery, "waiting"), None
         try:
@@ -71,7 +73,7 @@ class Deliveries:
     def take_in(self, agent_id: str, parts: Iterable[bytes], origin: str) -> Slot | None:
         """Merge an agent as it lies on a disk beside this one; the agent, if the own disk lacks anything of it now.
 
-        From any other thread than the runtime's: waits for the agent. CRDTError if it is of another schema.
+        From any other thread than the runtime's: waits for the agent. CRDTError if it is of no schema.
         """
         slot = self._store.acquire(agent_id)
         assert slot is not None

@@ -12,26 +12,30 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from threading import Lock
 from time import perf_counter
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from crdt import Composite, VersionVector
-from replication import arguments
+from replication import arguments, opening
 from replication import consistency as modes
 from replication.access import Access, Slot, UpdateResult
 from replication.config import Config
 from replication.delivery import Deliveries
 from replication.driver import Driver
 from replication.errors import Closed, OutcomeUnknown, ReplicationError, Unavailable
-from replication.identity import check_name, succeed
+from replication.identity import check_name
 from replication.result import Member
 from replication.runtime import Runtime
 from replication.storage import Storage
-from replication.storage.memory import MemoryStorage
 from replication.store import Store
 from replication.ticket import AsyncWait
 from replication.transaction import Transactions
 from replication.transport import Transport
 from replication.watch import Watch, Watchers, resume_points
+
+if TYPE_CHECKING:
+    from replication.siblings import Siblings
+    from replication.storage.directory import Home
+    from replication.storage.sqlite import SQLiteStorage
 
 # Open nodes live until they are closed, at the latest when the interpreter ends.
 _open_nodes: set["Node"] = set()
@@ -56,7 +60,10 @@ def open(
     """Open the store in the directory `path` (made if it is not there; None: memory only) as a node.
 
     schema          the Composite class of every agent's state
-    name            what this node is called; kept in the store, random at first
+    path            processes that open one directory share its state, each with a replica of its own in it,
+                    over sockets in it; what one that was killed had acknowledged, the others take in
+    name            what this node is called; kept in the store, random at first. The second process with a
+                    directory is called `name`-2, and so on
     listen          "host:port" where other nodes may reach this one; port 0 takes a free one
     peers           addresses of other nodes of the cluster; one that is up is enough to meet all
     cluster         nodes of another cluster name are turned away
@@ -76,40 +83,19 @@ def open(
     if name is not None:
         check_name(name)
     network = arguments.network(cluster, listen, peers, bootstrap, tls)
-    storage = _storage(path, name, durability, config)
+    home = opening.take_home(path, cluster, durability)
+    storage = opening.open_storage(home, name, durability, config)
     from replication.event_loop import EventLoopRuntime
 
     runtime = EventLoopRuntime()
     try:
-        transport = _transport(runtime, network, storage.identity.name, config)
+        transport = opening.make_transport(runtime, network, storage.identity.name, config, home)
         node = Node(storage, schema, config, cluster, runtime, transport, network.peers)
     except BaseException:
         storage.close(clean=False)
         raise
-    node._listen(network.listen)
+    node._listen(network.listen, home)
     return node
-
-
-def _transport(runtime: Any, network: arguments.Network, name: str, config: Config) -> Transport | None:
-    if not network.listen and not network.peers:
-        return None
-    from replication.transport.tcp import TcpTransport
-    from replication.transport.tls import Security
-
-    return TcpTransport(runtime.loop, Security(network.tls, name) if network.tls else None, config)
-
-
-def _storage(path: str | os.PathLike[str] | None, name: str | None, durability: str, config: Config) -> Storage:
-    token = os.urandom(3).hex()
-    if path is None:
-        return MemoryStorage(succeed(None, name, "", token))
-    from replication.storage.sqlite import DURABILITY, SQLiteStorage
-
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise TypeError(f"path={path!r} must be the path of a directory, or None to keep everything in memory")
-    if durability not in DURABILITY:
-        raise ValueError(f"durability={durability!r} is not known: use one of {', '.join(map(repr, DURABILITY))}")
-    return SQLiteStorage(path, name, token, durability, config.checkpoint_bytes)
 
 
 class Node(Access):
@@ -137,6 +123,7 @@ class Node(Access):
         self._started = runtime.time()
         self._watchers = Watchers()
         self._closing = Lock()
+        self._siblings: Siblings | None = None
         self._driver = Driver(storage, config, runtime, self._fail)
         self._store = Store(schema, storage, config, self._driver.wake, runtime.clock)
         self._store.wait_for_flush = self._driver.wait_for_memory
@@ -277,7 +264,7 @@ class Node(Access):
             "open": not closed,
             "uptime_seconds": seconds,
             "updates": updates,
-            "updates_per_second": updates / seconds,
+            "updates_per_second": updates / seconds if seconds else 0.0,
             "agents_stored": self._storage.agent_count(),
             "agents_in_memory": len(self._store),
             "agents_dirty": self._store.dirty_count,
@@ -323,6 +310,8 @@ class Node(Access):
                 return
             self._check_not_inside("close()")
             self._refuse = self._refuse_reads = _closed
+            if self._siblings is not None:
+                self._siblings.end()
             while self._driver.failure is None and not self._store.close():
                 with suppress(OutcomeUnknown):
                     self._driver.wait(None, None)
@@ -364,10 +353,19 @@ class Node(Access):
 
     # Inside
 
-    def _listen(self, addresses: Iterable[str]) -> None:
-        """Take links at these addresses, and begin to look for others. Closes the node if that fails."""
+    def _listen(self, addresses: Iterable[str], home: "Home | None") -> None:
+        """Take links, look for others, take in what the directory holds. Closes the node if any of it fails."""
         try:
-            self._others.connect(addresses)
+            if home is not None:
+                from replication.siblings import Siblings
+
+                self._siblings = Siblings(
+                    home, cast("SQLiteStorage", self._storage), self._deliveries, self._driver, self._runtime,
+                    self._others, self.config.checkpoint_bytes,
+                )  # fmt: skip
+            self._others.connect(addresses, self._siblings)
+            if self._siblings is not None:
+                self._siblings.take_in()
         except BaseException:
             self.close()
             raise
@@ -402,7 +400,7 @@ class Node(Access):
         process = os.getppid()
         self._refuse = self._refuse_reads = lambda: Closed(
             f"this node belongs to process {process}, of which this one ({os.getpid()}) is a fork: threads and locks "
-            "do not survive a fork. Open a node of its own, on another directory, after forking"
+            "do not survive a fork. Open a node of its own, on the same directory if you like, after forking"
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from replication.identity import Identity
+from replication.storage.buckets import BUCKETS
 
 
 class Part(NamedTuple):
@@ -95,8 +96,11 @@ class Storage(Protocol):
     def digest(self, agent_id: str) -> bytes:
         """The newest digest of an agent; b"" if it is not stored. Reads no part's data."""
 
-    def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
-        """The id and newest digest of the agents of one bucket, or of all, in order. Reads no part's data."""
+    def heads(self, first: int = 0, beyond: int = BUCKETS) -> Iterator[tuple[str, bytes]]:
+        """The id and newest digest of the agents in a stretch of buckets, in order, read as they are asked for.
+
+        Reads no part's data.
+        """
 
     def sums(self) -> "array[int]":
         """For each bucket the sum of `buckets.leaf_of` over its agents, modulo 2**64; the caller may keep it.

@@ -15,6 +15,7 @@ Knows nothing of what lies in the directory but the names of the files.
 import fcntl
 import json
 import os
+import struct
 import threading
 import time
 from contextlib import suppress
@@ -28,6 +29,9 @@ REPLICAS = "replicas"
 REPLICAS_MAX = 100
 # Seconds that whoever has taken a lock may need to write into it who it is.
 _REMARK_SECONDS = 1.0
+
+# `struct flock` of Linux with 64 bits: type, whence, start, length, process.
+_FLOCK = struct.Struct("hhqqi4x")
 
 _Key = tuple[int, int]  # device, inode
 _held: dict[_Key, int] = {}  # replicas -> process id
@@ -181,18 +185,20 @@ class Home:
             return None
 
     def is_free(self, number: int) -> bool:
-        """Whether no process has it at this moment."""
+        """Whether no other process has it at this moment. Only asks, so that nobody finds it locked meanwhile."""
         with _held_lock:
             if _key_of(self.place(number)) in _held:
-                return False
-            file = os.open(self.place(number) / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                return True
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return False
+                file = os.open(self.place(number) / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return True
+            try:
+                asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                answer: int = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))[0]
             finally:
                 os.close(file)
-            return True
+            return answer == fcntl.F_UNLCK
 
     def is_inherited(self, number: int) -> bool:
         """Whether a fork brought it here: SQLite must not open it in this process."""

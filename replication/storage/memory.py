@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from replication.identity import Identity
 from replication.storage import Batch, Loaded, Operation
-from replication.storage.buckets import bucket_of, sums_of
+from replication.storage.buckets import BUCKETS, bucket_of, sums_of
 
 
 class MemoryStorage:
@@ -38,10 +38,12 @@ class MemoryStorage:
         found = self._agents.get(agent_id)
         return found.digest if found else b""
 
-    def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
-        for each in sorted(self._buckets) if bucket is None else (bucket,):
-            for agent_id in sorted(self._buckets.get(each, ())):
-                yield agent_id, self._agents[agent_id].digest
+    def heads(self, first: int = 0, beyond: int = BUCKETS) -> Iterator[tuple[str, bytes]]:
+        few = beyond - first < len(self._buckets)
+        for bucket in range(first, beyond) if few else sorted(self._buckets):
+            if first <= bucket < beyond:
+                for agent_id in sorted(self._buckets.get(bucket, ())):
+                    yield agent_id, self._agents[agent_id].digest
 
     def sums(self) -> "array[int]":
         return sums_of(self.heads())

@@ -14,7 +14,7 @@ from replication.errors import CorruptStore
 from replication.storage import Loaded, Operation
 from replication.storage.buckets import BUCKETS, bucket_key, key_of
 from replication.storage.layout import COMMIT, Commit, is_whole
-from replication.storage.rows import agent_rows, heads_page, operation_rows
+from replication.storage.rows import AGENTS_PER_READ_MAX, agent_rows, heads_page, operation_rows
 from replication.storage.verify import ADVICE, assembled, connect, damaged_row, decode_commit, translated
 
 
@@ -41,9 +41,9 @@ class StoreReader:
         after, below = bucket_key(0), bucket_key(BUCKETS)
         while True:
             with translated(self._database):
-                page = heads_page(self._connection, after, below)
+                page = heads_page(self._connection, after, below, AGENTS_PER_READ_MAX)
             yield from page
-            if not page:
+            if len(page) < AGENTS_PER_READ_MAX:
                 return
             after = key_of(page[-1][0])
 

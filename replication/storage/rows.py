@@ -2,13 +2,14 @@
 
 Python's sqlite3 gives up the interpreter lock at every step of a statement, and takes it back after
 up to 5 ms while another thread computes. A flush of a thousand agents, or the load of an agent with
-a thousand parts, row by row would then take seconds. So rows go in as two values, an index in JSON and
-the bytes that it points into, and come out as one value, JSON with the bytes in hexadecimal.
+a thousand parts, row by row would then take seconds. So rows go in by statements of many rows, and come
+out as one value, JSON with the bytes in hexadecimal.
 """
 
 import json
 import sqlite3
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from replication.storage.buckets import KEY_PREFIX, key_of
@@ -18,7 +19,10 @@ from replication.storage.layout import COMMIT, INLINE_BYTES_MAX, OPERATION, PART
 Row = tuple[Any, Any, Any, Any, Any, Any]
 
 _ROWS_PER_READ = 256
-_AGENTS_PER_READ = 1000
+# Six values each; SQLite takes 32,766 in one statement.
+_ROWS_PER_WRITE = 1024
+# Agents listed in one read: few at first, for whoever wants only some.
+AGENTS_PER_READ_MIN, AGENTS_PER_READ_MAX = 16, 1024
 
 # A damaged row may hold another type than was written: those come out as null and fail their check.
 # What lies aside comes alone and as it is, so that one read stays within some megabytes.
@@ -41,7 +45,7 @@ _DIGEST = "SELECT digest FROM record WHERE kind = ? AND id = ? ORDER BY number D
 _HEADS = f"""
     SELECT json_group_array(json_array(hex(CAST(id AS BLOB)), hex(digest), newest))
       FROM (SELECT id, digest, max(number) AS newest FROM record
-             WHERE kind = {PART} AND id > ? AND id < ? GROUP BY id ORDER BY id LIMIT {_AGENTS_PER_READ})"""
+             WHERE kind = {PART} AND id > ? AND id < ? GROUP BY id ORDER BY id LIMIT ?)"""
 
 
 def all_rows(connection: sqlite3.Connection) -> Iterator[Row]:
@@ -72,9 +76,9 @@ def newest_digest(connection: sqlite3.Connection, agent_id: str) -> bytes:
     return found[0] if found and isinstance(found[0], bytes) else b""
 
 
-def heads_page(connection: sqlite3.Connection, after: str, below: str) -> list[tuple[str, bytes]]:
-    """The next agents whose keys lie between these, with their newest digests; none at the end."""
-    (page,) = connection.execute(_HEADS, (after, below)).fetchone()
+def heads_page(connection: sqlite3.Connection, after: str, below: str, count: int) -> list[tuple[str, bytes]]:
+    """The next agents whose keys lie between these, with their newest digests; fewer than `count` at the end."""
+    (page,) = connection.execute(_HEADS, (after, below, count)).fetchone()
     return [(bytes.fromhex(key)[KEY_PREFIX:].decode(), bytes.fromhex(digest)) for key, digest, _ in json.loads(page)]
 
 
@@ -104,89 +108,78 @@ def _rows(connection: sqlite3.Connection, query: str, after: tuple[int, str, int
         after = (kind, row_id.decode("utf-8", "replace"), number)
 
 
-class _Packed:
-    """Rows of integers and byte strings as two SQL values; a byte string is its place and its length."""
+def _values(columns: int, rows: int) -> str:
+    row = f"({','.join('?' * columns)})"
+    return f"VALUES {','.join([row] * rows)}"
+
+
+def _padded(rows: int) -> int:
+    """A number of rows to make a statement for: at most an eighth more, so that there are few different statements."""
+    step = 1 << max(0, rows.bit_length() - 4)
+    return -(-rows // step) * step
+
+
+class Bulk:
+    """Rows to insert, a thousand in one statement. The commit record replaces the one before; other keys are new."""
 
     def __init__(self) -> None:
-        self._index: list[tuple[int, ...]] = []
-        self._bytes: list[bytes] = []
-        self._end = 1  # SQLite counts from one
-
-    def __bool__(self) -> bool:
-        return bool(self._index)
-
-    def _place(self, data: bytes) -> tuple[int, int]:
-        start = self._end
-        self._end += len(data)
-        self._bytes.append(data)
-        return start, len(data)
-
-    def _arguments(self) -> dict[str, str | bytes]:
-        return {"index": json.dumps(self._index, separators=(",", ":")), "bytes": b"".join(self._bytes)}
-
-
-def _column(number: int) -> str:
-    return f"json_extract(value, '$[{number}]')"
-
-
-def _slice(number: int) -> str:
-    return f"substr(:bytes, {_column(number)}, {_column(number + 1)})"
-
-
-class Bulk(_Packed):
-    """Rows to insert in one statement. The commit record replaces the one before; other keys are new."""
-
-    _INSERT = (
-        f"INSERT OR REPLACE INTO record SELECT {_column(0)}, CAST({_slice(1)} AS TEXT), {_column(3)},"
-        f" {_column(4)}, {_slice(5)}, coalesce({_column(9)}, {_slice(7)}) FROM json_each(:index)"
-    )
-
-    def __init__(self) -> None:
-        super().__init__()
         self.sums: list[int] = []
+        self._rows: list[tuple[int, str, int, int, bytes, bytes | int]] = []
         self._aside: list[tuple[int, bytes]] = []
 
     @property
     def is_several(self) -> bool:
-        """Whether it takes several statements; the caller then begins a transaction."""
-        return bool(self._aside)
+        """Whether it and one row more take several statements; the caller then begins a transaction."""
+        return bool(self._aside) or len(self._rows) >= _ROWS_PER_WRITE
 
     def add(self, kind: int, row_id: str, number: int, data: bytes, digest: bytes = b"") -> None:
-        name = row_id.encode()
-        checksum = row_sum(kind, name, number, digest, data)
+        checksum = row_sum(kind, row_id.encode(), number, digest, data)
         if len(data) > INLINE_BYTES_MAX:
-            self._aside.append((len(self._index), data))
-            data = b""
-        self._index.append((kind, *self._place(name), number, checksum, *self._place(digest), *self._place(data)))
+            self._aside.append((len(self._rows), data))
+        self._rows.append((kind, row_id, number, checksum, digest, data))
         self.sums.append(checksum)
 
     def run(self, connection: sqlite3.Connection) -> None:
         for at, data in self._aside:
             place = connection.execute("INSERT INTO aside(data) VALUES (?)", (data,)).lastrowid
             assert place is not None
-            self._index[at] += (place,)
-        connection.execute(self._INSERT, self._arguments())
+            self._rows[at] = (*self._rows[at][:5], place)
+        for first in range(0, len(self._rows), _ROWS_PER_WRITE):
+            rows = self._rows[first : first + _ROWS_PER_WRITE]
+            rows += [rows[-1]] * (_padded(len(rows)) - len(rows))  # a row again replaces itself
+            statement = f"INSERT OR REPLACE INTO record {_values(6, len(rows))}"
+            connection.execute(statement, tuple(chain.from_iterable(rows)))
 
 
-class Removal(_Packed):
+class Removal:
     """Rows to delete: for each kind and id, those below a number."""
 
-    _JOIN = (
-        f"FROM json_each(:index) CROSS JOIN record ON kind = {_column(0)}"
-        f" AND record.id = CAST({_slice(1)} AS TEXT) AND number < {_column(3)}"
+    _GONE = "WITH gone(of_kind, of_id, below) AS ({values})"
+    _JOIN = "FROM gone CROSS JOIN record ON kind = of_kind AND id = of_id AND number < below"
+    _SUMS = f'{_GONE} SELECT json_group_array("sum") {_JOIN}'
+    _DELETE_ASIDE = (
+        f"{_GONE} DELETE FROM aside WHERE place IN (SELECT data {_JOIN} AND typeof(data) = 'integer')"
     )
-    _SUMS = f'SELECT json_group_array("sum") {_JOIN}'
-    _DELETE_ASIDE = f"DELETE FROM aside WHERE place IN (SELECT data {_JOIN} AND typeof(data) = 'integer')"
-    _DELETE = f"DELETE FROM record WHERE (kind, id, number) IN (SELECT kind, record.id, number {_JOIN})"
+    _DELETE = f"{_GONE} DELETE FROM record WHERE (kind, id, number) IN (SELECT kind, id, number {_JOIN})"
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, str, int]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
 
     def add(self, kind: int, row_id: str, below: int) -> None:
-        self._index.append((kind, *self._place(row_id.encode()), below))
+        self._rows.append((kind, row_id, below))
 
     def run(self, connection: sqlite3.Connection) -> list[int]:
         """Delete them; their checksums. The caller has begun a transaction."""
-        arguments = self._arguments()
-        (sums,) = connection.execute(self._SUMS, arguments).fetchone()
-        connection.execute(self._DELETE_ASIDE, arguments)
-        connection.execute(self._DELETE, arguments)
-        removed: list[int] = json.loads(sums)
+        removed: list[int] = []
+        for first in range(0, len(self._rows), _ROWS_PER_WRITE):
+            rows = self._rows[first : first + _ROWS_PER_WRITE]
+            rows += [(-1, "", 0)] * (_padded(len(rows)) - len(rows))  # there are none of this kind
+            values, arguments = _values(3, len(rows)), tuple(chain.from_iterable(rows))
+            (sums,) = connection.execute(self._SUMS.format(values=values), arguments).fetchone()
+            connection.execute(self._DELETE_ASIDE.format(values=values), arguments)
+            connection.execute(self._DELETE.format(values=values), arguments)
+            removed += json.loads(sums)
         return removed

@@ -33,8 +33,17 @@ from replication.storage.layout import (
     Commit,
 )
 from replication.storage.mark import CommitMark
-from replication.storage.rows import Bulk, Removal, agent_rows, heads_page, newest_digest, remove_all
-from replication.storage.verify import assembled, connect, translated, verify
+from replication.storage.rows import (
+    AGENTS_PER_READ_MAX,
+    AGENTS_PER_READ_MIN,
+    Bulk,
+    Removal,
+    agent_rows,
+    heads_page,
+    newest_digest,
+    remove_all,
+)
+from replication.storage.verify import assembled, check_header, connect, translated, verify_through
 
 # What `open(durability=)` accepts, and what survives: with "fsync" everything acknowledged, whatever
 # dies; with "os" everything if the process dies, and all but the last seconds if the machine does.
@@ -75,7 +84,10 @@ class SQLiteStorage:
             promised = self._mark.read()
             if not Path(self._database).exists():
                 self._create(promised)
-            contents = verify(self._database, promised)
+            check_header(self._database, promised is not None)
+            with translated(self._database):
+                self._reader = connect(self._database, read_only=True)
+            contents = verify_through(self._reader, self._database, promised)
         except OSError as error:
             raise StoreError(
                 f"{self.path} cannot be used: {error}. Give this user the right to read and write it", path=self.path
@@ -91,7 +103,6 @@ class SQLiteStorage:
             self._writer = connect(self._database, read_only=False)
             for setting in ("synchronous=FULL", "wal_autocheckpoint=0", "fullfsync=ON"):
                 self._writer.execute(f"PRAGMA {setting}")
-            self._reader = connect(self._database, read_only=True)
         self._commit = self._commit._replace(identity=self.identity)
         self.write(Batch())  # synced whatever `durability` says: nobody may open as this one again
         with translated(self._database):
@@ -140,15 +151,16 @@ class SQLiteStorage:
         with self._reading() as reader:
             return newest_digest(reader, agent_id)
 
-    def heads(self, bucket: int | None = None) -> Iterator[tuple[str, bytes]]:
-        after, below = bucket_key(bucket or 0), bucket_key(BUCKETS if bucket is None else bucket + 1)
+    def heads(self, first: int = 0, beyond: int = BUCKETS) -> Iterator[tuple[str, bytes]]:
+        after, below = bucket_key(first), bucket_key(beyond)
+        count = AGENTS_PER_READ_MIN
         while True:
             with self._reading() as reader:
-                page = heads_page(reader, after, below)
+                page = heads_page(reader, after, below, count)
             yield from page
-            if not page:
+            if len(page) < count:
                 return
-            after = key_of(page[-1][0])
+            after, count = key_of(page[-1][0]), min(4 * count, AGENTS_PER_READ_MAX)
 
     def sums(self) -> "array[int]":
         sums, self._sums = self._sums, None

@@ -75,8 +75,20 @@ def verify(database: str, promised: int | None) -> Contents:
 
     `promised` is the commit mark, None if the mark is not readable. Takes some microseconds a row.
     """
-    _check_header(database, promised is not None)
+    check_header(database, promised is not None)
     with translated(database), closing(connect(database, read_only=True)) as connection:
+        return verify_through(connection, database, promised)
+
+
+def verify_through(connection: sqlite3.Connection, database: str, promised: int | None) -> Contents:
+    """`verify` after `check_header`, over a connection that stays open.
+
+    As long as any connection is open, in any process, SQLite goes by what the log held for its last writer. Once all
+    are closed, the next looks for itself, and finds the commit that a killed writer had put there without being done
+    with it. So whoever means to write keeps this connection until it does: else a reader beside it that goes
+    in between makes it write on top of a commit that it did not see.
+    """
+    with translated(database):
         _check_schema(database, connection)
         damage = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
         if damage != ["ok"]:
@@ -99,7 +111,8 @@ def connect(database: str, read_only: bool) -> sqlite3.Connection:
     return connection
 
 
-def _check_header(database: str, ours: bool) -> None:
+def check_header(database: str, ours: bool) -> None:
+    """The first look, before SQLite opens it: closing the file again would take SQLite's locks on it away."""
     with open(database, "rb") as file:
         header = file.read(100)
     if not ours and (header[:16] != _MAGIC or header[68:72] != struct.pack(">I", APPLICATION_ID)):

@@ -37,7 +37,7 @@ def stores(tmp_path_factory):
     with replication.open(top / "closed", schema=AgentState) as node:
         for k in range(6):
             node.update_state(f"agent-{k}", bump, durable=True)
-        shutil.copytree(top / "closed", top / "killed")
+        shutil.copytree(top / "closed", top / "killed", ignore=shutil.ignore_patterns("*.sock"))
     expected = contents(shutil.copytree(top / "closed", top / "look"))
     assert (top / "killed" / "store.db-wal").stat().st_size > 0
     assert contents(shutil.copytree(top / "killed", top / "look2")) == expected

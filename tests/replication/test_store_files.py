@@ -35,17 +35,19 @@ def test_a_second_node_in_this_process(path, open_node):
 
 
 HOLDER = """
-import sys, replication
-from tests.replication.agents import AgentState, bump
-node = replication.open(sys.argv[1], schema=AgentState)
-node.update_state("a", bump, durable=True)
+import sys
+from replication.storage.directory import Directory
+directory = Directory(sys.argv[1])
 print("open", flush=True)
 sys.stdin.read()
 """
 
 
 @pytest.mark.no_sanitizer
-def test_a_second_process_and_its_death(path, root, open_node):
+def test_another_process_that_wants_it_alone_and_its_death(path, root, open_node):
+    node = open_node()
+    node.update_state("a", bump)
+    node.close()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -160,7 +162,7 @@ def test_a_failed_open_leaves_the_directory_free(path, monkeypatch, open_node):
     def fail(*_):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(sqlite, "verify", fail)
+    monkeypatch.setattr(sqlite, "verify_through", fail)
     with pytest.raises(RuntimeError, match="planted"):
         open_node()
     monkeypatch.undo()
