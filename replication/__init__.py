@@ -23,7 +23,8 @@ from replication.errors import (
     Timeout,
     Unavailable,
 )
-from replication.node import Node, open
+from replication.node import Node
+from replication.opening import open
 from replication.result import Change, Member
 from replication.transport import TLS
 from replication.watch import Watch

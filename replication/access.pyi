@@ -11,12 +11,8 @@ from replication.operations import Record
 from replication.store import Store
 from replication.ticket import Ticket
 from replication.transaction import Transactions
+from replication.turnstile import Turnstile
 from replication.watch import Watchers
-
-@final
-class Turnstile:
-    def arrive(self, /) -> None: ...
-    def leave(self, /) -> None: ...
 
 @final
 class UpdateResult:

@@ -20,6 +20,8 @@ from cpython.pythread cimport (
     PyThread_type_lock,
 )
 
+from replication.turnstile cimport Turnstile
+
 from replication.guard import check_result, check_update_fn, nested
 
 # What most functions return, told by one lookup.
@@ -71,52 +73,6 @@ cdef extern from *:
     void access_push(access_frame *frame, PyObject *node, PyObject *agent_id)
     void access_pop(const access_frame *frame)
     double access_now() nogil
-
-
-cdef extern from *:
-    """
-    /* Seconds that a call gives way at most, and how often it looks meanwhile. */
-    #define GIVE_WAY_SECONDS 0.001
-    #define GIVE_WAY_LOOK_NS 20000
-
-    static void turnstile_wait(volatile int *is_wanted) {
-        double end = access_now() + GIVE_WAY_SECONDS;
-        struct timespec look = {0, GIVE_WAY_LOOK_NS};
-        while (*is_wanted && access_now() < end)
-            nanosleep(&look, NULL);
-    }
-    """
-    void turnstile_wait(volatile int *is_wanted) nogil
-
-
-@cython.final
-cdef class Turnstile:
-    """Lets the node's own thread go first.
-
-    A thread that computes without a pause keeps the interpreter's lock for 5 ms each time another one
-    wants it (sys.getswitchinterval), and a flush wants it a dozen times: it would take 60 ms. So
-    calls into the node give way while its thread is at work, for a millisecond at most; if that
-    thread was waiting for something else all the time, they do so no more until it comes back.
-    """
-
-    cdef volatile int is_wanted
-    cdef bint is_spent
-
-    def arrive(self, /):
-        """The node's thread is at work from now on. Called by it alone."""
-        self.is_spent = False
-        self.is_wanted = 1
-
-    def leave(self, /):
-        """The node's thread has nothing to do."""
-        self.is_wanted = 0
-
-    cdef void give_way(self):
-        if self.is_wanted and not self.is_spent:
-            with nogil:
-                turnstile_wait(&self.is_wanted)
-            if self.is_wanted:
-                self.is_spent = True
 
 
 @cython.final
@@ -194,7 +150,7 @@ cdef class Slot:
             PyThread_free_lock(self._lock)
 
     def acquire(self, double timeout=-1.0, /):
-        """Take the lock within so many seconds (0: at once or not, negative: as long as it takes); whether it was."""
+        """Whether the lock was taken within so many seconds (0: at once; negative: as long as it takes)."""
         if PyThread_acquire_lock(self._lock, NOWAIT_LOCK):
             return True
         if timeout == 0.0:
@@ -248,15 +204,13 @@ cdef class Access:
                      OutcomeUnknown if the disk takes longer
         durable      return once it is on disk; many callers share one sync. A node without a path
                      has no disk: the outcome stays "applied"
-        acks         how many other replicas must hold it durably, "majority" or "all"; with
-                     "crdt_enhanced"
+        acks         how many other replicas must hold it durably, or "majority", or "all"
         op_id        a name for this change: repeating the call with it applies it at most once
         expected     ConflictError unless the agent is at this version
         fallback     weaker modes that may serve the call if the one asked for cannot
 
-        If `update_fn` raises, nothing of it is kept and the exception comes out as it is. It must
-        not call this node. O(1) besides `update_fn`, plus one read of the disk if the agent is not
-        in memory.
+        If `update_fn` raises, nothing of it is kept and the exception comes out as it is. It must not
+        call this node. O(1) besides `update_fn`, plus a read of the disk if the agent is not in memory.
         """
         cdef double started = access_now()
         cdef access_frame frame
@@ -340,8 +294,7 @@ cdef class Access:
                 PyThread_release_lock(slot._lock)
 
     def _mark_durable(self, UpdateResult result not None, double started):
-        result.outcome = "durable"
-        result.elapsed = access_now() - started
+        result.outcome, result.elapsed = "durable", access_now() - started
 
     def _mark_carried(self, UpdateResult result not None, ticket, double started):
         if ticket.acked:
@@ -358,7 +311,7 @@ cdef class Access:
             self._transactions.check_read_mode(consistency)
 
     def _check_not_inside(self, agent_id, /):
-        """An error if this thread is running a function of this node: what it waits for would be itself."""
+        """An error if this thread is running a function of this node: it would wait for itself."""
         cdef access_frame *each = access_innermost
         while each is not NULL:
             if each.node is <PyObject *>self:

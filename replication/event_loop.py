@@ -11,9 +11,9 @@ from contextlib import suppress
 from random import Random, SystemRandom
 from typing import Any
 
-from replication.access import Turnstile
 from replication.runtime import Waiter
 from replication.storage import Batch, Storage
+from replication.turnstile import Turnstile
 
 
 class EventLoopRuntime:

@@ -15,14 +15,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from crdt import Composite, VersionVector
-from replication import arguments, opening
+from replication import arguments
 from replication import consistency as modes
 from replication.access import Access, Slot, UpdateResult
 from replication.config import Config
 from replication.delivery import Deliveries
 from replication.driver import Driver
 from replication.errors import Closed, OutcomeUnknown, ReplicationError, Unavailable
-from replication.identity import check_name
 from replication.result import Member
 from replication.runtime import Runtime
 from replication.storage import Storage
@@ -41,61 +40,6 @@ if TYPE_CHECKING:
 _open_nodes: set["Node"] = set()
 # A forked child keeps its parent's nodes here: closing their files would disturb the parent's.
 _inherited: list["Node"] = []
-
-
-def open(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    schema: type[Composite],
-    name: str | None = None,
-    listen: str | None = None,
-    peers: Iterable[str] = (),
-    bootstrap: Iterable[str] = (),
-    cluster: str = "default",
-    tls: Any = None,
-    durability: str = "fsync",
-    flush_interval: float = 0.005,
-    **limits: Any,
-) -> "Node":
-    """Open the store in the directory `path` (made if it is not there; None: memory only) as a node.
-
-    schema          the Composite class of every agent's state
-    path            processes that open one directory share its state, each with a replica of its own in it,
-                    over sockets in it; what one that was killed had acknowledged, the others take in
-    name            what this node is called; kept in the store, random at first. The second process with a
-                    directory is called `name`-2, and so on
-    listen          "host:port" where other nodes may reach this one; port 0 takes a free one
-    peers           addresses of other nodes of the cluster; one that is up is enough to meet all
-    cluster         nodes of another cluster name are turned away
-    tls             `TLS(certificate, key, ca)`; needed to listen beyond loopback
-    bootstrap       the nodes that vote in the "replicated" mode
-    durability      "fsync": what is acknowledged survives power loss. "os": it survives the death of
-                    the process; a power cut may take the last seconds
-    flush_interval  seconds a change may wait in memory before it goes to disk
-    limits          any field of `replication.Config`
-
-    Reads and checks the whole store, some microseconds for each agent. Raises StoreError if the
-    directory cannot be used, CorruptStore if it is damaged, OSError if the address is taken,
-    TypeError or ValueError for wrong arguments.
-    """
-    config = Config.of({"flush_interval": flush_interval, **limits})
-    arguments.check_schema(schema)
-    if name is not None:
-        check_name(name)
-    network = arguments.network(cluster, listen, peers, bootstrap, tls)
-    home = opening.take_home(path, cluster, durability)
-    storage = opening.open_storage(home, name, durability, config)
-    from replication.event_loop import EventLoopRuntime
-
-    runtime = EventLoopRuntime()
-    try:
-        transport = opening.make_transport(runtime, network, storage.identity.name, config, home)
-        node = Node(storage, schema, config, cluster, runtime, transport, network.peers)
-    except BaseException:
-        storage.close(clean=False)
-        raise
-    node._listen(network.listen, home)
-    return node
 
 
 class Node(Access):

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
-from replication.access import Turnstile
 from replication.errors import Timeout
 from replication.storage import Batch, Storage
+from replication.turnstile import Turnstile
 
 
 class Timer(Protocol):

@@ -69,6 +69,7 @@ REPLICATION_LAYERS = {
     "replication.storage.wal": 2,
     "replication.storage.rows": 3,
     "replication.storage.verify": 4,
+    "replication.storage.reader": 5,
     "replication.storage.sqlite": 5,
     "replication.transport.frames": 1,
     "replication.transport.sockets": 1,
@@ -82,6 +83,7 @@ REPLICATION_LAYERS = {
     "replication.guard": 1,
     "replication.ticket": 1,
     "replication.watch": 1,
+    "replication.turnstile": 0,
     "replication.access": 2,
     "replication.operations": 2,
     "replication.summary": 1,
@@ -92,7 +94,7 @@ REPLICATION_LAYERS = {
     "replication.comparison": 3,
     "replication.sync": 4,
     "replication.merge": 3,
-    "replication.merge.core": 3,
+    "replication.merge.core": 4,
     "replication.gossip": 3,
     "replication.gossip.core": 3,
     "replication.gossip.claims": 3,
@@ -112,19 +114,21 @@ REPLICATION_LAYERS = {
     "replication.pump": 6,
     "replication.driver": 7,
     "replication.transaction": 5,
-    "replication.cluster": 8,
-    "replication.node": 9,
-    "replication": 10,
+    "replication.siblings": 8,
+    "replication.cluster": 9,
+    "replication.node": 10,
+    "replication.opening": 11,
+    "replication": 12,
     "replication.certificates": 2,
-    "replication.replay": 11,
-    "replication.demo": 11,
-    "replication.demo.display": 11,
-    "replication.demo.proxy": 11,
-    "replication.demo.verdict": 11,
-    "replication.demo.process": 11,
-    "replication.demo.child": 12,
-    "replication.demo.story": 13,
-    "replication.cli": 14,
+    "replication.replay": 13,
+    "replication.demo": 13,
+    "replication.demo.display": 13,
+    "replication.demo.proxy": 13,
+    "replication.demo.verdict": 13,
+    "replication.demo.process": 13,
+    "replication.demo.child": 14,
+    "replication.demo.story": 15,
+    "replication.cli": 16,
 }
 SIMULATION = "replication.simulation"
 # `Replicated` is what all types have in common, and the errors are theirs.
@@ -158,7 +162,12 @@ BANNED_IN_CRDT = {
     r"^\s*(import|from) (asyncio|socket|threading|random|sqlite3)\b": "no input or output, and a merge is not random",
     r"\bprint\(": "a library does not print",
 }
-PRINTERS = {"replication/cli.py", "replication/replay.py", "replication/demo/process.py"}
+PRINTERS = {
+    "replication/simulation/__main__.py",
+    "replication/cli.py",
+    "replication/replay.py",
+    "replication/demo/process.py",
+}
 
 PUBLIC_NAMES = {
     "crdt": {

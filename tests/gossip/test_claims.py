@@ -10,7 +10,6 @@ from replication.core import Send
 from replication.gossip.claims import ALIVE, DEAD, INCARNATION_MAX, LEFT, SUSPECT, ClaimQueue, first_incarnation
 from replication.gossip.membership import NOTE_KEY, Membership
 from replication.gossip.roster import Event
-from replication.gossip.suspicion import Suspicion
 from replication.messages import Claim, Members, NoPong, Ping, PingRequest, Pong
 
 
@@ -382,19 +381,6 @@ def test_a_newer_claim_takes_the_place_of_the_older() -> None:
     queue.drop("c")
     assert queue.take(200, 50, ()) == []
     assert len(queue) == 0
-
-
-def test_suspicion_ends_sooner_with_every_accuser_of_its_own() -> None:
-    suspicion = Suspicion("a", 0.0, 100, Config())
-    ends = [suspicion.ends_at]
-    for accuser in ("a", "b", "b", "c", "d"):
-        suspicion.confirm(accuser)
-        ends.append(suspicion.ends_at)
-    assert ends == pytest.approx([48.0, 48.0, 22.7628, 22.7628, 8.0, 8.0], abs=1e-3)
-
-
-def test_where_nobody_can_confirm_the_least_time_is_all() -> None:
-    assert Suspicion("a", 0.0, 2, Config()).ends_at == 4.0
 
 
 def test_the_list_of_members_is_made_anew_only_when_it_changed() -> None:

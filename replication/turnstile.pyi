@@ -1,0 +1,6 @@
+from typing import final
+
+@final
+class Turnstile:
+    def arrive(self, /) -> None: ...
+    def leave(self, /) -> None: ...
