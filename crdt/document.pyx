@@ -339,6 +339,11 @@ cdef class Replicated:
             self._land_held_back()
         return len(self.root.held_back)
 
+    @property
+    def _is_waiting(self):
+        """Whether deltas are held back; looking lands none of them, as `pending` does."""
+        return len(self.root.held_back) != 0
+
     def digest(self):
         """16 bytes, equal for equal states and, but for a hash collision, for no others. O(1)."""
         self._only_root("digest")

@@ -257,6 +257,8 @@ class Store:
         except Timeout:
             round.unmet += tells
             return
+        except Closed:  # this node is saying farewell: the peer finds what it lacks when it compares
+            return
         if slot is None:
             return
         try:
@@ -355,7 +357,7 @@ class Store:
             return False
         try:
             # What is held back was told by others and is not on disk: it waits here while the node is open.
-            if slot.dirty or slot.in_flight or (slot.state.pending and not self._closed):
+            if slot.dirty or slot.in_flight or (slot.state._is_waiting and not self._closed):
                 return False
             slot.state = None
             self._updates_of_the_gone += slot.updates

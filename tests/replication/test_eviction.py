@@ -151,3 +151,22 @@ def test_many_deltas_of_one_agent_are_folded(open_node):
     node.close()
     loaded = open_node()._storage.load("a")
     assert len(loaded.parts) <= 11 and loaded.next_number == 95
+
+
+def test_what_waits_for_its_base_stays_in_memory_and_lands_only_with_a_mark(open_node):
+    """Looking whether an agent may leave once landed what waited, and nothing took it to the disk."""
+    node = open_node(max_agents_in_memory=2)
+    other = AgentState("other")
+    other.config["first"] = 1
+    first, version = other.to_bytes(), other.version
+    other.config["second"] = 2
+    second = other.delta(version)
+    slot = node._store.acquire("a")
+    slot.state._deliver(second, 1 << 20)
+    slot.state._merge_bytes(first)
+    stored = slot.state.version
+    slot.release()
+    assert not node._store._leave(slot)
+    slot.acquire()
+    assert slot.state.version == stored
+    slot.release()
