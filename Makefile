@@ -31,7 +31,7 @@ $(VENV)/linked: $(VENV)/tools
 	$(PIP) install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: build ## a real workload, killed midway and reopened
+demo: build ## three processes share state; one is cut off, one is killed
 	$(BIN)/nexus-state demo
 
 test: build ## unit, documentation and property tests
