@@ -47,10 +47,11 @@ class _Flight(NamedTuple):
 class _Waiting:
     """Callers that wait for acknowledgements of one agent, and what must be held for the newest of them."""
 
-    __slots__ = ("sent", "tickets")
+    __slots__ = ("ask_at", "sent", "tickets")
 
     def __init__(self) -> None:
         self.sent: _Sent
+        self.ask_at = 0.0
         self.tickets: list[Ticket] = []
 
 
@@ -136,6 +137,7 @@ class MergeCore:
         if urgent:
             waiting = self._waiting.setdefault(change.agent_id, _Waiting())
             waiting.sent = sent
+            waiting.ask_at = now + self._config.ack_timeout
             waiting.tickets += [ticket for ticket in change.tickets if ticket.acks]
             self._review(change.agent_id)
 
@@ -291,12 +293,22 @@ class MergeCore:
         self._now = now
         self._outgoing.tick(now)
         self._incoming.tick(now)
+        for waiting in self._waiting.values():
+            if now >= waiting.ask_at:
+                self._ask_for(waiting, now)
         for peer, channel in self._channels.items():
             self._expire(channel, now)
             if channel.behind and now >= channel.ask_at:
                 self._ask(peer, channel, now)
         for agent_id in list(self._waiting):
             self._review(agent_id)
+
+    def _ask_for(self, waiting: _Waiting, now: float) -> None:
+        """Callers have waited long: whatever became of what was sent, ask everybody who has not acknowledged."""
+        waiting.ask_at = now + self._config.ack_timeout
+        for peer, channel in self._channels.items():
+            if any(peer not in ticket.acked for ticket in waiting.tickets):
+                self._mark_behind(channel, waiting.sent)
 
     def _expire(self, channel: Channel, now: float) -> None:
         """What was not answered may have arrived or not: it is asked about."""
