@@ -34,6 +34,7 @@ class _Sent(NamedTuple):
     agent_id: str
     top: VersionVector
     made: int
+    is_question: bool = False
 
 
 class _Flight(NamedTuple):
@@ -125,8 +126,8 @@ class MergeCore:
 
     def propose(self, change: Change, now: float) -> None:
         self._now = now
-        item = Item(change.agent_id, change.delta, b"" if change.delta else change.top.to_bytes())
-        sent = _Sent(change.agent_id, change.top, change.made)
+        sent = _Sent(change.agent_id, change.top, change.made, not change.delta)
+        item = Item(change.agent_id, change.delta, b"" if change.delta else self._asked_of(sent).to_bytes())
         urgent = any(ticket.acks for ticket in change.tickets)
         if change.delta or urgent:
             for peer, channel in self._channels.items():
@@ -233,7 +234,11 @@ class MergeCore:
         for place, sent in enumerate(flight.items):
             if place in missing:
                 self._mark_behind(channel, sent)
-                lacking.append(sent.agent_id)
+                if sent.is_question:
+                    lacking.append(sent.agent_id)
+                else:
+                    # What it builds on is mostly on its way from another: ask once more before repairing.
+                    channel.ask_at = min(channel.ask_at, self._now + self._config.miss_patience)
             else:
                 self.counts["acked"] += 1
                 behind = channel.behind.get(sent.agent_id)
@@ -329,7 +334,12 @@ class MergeCore:
         channel.ask_at = now + channel.patience
         for sent in list(channel.behind.values())[: self._config.behind_asked_max]:
             channel.behind.move_to_end(sent.agent_id)
-            self._offer(peer, channel, Item(sent.agent_id, b"", sent.top.to_bytes()), sent, urgent=False)
+            question = Item(sent.agent_id, b"", self._asked_of(sent).to_bytes())
+            self._offer(peer, channel, question, sent._replace(is_question=True), urgent=False)
+
+    def _asked_of(self, sent: _Sent) -> VersionVector:
+        """What of a change to ask for: the part this node made; what else it held is for others to see to."""
+        return VersionVector({self._writer: sent.made}) if sent.made else sent.top
 
     def ready(self) -> Ready:
         self._send += self._outgoing.ready()
