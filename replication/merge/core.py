@@ -96,7 +96,6 @@ class MergeCore:
         self._replicas = replicas
         self._outgoing = Outgoing(config)
         self._incoming = Incoming(config)
-        self.is_arriving = self._incoming.arriving
         self._now = 0.0
         self._channels: dict[str, Channel] = {}
         self._waiting: dict[str, _Waiting] = {}
@@ -351,6 +350,10 @@ class MergeCore:
         ready = Ready((), tuple(self._send), tuple(self._deliver), tuple(self._settle))
         self._send, self._deliver, self._settle = [], [], []
         return ready
+
+    def is_arriving(self, agent_id: str) -> bool:
+        """Whether a large delta of the agent is on its way here."""
+        return self._incoming.arriving(agent_id, self._now)
 
     def status(self) -> dict[str, Any]:
         """For each peer: what is in flight, and of how many agents it may lack something."""
