@@ -157,9 +157,7 @@ class Removal:
     _GONE = "WITH gone(of_kind, of_id, below) AS ({values})"
     _JOIN = "FROM gone CROSS JOIN record ON kind = of_kind AND id = of_id AND number < below"
     _SUMS = f'{_GONE} SELECT json_group_array("sum") {_JOIN}'
-    _DELETE_ASIDE = (
-        f"{_GONE} DELETE FROM aside WHERE place IN (SELECT data {_JOIN} AND typeof(data) = 'integer')"
-    )
+    _DELETE_ASIDE = f"{_GONE} DELETE FROM aside WHERE place IN (SELECT data {_JOIN} AND typeof(data) = 'integer')"
     _DELETE = f"{_GONE} DELETE FROM record WHERE (kind, id, number) IN (SELECT kind, id, number {_JOIN})"
 
     def __init__(self) -> None:
