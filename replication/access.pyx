@@ -246,10 +246,9 @@ cdef class Access:
         return result
 
     def read_state(self, agent_id, fn=None, *, consistency="reactive", timeout=None):
-        """`fn(view)` on a read-only view of the agent's state; without `fn`, an independent read-only copy.
+        """`fn(view)` on a read-only view of the agent's state; without `fn`, a copy of it, which is O(n).
 
-        Sees every update that returned on this node. An unknown agent reads as the empty state, and
-        stays unknown. O(1) with `fn`, a copy of the state without.
+        Sees every update that returned on this node. An unknown agent reads as the empty state. O(1).
         """
         cdef access_frame frame
         cdef Slot slot
