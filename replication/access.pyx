@@ -158,8 +158,7 @@ cdef class Slot:
         if timeout == 0.0:
             return False
         cdef PyLockStatus status
-        cdef double deadline = access_now() + timeout
-        cdef double left = timeout
+        cdef double left = timeout, deadline = access_now() + timeout
         cdef long long microseconds
         while True:
             microseconds = -1 if timeout < 0 else <long long>(min(max(left, 0.0), 1e9) * 1e6)
