@@ -44,6 +44,7 @@ cdef class Replicated:
     cdef object value_of(self, Container *node)
     cdef bytes encode(self, u64 *since, bint everything)
     cdef bytes delta_for(self, dict counts)
+    cdef u64 *counts_of(self, vector, bint exact) except NULL
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place)
 cdef object class_of(Container *node)

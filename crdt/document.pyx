@@ -17,7 +17,7 @@ from crdt.engine cimport *
 from crdt.values cimport pack_key
 from crdt.version cimport VersionVector, make_version
 
-from crdt.errors import DecodeError, ReadOnlyError, RefusedError, WrongTypeError
+from crdt.errors import DecodeError, ReadOnlyError, RefusedError, RetiredError, WrongTypeError
 
 cdef extern from *:
     """
@@ -147,6 +147,11 @@ cdef int raise_status(int status, Replicated who) except -1:
     if status == ERROR_LIMIT:
         raise OverflowError(
             f"{who._place()}: a limit of the format is reached (events, rows or bytes); nothing was changed"
+        )
+    if status == ERROR_RETIRED:
+        raise RetiredError(
+            f"{who._place()}: its writer {who.root.replica!r} has been retired, so nobody would take its changes; "
+            "fork the state under another name", True
         )
     if status == ERROR_RANGE:
         raise IndexError(f"{who._place()}: out of range; nothing was changed")
@@ -416,6 +421,16 @@ cdef class Replicated:
         raise_status(status, self)
         if landing == MESSAGE_LANDED:
             root.others = None
+        elif landing == MESSAGE_RETIRED:
+            raise RetiredError(
+                f"{type(self).__name__}: the bytes are of a state from before what was purged here, or bring changes "
+                "of a writer after it was retired; nothing of them was applied: their sender must rebase", False
+            )
+        elif landing == MESSAGE_REBASE:
+            raise RetiredError(
+                f"{type(self).__name__}: the bytes are of a state that has purged what this one, written to since, "
+                "does not know of; nothing of them was applied: rebase this state onto that one", True
+            )
         return landing
 
     def merge(self, other):
@@ -423,6 +438,7 @@ cdef class Replicated:
 
         A delta whose base is missing here, or stamped further ahead than `max_drift`, is held back
         and lands by itself. `TypeError`: another type. `DecodeError`: damaged bytes; nothing applied.
+        `RetiredError`: one side has purged what the other side was written without; nothing applied.
         """
         self._only_root("merge")
         cdef Root root = self.root
@@ -481,8 +497,8 @@ cdef class Replicated:
             for base, data in waiting:
                 try:
                     landing = self._merge_bytes(data)
-                except DecodeError:
-                    continue  # its base has come and shows that it was never valid
+                except (DecodeError, RetiredError):
+                    continue  # its base has come and shows that it was never valid, or what it adds comes too late
                 if landing == MESSAGE_LANDED:
                     changed = progress = True
                 elif landing != MESSAGE_NO_NEWS:
@@ -558,6 +574,85 @@ cdef class Replicated:
         cdef const char *broken = document_broken_invariant(self.root.doc)
         if broken != NULL:
             raise AssertionError(f"{type(self).__name__}: {broken.decode()}")
+
+    # ---- bounded growth, for a node ------------------------------------------------------------
+
+    cdef u64 *counts_of(self, vector, bint exact) except NULL:
+        """By local writer; the caller frees. With `exact`, each must be held."""
+        cdef Document *doc = self.root.doc
+        cdef u64 *counts = <u64 *>PyMem_Calloc(doc.replicas.n + 1, sizeof(u64))
+        cdef int index
+        if counts == NULL:
+            raise MemoryError()
+        for writer, count in vector.items():
+            name = writer.encode()
+            index = replicas_find(&doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
+            held = doc.replicas.all[index].seen if index >= 0 else 0
+            if exact and count > held:
+                PyMem_Free(counts)
+                raise ValueError(f"{type(self).__name__}: the cut has {count} events of {writer!r}, but {held} are held")
+            if index >= 0:
+                counts[index] = min(<u64>count, <u64>held)
+        return counts
+
+    def _purge(self, cut, retired=None, /):
+        """Forget what removals at or below `cut` leave behind; whether that took an event.
+
+        `cut` must be causally stable: every member holds it, and what any member wrote before it held it
+        is held here. `retired`: writers that left for good, with the count of their events, which must be
+        what is held. Nothing happens if nothing would go. O(n).
+        """
+        self._only_root("purging")
+        cdef Root root = self.root
+        cdef Document *doc = root.doc
+        cdef u64 *counts = NULL
+        cdef cbool *leaving = NULL
+        cdef int status
+        if root.guard & READ_ONLY:
+            self.check_guard()
+        if doc.is_open:
+            raise RuntimeError(f"{type(self).__name__}: purging is not possible inside an update")
+        root.own()
+        cut, retired = VersionVector(cut), VersionVector(retired)
+        for writer, count in retired.items():
+            if writer == root.replica:
+                raise ValueError(f"{type(self).__name__}: {writer!r} cannot retire itself: it writes this purge")
+            if self.version.get(writer, 0) != count:
+                raise ValueError(f"{type(self).__name__}: {writer!r} cannot retire at {count} of its events: "
+                                 f"{self.version.get(writer, 0)} are held here")
+        try:
+            counts = self.counts_of(cut, True)
+            leaving = <cbool *>PyMem_Calloc(doc.replicas.n + 1, sizeof(cbool))
+            if leaving == NULL:
+                raise MemoryError()
+            for index in range(<int>doc.replicas.n):
+                leaving[index] = doc.replicas.all[index].seen != 0 and self._writer(index) in retired
+            status = raise_status(document_purge(doc, counts, leaving), self)
+        finally:
+            PyMem_Free(counts)
+            PyMem_Free(leaving)
+        root.others = None
+        return status == CHANGED
+
+    def _purgeable(self, cut, /):
+        """How many entries a purge at `cut` would drop. O(rows of tables with deletions)."""
+        cdef u64 *counts = self.counts_of(VersionVector(cut), False)
+        try:
+            return document_purgeable(self.root.doc, counts)
+        finally:
+            PyMem_Free(counts)
+
+    @property
+    def _cut(self):
+        """Up to where removals have been forgotten, as a `VersionVector`."""
+        cdef Replicas *r = &self.root.doc.replicas
+        return VersionVector({self._writer(i): r.growth[i].cut for i in range(<int>r.growth_n) if r.growth[i].cut})
+
+    @property
+    def _retired(self):
+        """The writers that left and are still named, with the count of their events."""
+        cdef Replicas *r = &self.root.doc.replicas
+        return VersionVector({self._writer(i): r.all[i].seen for i in range(<int>r.growth_n) if r.growth[i].retirement})
 
     # ---- transactions, for a node ------------------------------------------------------------
 

@@ -8,7 +8,7 @@ ctypedef uint64_t u64
 ctypedef int64_t i64
 
 cdef extern from "base.h" nogil:
-    enum: DONE, ERROR_MEMORY, ERROR_DECODE, ERROR_LIMIT, ERROR_RANGE
+    enum: DONE, ERROR_MEMORY, ERROR_DECODE, ERROR_LIMIT, ERROR_RANGE, ERROR_RETIRED
     enum: REPLICA_ID_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, INTEGER_BYTES_MAX, VALUE_DEPTH_MAX
 
 cdef extern from "hash.h" nogil:
@@ -69,10 +69,15 @@ cdef extern from "clock.h" nogil:
         u64 seen
         u8 id_bytes
 
+    ctypedef struct Bounds:
+        u64 cut, purged
+        Dot retirement
+
     ctypedef struct Replicas:
         Replica *all
         u16 *by_rank
-        u32 n
+        Bounds *growth
+        u32 n, growth_n
 
     int replicas_find(const Replicas *r, const u8 *id, u8 n)
     const u8 *replica_id(const Replicas *r, u16 index)
@@ -167,7 +172,7 @@ cdef extern from "document.h" nogil:
     enum: UNCHANGED, CHANGED
 
     ctypedef enum Landing:
-        MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TOO_EARLY
+        MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TOO_EARLY, MESSAGE_RETIRED, MESSAGE_REBASE
 
     Document *document_new(Shape shape, const Schema *schema, u64 seed)
     void document_free(Document *doc)
@@ -201,3 +206,7 @@ cdef extern from "document.h" nogil:
     int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n)
     int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *items, u32 n)
     int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n)
+
+cdef extern from "growth.h" nogil:
+    u64 document_purgeable(Document *doc, const u64 *cut)
+    int document_purge(Document *doc, const u64 *cut, const cbool *retired)

@@ -181,7 +181,7 @@ IN_ENGINE = (
         "a delete's floors are lost in a merge",
         "akka PR#22508: the delta lost what the child must remember after a remove",
         "engine/section.c",
-        "raise_to(&held->up_floor, s.up_floor);",
+        "raise_to(&held->up_floor, s->up_floor);",
         "",
         "test_models.py GCounter",
     ),

@@ -17,6 +17,7 @@ typedef struct {
     const u64 *since; /* by local index: what the receiver holds; all zero for a full state */
     u16 *place;       /* local index -> place in the message's list of writers */
     bool canonical;   /* rows in canonical order: the full state of to_bytes */
+    bool complete;    /* something was purged that the receiver may still hold: absence means removal */
 } Encoder;
 
 static inline bool is_news(const Encoder *e, Dot d)
@@ -25,7 +26,10 @@ static inline bool is_news(const Encoder *e, Dot d)
 }
 
 typedef struct {
-    u64 base, top;
+    u64 base, top, cut, purged;
+    u64 retirement; /* sequence of the event that retired it, 0 if it has not left */
+    u32 retired_by; /* the place of that event's writer */
+    bool forgotten; /* it was retired and its name dropped here: all its events are seen */
     i32 local; /* the writer's local index; -1 while checking, if it is not known here yet */
     u8 id_bytes;
     const u8 *id;
@@ -38,7 +42,11 @@ typedef struct {
     u32 n;
     u64 latest_stamp; /* the largest HLC stamp met by a check */
     bool is_full;     /* a whole state in canonical order, not a delta */
+    bool has_cut;     /* it tells what was purged */
+    bool complete;    /* it builds on less than its cut: absence means removal */
+    u64 stamp;        /* the clock of those who purged */
     bool changed;
+    u8 flags;
 } Decoder;
 
 /* Whether the message's sender held this dot (a local dot of the receiver). `tops` is by local index. */

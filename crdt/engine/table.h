@@ -148,6 +148,8 @@ size_t removals_memory(const RemovalLog *log);
 /* Nothing at or below these sequences can be answered from the log any more. NULL: only make room
  * for n writers. */
 int removals_raise_horizon(Table *t, const u64 *sequences, u32 n);
+/* Drop what the log says of a writer. */
+void removals_forget(RemovalLog *log, u16 writer);
 /* Forget the older half when the log has outgrown its bound. */
 int removals_trim(Table *t);
 /* Whether a holder of `since` can be told every removal it lacks. */
