@@ -634,6 +634,33 @@ cdef class Replicated:
         root.others = None
         return status == CHANGED
 
+    def rebase(self, onto, replica=None):
+        """What this state alone has, written again on top of the newer state `onto`, as a new state.
+
+        For a state that `RetiredError` keeps from being merged: it was away when removals it does not know
+        of were purged. `onto` is a full state (or its bytes); `replica` the new writer, who must be new to
+        both. Kept are counts, elements, entries and removals of events that `onto` has not seen; writes of
+        one key compete by their stamps. O(n), O(n log n) for sequences.
+        """
+        self._only_root("rebasing")
+        if self.root.doc.is_open:
+            raise RuntimeError(f"{type(self).__name__}: rebasing is not possible inside an update")
+        data = onto.to_bytes() if type(onto) is type(self) else self._bytes(onto)
+        cdef Root mine = self.root
+        cdef Container *top = mine.doc.root
+        cdef Root root = new_root(document_new(top.shape, top.schema, hash_seed), replica, mine.clock, 0)
+        root.drift_ms = mine.drift_ms
+        cdef Replicated state = view(type(self), root, root.doc.root, None, None)
+        state._like(self)
+        if state._merge_bytes(data, False) == MESSAGE_BASE_MISSING:
+            raise DecodeError(f"{type(self).__name__}.rebase: a delta on top of an earlier state, not a full state", 0)
+        if root.replica in self.version or root.replica in state.version:
+            raise ValueError(f"replica: {root.replica!r} has written in one of the two states; name a new writer")
+        root.take_name()
+        raise_status(document_rebase(root.doc, mine.doc), self)
+        root.others = None
+        return state
+
     def _purgeable(self, cut, /):
         """How many entries a purge at `cut` would drop. O(rows of tables with deletions)."""
         cdef u64 *counts = self.counts_of(VersionVector(cut), False)

@@ -210,3 +210,6 @@ cdef extern from "document.h" nogil:
 cdef extern from "growth.h" nogil:
     u64 document_purgeable(Document *doc, const u64 *cut)
     int document_purge(Document *doc, const u64 *cut, const cbool *retired)
+
+cdef extern from "rebase.h" nogil:
+    int document_rebase(Document *onto, const Document *source)

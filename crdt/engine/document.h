@@ -121,6 +121,8 @@ int set_discard(Document *doc, Table *t, const Item *key);
 int set_clear(Document *doc, Table *t);
 /* Registers and maps of values; a value of type ABSENT deletes. `now_ms` drives the stamp. */
 int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms);
+/* The same at a given stamp: to write again what was written before. */
+int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp);
 /* The row that counts under a key: NO_ROW if none or deleted. */
 u32 table_winner(const Document *doc, const Table *t, const Item *key);
 /* Whether this row is the one that counts under its key: to walk over keys once each. */
@@ -136,6 +138,8 @@ int map_remove(Document *doc, Table *t, const Item *key);
 void edit_abandon(Document *doc, Container *c);
 
 int composite_make(Document *doc, Composite *c, u16 field, Container **child);
+/* A field that the class does not declare, made if it is not there. */
+int composite_extra(Document *doc, Composite *c, const u8 *name, u8 name_bytes, Shape shape, Container **child);
 
 int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n);
 int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *items, u32 n);

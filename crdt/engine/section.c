@@ -305,6 +305,16 @@ static Container *field_add(Document *doc, Composite *c, const Field *f)
     return child;
 }
 
+int composite_extra(Document *doc, Composite *c, const u8 *name, u8 name_bytes, Shape shape, Container **child)
+{
+    Field f = {name, name_bytes, shape, NULL};
+    i32 declared;
+    *child = field_find(c, &f, &declared);
+    if (*child == NULL)
+        *child = field_add(doc, c, &f);
+    return *child == NULL ? ERROR_MEMORY : DONE;
+}
+
 /* In a whole section the fields that are not named are blank at the sender. */
 static int apply_unnamed(Document *doc, Composite *c, const u64 *tops, const u8 *named, u32 declared)
 {
