@@ -126,9 +126,11 @@ static int counter_apply(Document *doc, Decoder *d, Counter *c, const u64 *tops)
         u64 place;
         Slot s = read_slot(d, container_kind(&c->base) == PNCOUNTER, &sequence, &place);
         s.replica = (u16)d->writers[place].local;
+        if (s.floored != 0 && d->writers[dot_replica(s.floored)].forgotten)
+            s.up_floor = s.down_floor = s.floored = 0; /* held already, by another removal */
         if (s.floored != 0)
             s.floored = dot_of((u16)d->writers[dot_replica(s.floored)].local, dot_sequence(s.floored));
-        if (slot_is_purged(doc, &s))
+        if (d->writers[place].forgotten || slot_is_purged(doc, &s))
             continue;
         u32 at = 0;
         while (at < c->n && c->slot[at].replica != s.replica)
