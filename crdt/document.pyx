@@ -679,7 +679,8 @@ cdef class Replicated:
     def _retired(self):
         """The writers that left and are still named, with the count of their events."""
         cdef Replicas *r = &self.root.doc.replicas
-        return VersionVector({self._writer(i): r.all[i].seen for i in range(<int>r.growth_n) if r.growth[i].retirement})
+        return VersionVector({self._writer(i): r.all[i].seen
+                              for i in range(<int>r.growth_n) if r.growth[i].retirement})
 
     # ---- transactions, for a node ------------------------------------------------------------
 

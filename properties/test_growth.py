@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+import crdt
 
 from .growth import GrowthWorld, histories
 from .registry import EVERYTHING, NESTED, SIMPLE
+from .strategies import Step
 from .subjects import Subject
 
 SUBJECTS = [SIMPLE["LWWMap"], SIMPLE["ORSet"], SIMPLE["Text"], *NESTED, EVERYTHING]
@@ -18,3 +21,23 @@ SUBJECTS = [SIMPLE["LWWMap"], SIMPLE["ORSet"], SIMPLE["Text"], *NESTED, EVERYTHI
 def test_purging_changes_no_value(subject: Subject, data: st.DataObject) -> None:
     history = data.draw(histories(subject), "history")
     GrowthWorld(subject, data.draw(st.sampled_from([1, 2, 2, 3, 3]), "replicas")).run(history).settle()
+
+
+@pytest.mark.parametrize("subject", [SIMPLE["LWWMap"], NESTED[0]], ids=repr)
+def test_a_cut_that_is_not_stable_is_found(subject: Subject) -> None:
+    """The harness must be able to fail: here every replica purges at whatever it holds itself."""
+
+    @settings(
+        max_examples=1500,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(history=histories(subject), count=st.sampled_from([2, 3]))
+    def purged_too_early(history: list[Step], count: int) -> None:
+        GrowthWorld(subject, count, eager=True).run(history).settle()
+
+    with pytest.raises((AssertionError, crdt.RetiredError)):
+        purged_too_early()
