@@ -590,7 +590,7 @@ cdef class Replicated:
             held = doc.replicas.all[index].seen if index >= 0 else 0
             if exact and count > held:
                 PyMem_Free(counts)
-                raise ValueError(f"{type(self).__name__}: the cut has {count} events of {writer!r}, but {held} are held")
+                raise ValueError(f"{type(self).__name__}: the cut has {count} of {writer!r}, but {held} are held")
             if index >= 0:
                 counts[index] = min(<u64>count, <u64>held)
         return counts
