@@ -247,7 +247,7 @@ IN_ENGINE = (
         "engine/section.c",
         "if (d->writers[place].forgotten || slot_is_purged(doc, &s))",
         "if (d->writers[place].forgotten)",
-        "test_growth.py GCounter",
+        "test_growth.py count or removal",
     ),
     Mutant(
         "a count is purged before all have seen its removal",
@@ -255,7 +255,7 @@ IN_ENGINE = (
         "engine/growth.c",
         "is_below(s, slot->floored) && is_below(",
         "is_below(",
-        "test_growth.py GCounter",
+        "test_growth.py count or removal",
     ),
     Mutant(
         "a fork keeps its writer's name",

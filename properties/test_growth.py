@@ -41,3 +41,36 @@ def test_a_cut_that_is_not_stable_is_found(subject: Subject) -> None:
 
     with pytest.raises((AssertionError, crdt.RetiredError)):
         purged_too_early()
+
+
+def three_counters() -> tuple[crdt.ORMap, crdt.ORMap, crdt.ORMap]:
+    """A key that one writer counted under, and that all hold."""
+    a, b, c = (crdt.ORMap(name, of=crdt.GCounter) for name in "abc")
+    a["k"].increment(5)
+    b.merge(a)
+    c.merge(a)
+    return a, b, c
+
+
+def test_a_count_that_began_anew_is_not_joined_with_what_was_purged() -> None:
+    a, b, c = three_counters()
+    del b["k"]
+    a.merge(b)
+    c.merge(b)
+    assert a._purge({"a": 1, "b": 1})
+    a["k"].increment(2)
+    c["other"].increment()
+    a.merge(c.to_bytes())
+    assert a["k"].value == 2
+    c.merge(a)
+    assert c.to_bytes() == a.to_bytes()
+
+
+def test_a_removal_above_the_cut_still_holds_what_it_had_seen() -> None:
+    a, b, c = three_counters()
+    del b["k"]
+    c.merge(b)
+    c._purge({"a": 1})
+    a["k"].increment(2)
+    c.merge(a)
+    assert c["k"].value == 2
