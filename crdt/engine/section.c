@@ -1,5 +1,7 @@
 /* Sections of counters and composites, and the way to each kind's own. */
 #include "field.h"
+#include "growth.h"
+#include "told.h"
 
 #include <stdlib.h>
 
@@ -39,6 +41,8 @@ static int counter_encode(const Document *doc, Encoder *e, const Counter *c, boo
             write_number(w, s->up_floor);
             if (down)
                 write_number(w, s->down_floor);
+            write_number(w, e->place[dot_replica(s->floored)]);
+            write_number(w, dot_sequence(s->floored));
         }
     }
     free(by_rank);
@@ -61,6 +65,9 @@ static Slot read_slot(Decoder *d, bool down, u64 *sequence, u64 *place)
         s.up_floor = read_number(&d->in);
         if (down)
             s.down_floor = read_number(&d->in);
+        u64 by = read_number(&d->in);
+        RemoteDot floored = check_remote_dot(d, by, read_number(&d->in));
+        s.floored = dot_of((u16)floored.place, floored.sequence); /* the place stands for the writer yet */
         if (s.up_floor == 0 && s.down_floor == 0)
             refuse(&d->in, "floors that are not there");
     }
@@ -92,13 +99,49 @@ static inline void raise_to(u64 *held, u64 other)
         *held = other;
 }
 
-static int counter_apply(Document *doc, Decoder *d, Counter *c)
+/* The floors of the removal that observed more; of two that observed the same the smaller dot, as of two that
+ * contradict each other. */
+static void join_floors(const Document *doc, Slot *held, const Slot *s)
+{
+    bool more = s->up_floor > held->up_floor || s->down_floor > held->down_floor;
+    bool less = s->up_floor < held->up_floor || s->down_floor < held->down_floor;
+    if (more != less ? more : s->floored != 0 && dot_compare(&doc->replicas, s->floored, held->floored) < 0)
+        held->floored = s->floored;
+    raise_to(&held->up_floor, s->up_floor);
+    raise_to(&held->down_floor, s->down_floor);
+}
+
+void slot_join(const Document *doc, Slot *held, const Slot *s)
+{
+    raise_to(&held->up, s->up);
+    raise_to(&held->down, s->down);
+    join_floors(doc, held, s);
+    if (s->sequence > held->sequence)
+        held->sequence = s->sequence;
+}
+
+/* What the sender has seen goes: below a removal, or when it has purged what is still here. */
+static void counter_drop(Document *doc, Counter *c, const u64 *tops)
+{
+    for (u32 i = c->n; doc->is_behind && c->base.removable && i-- > 0;)
+        if (is_covered(tops, dot_of((u16)c->slot[i].replica, c->slot[i].sequence)))
+            slot_remove(doc, c, i);
+}
+
+static int counter_apply(Document *doc, Decoder *d, Counter *c, const u64 *tops)
 {
     u64 n = read_number(&d->in), sequence = 0;
+    counter_drop(doc, c, tops);
     for (u64 i = 0; i < n; i++) {
         u64 place;
         Slot s = read_slot(d, container_kind(&c->base) == PNCOUNTER, &sequence, &place);
         s.replica = (u16)d->writers[place].local;
+        if (s.floored != 0 && d->writers[dot_replica(s.floored)].forgotten)
+            s.up_floor = s.down_floor = s.floored = 0; /* held already, by another removal */
+        if (s.floored != 0)
+            s.floored = dot_of((u16)d->writers[dot_replica(s.floored)].local, dot_sequence(s.floored));
+        if (d->writers[place].forgotten || slot_is_purged(doc, &s))
+            continue;
         u32 at = 0;
         while (at < c->n && c->slot[at].replica != s.replica)
             at++;
@@ -108,12 +151,7 @@ static int counter_apply(Document *doc, Decoder *d, Counter *c)
             c->slot[c->n++] = s;
         } else {
             slot_digest(doc, c, at, false);
-            Slot *held = &c->slot[at];
-            raise_to(&held->up, s.up);
-            raise_to(&held->down, s.down);
-            raise_to(&held->up_floor, s.up_floor);
-            raise_to(&held->down_floor, s.down_floor);
-            raise_to(&held->sequence, s.sequence);
+            slot_join(doc, &c->slot[at], &s);
         }
         slot_digest(doc, c, at, true);
     }
@@ -171,11 +209,11 @@ static int composite_encode(const Document *doc, Encoder *e, const Composite *c,
 {
     u32 n;
     /* Of what was removed before this replica got a whole state, no trace is here but its absence. */
-    Field *fields = fields_of(c, e->lacks_whole && !whole, &n);
+    Field *fields = fields_of(c, e->lacks_whole && !whole && !e->complete, &n);
     if (fields == NULL)
         return ERROR_MEMORY;
     Writer *w = &e->out;
-    write_byte(w, whole);
+    write_byte(w, whole || e->complete);
     size_t count_at = w->n;
     u32 written = 0;
     int status = DONE;
@@ -256,6 +294,7 @@ static int composite_check(const Document *doc, Decoder *d, Expected x)
         i32 declared;
         Expected below = {.shape = f.shape,
                           .here = x.here == NULL ? NULL : field_find((const Composite *)x.here, &f, &declared),
+                          .path = f.shape ^ hash_bytes(f.name, f.name_bytes, x.path),
                           .removable = x.removable,
                           .depth = x.depth + 1};
         status = section_check(doc, d, below);
@@ -363,6 +402,14 @@ int section_encode(const Document *doc, Encoder *e, const Container *c, bool who
     }
 }
 
+static int sequence_section_check(Decoder *d, Expected x)
+{
+    const u8 *start = d->in.p;
+    const Sequence *here = x.here == NULL ? NULL : ((const SequenceNode *)x.here)->sequence;
+    int status = sequence_check(here, shape_kind(x.shape) == TEXT, d);
+    return status == DONE && x.removable && !d->is_full ? told_note(d, x.path, start) : status;
+}
+
 int section_check(const Document *doc, Decoder *d, Expected x)
 {
     if (x.depth > SECTION_DEPTH_MAX)
@@ -373,8 +420,7 @@ int section_check(const Document *doc, Decoder *d, Expected x)
         return counter_check(d, x);
     case OP_LIST:
     case TEXT:
-        return sequence_check(x.here == NULL ? NULL : ((const SequenceNode *)x.here)->sequence,
-                              shape_kind(x.shape) == TEXT, d);
+        return sequence_section_check(d, x);
     case COMPOSITE:
         return composite_check(doc, d, x);
     default:
@@ -387,7 +433,7 @@ int section_apply(Document *doc, Decoder *d, Container *c, const u64 *tops)
     switch (container_kind(c)) {
     case GCOUNTER:
     case PNCOUNTER:
-        return counter_apply(doc, d, (Counter *)c);
+        return counter_apply(doc, d, (Counter *)c, tops);
     case OP_LIST:
     case TEXT: {
         Sequence *s = ((SequenceNode *)c)->sequence;
@@ -408,9 +454,11 @@ int section_apply_blank(Document *doc, Container *c, const u64 *tops)
     switch (container_kind(c)) {
     case GCOUNTER:
     case PNCOUNTER:
+        counter_drop(doc, (Counter *)c, tops);
+        return DONE;
     case OP_LIST:
     case TEXT:
-        return DONE; /* floors and deleted elements are never forgotten: nothing can be missing */
+        return DONE; /* deleted elements are never forgotten: nothing can be missing */
     case COMPOSITE:
         return apply_unnamed(doc, (Composite *)c, tops, NULL, c->schema == NULL ? 0 : c->schema->n);
     default:
