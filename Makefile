@@ -11,7 +11,7 @@ FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests
 export HYPOTHESIS_PROFILE ?= ci
 export PIP_NO_INPUT = 1
 
-.PHONY: build demo test check bench fuzz mutants crash asan coverage annotate docs wheel clean help
+.PHONY: build demo test check bench fuzz mutants crash sim asan coverage annotate docs wheel clean help
 
 help:
 	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,7 +31,7 @@ $(VENV)/linked: $(VENV)/tools
 	$(PIP) install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: build ## a real workload, killed midway and reopened
+demo: build ## three processes share state; one is cut off, one is killed
 	$(BIN)/nexus-state demo
 
 test: build ## unit, documentation and property tests
@@ -53,6 +53,11 @@ fuzz: build ## mutated bytes through every decoder
 
 mutants: build ## the engine with one mistake planted at a time: each must be found
 	PLANT_IN_ENGINE=1 $(BIN)/python -m pytest -q properties/test_engine_mutants.py
+
+SEEDS ?= 1000
+FIRST ?= 0
+sim: build ## whole clusters on virtual time under faults: make sim SEEDS=10000 [FIRST=0]
+	$(BIN)/python -m replication.simulation --seeds $(SEEDS) --first $(FIRST)
 
 crash: build ## a thousand SIGKILLs under load
 	$(BIN)/python -m tests.crash --kills 1000

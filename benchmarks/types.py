@@ -5,7 +5,7 @@ import sys
 
 from benchmarks.measure import best, row
 from crdt import GCounter, LWWMap, ORSet
-from replication.demo_report import plain_bytes
+from replication.replay_report import plain_bytes
 
 N = 200_000
 MEMORY_N = 1_000_000

@@ -1,7 +1,8 @@
-"""The `nexus-state` command: `demo`, `status DIRECTORY`, `certs DIRECTORY NAME ...`, `version`."""
+"""The `nexus-state` command: `demo`, `replay`, `status DIRECTORY`, `certs DIRECTORY NAME ...`, `version`."""
 
 import argparse
 import json
+import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,12 +25,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nexus-state", description="Replicated state: try it, look at it.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="a real workload, killed midway and reopened")
-    demo.add_argument("--trace", metavar="FILE", help="an editing history (editing-traces JSON, gzipped or not)")
-    demo.add_argument("--edits", type=int, default=250_000, metavar="N", help="edits to make up without --trace")
-    demo.add_argument("--seed", type=int, default=1, metavar="N", help="of the made-up history (default 1)")
-    demo.add_argument("--keep", metavar="DIRECTORY", help="keep the state there; it must be new or empty")
+    demo = commands.add_parser("demo", help="three processes share state; one is cut off, one is killed")
+    demo.add_argument("--seconds", type=float, default=24.0, metavar="N", help="of writing, about (default 24)")
     demo.set_defaults(run=_demo)
+
+    replay = commands.add_parser("replay", help="an editing history in one process, killed midway and reopened")
+    replay.add_argument("--trace", metavar="FILE", help="an editing history (editing-traces JSON, gzipped or not)")
+    replay.add_argument("--edits", type=int, default=250_000, metavar="N", help="edits to make up without --trace")
+    replay.add_argument("--seed", type=int, default=1, metavar="N", help="of the made-up history (default 1)")
+    replay.add_argument("--keep", metavar="DIRECTORY", help="keep the state there; it must be new or empty")
+    replay.set_defaults(run=_replay)
 
     status = commands.add_parser("status", help="what a state directory holds, as JSON")
     status.add_argument("directory")
@@ -48,14 +53,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _demo(options: argparse.Namespace) -> int:
     # Imported where they are used: `version` and a mistake in the arguments need none of it.
-    from replication import demo, typing_trace
+    from replication.demo import story
+
+    if not 2 <= options.seconds <= 3600:
+        return _refuse(f"--seconds {options.seconds:g}: give 2 to 3600; in less there is nothing to see.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and so clean up, as after Ctrl-C
+    return story.run(seconds=options.seconds)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from replication import replay, typing_trace
 
     if options.keep is not None and Path(options.keep).exists() and any(Path(options.keep).iterdir()):
-        return _refuse(f"{options.keep} is not empty; the demonstration starts from nothing. Name a new directory.")
+        return _refuse(f"{options.keep} is not empty; the replay starts from nothing. Name a new directory.")
     if options.edits < 1:
         return _refuse(f"--edits {options.edits}: there is nothing to replay; give 1 or more.")
     try:
-        return demo.run(options.trace, edits=options.edits, seed=options.seed, keep=options.keep)
+        return replay.run(options.trace, edits=options.edits, seed=options.seed, keep=options.keep)
     except (OSError, typing_trace.TraceError) as error:
         return _refuse(str(error))
 

@@ -6,6 +6,7 @@ but for `members`, `replicas` and `status`, which read what that thread last lef
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from replication.config import Config
 from replication.consistency import EVENTUALLY_CONSISTENT
 from replication.core import Carrier, Core
 from replication.driver import Driver
+from replication.errors import Closed
 from replication.gossip.core import GossipCore
 from replication.gossip.membership import NOTE_KEY, Membership
 from replication.handshake import Known
@@ -137,7 +139,8 @@ class Cluster:
         self._runtime.call_soon(self._driver.connect)
 
     def on_message(self, peer: str, message: Message) -> None:
-        self._driver.receive(peer, message)
+        with suppress(Closed):  # this node is saying farewell; what it could not answer, the peer finds elsewhere
+            self._driver.receive(peer, message)
 
     def on_up(self, peer: str, hello: Hello) -> None:
         now = self._runtime.time()

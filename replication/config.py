@@ -90,6 +90,8 @@ class Config(NamedTuple):
     # doubled while it stays silent, up to the second.
     ack_timeout: float = 1.0
     ack_timeout_max: float = 10.0
+    # Seconds after which a peer that could not land a change yet is asked whether it can by now.
+    miss_patience: float = 0.1
     # Agents of which one peer may lack something, by name; above it the oldest is left to
     # anti-entropy. And how many of them are asked about at once.
     behind_max: int = 10_000

@@ -336,28 +336,29 @@ class Store:
 
     def _make_room(self, flushing: bool) -> None:
         while len(self.slots) >= self._config.max_agents_in_memory:
-            if not self._let_go():
+            # Rather than wait for ever, forget what waits for its base: whoever told it will tell it again.
+            if not self._let_go() and not self._let_go(with_waiting=True):
                 if flushing:
                     return  # one too many for a moment is better than waiting for oneself
                 self.wait_for_flush()
 
-    def _let_go(self) -> bool:
+    def _let_go(self, with_waiting: bool = False) -> bool:
         """Let one agent leave that was not used since the last time round (second chance, "CLOCK")."""
         for _ in range(2 * len(self._ring)):
             slot = self._ring.popleft()
             if slot.used:
                 slot.used = False
-            elif self._leave(slot):
+            elif self._leave(slot, with_waiting):
                 return True
             self._ring.append(slot)
         return False
 
-    def _leave(self, slot: Slot) -> bool:
+    def _leave(self, slot: Slot, with_waiting: bool = False) -> bool:
         if slot.dirty or slot.in_flight or not slot.acquire(0.0):
             return False
         try:
-            # What is held back was told by others and is not on disk: it waits here while the node is open.
-            if slot.dirty or slot.in_flight or (slot.state._is_waiting and not self._closed):
+            # What is held back was told by others and is not on disk: it waits here while there is room.
+            if slot.dirty or slot.in_flight or (slot.state._is_waiting and not with_waiting and not self._closed):
                 return False
             slot.state = None
             self._updates_of_the_gone += slot.updates

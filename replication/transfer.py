@@ -23,6 +23,8 @@ from replication.messages import PAYLOAD_BYTES_MAX, Chunk, ChunkReceived
 _NAME_BYTES = 16
 # Chunks that came before an earlier one, kept for one transfer; an honest sender has no more under way.
 _EARLY_MAX = 64
+# A transfer of which nothing came for so many retries may have lost its sender: another may be asked.
+_STALLED_RETRIES = 4
 # Transfers that are remembered to be over.
 _OVER_MAX = 1000
 
@@ -208,9 +210,10 @@ class Incoming:
     def __len__(self) -> int:
         return len(self._partials)
 
-    def arriving(self, agent_id: str) -> bool:
-        """Whether a delta of the agent is on its way here."""
-        return any(partial.agent_id == agent_id for partial in self._partials.values())
+    def arriving(self, agent_id: str, now: float) -> bool:
+        """Whether a delta of the agent is on its way here: something of it came not long ago."""
+        since = now - _STALLED_RETRIES * self._config.transfer_retry
+        return any(each.agent_id == agent_id and each.heard > since for each in self._partials.values())
 
     def chunk(self, peer: str, message: Chunk, now: float) -> Arrival:
         """Take a chunk. One that makes no sense, or for which there is no room, is as if it had not come."""

@@ -1,4 +1,4 @@
-"""The `nexus-state` command: the history it replays, the demonstration's verdict, and what it says of a store."""
+"""The `nexus-state` command: the history it replays, the verdict of a replay, and what it says of a store."""
 
 import gzip
 import io
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import replication
-from replication import cli, demo, typing_trace
-from replication.demo_report import Progress, Report, plain_bytes
+from replication import cli, replay, typing_trace
+from replication.replay_report import Progress, Report, plain_bytes
 
 
 def test_a_made_up_history_is_the_same_for_the_same_seed() -> None:
@@ -63,7 +63,7 @@ def test_what_is_no_history_is_refused(content: bytes, word: str, tmp_path: Path
     file.write_bytes(content)
     with pytest.raises(typing_trace.TraceError, match=word):
         typing_trace.load(file)
-    assert cli.main(["demo", "--trace", str(file)]) == 2
+    assert cli.main(["replay", "--trace", str(file)]) == 2
     assert "history" in capsys.readouterr().err
 
 
@@ -76,29 +76,29 @@ def test_the_model_splices_as_a_string_does() -> None:
         position = rng.randint(0, len(text))
         deleted = min(rng.choice((0, 0, 1, 3)), len(text) - position)
         inserted = rng.choice(("", "a", "bcd"))
-        demo.splice(before, after, position, deleted, inserted)
+        replay.splice(before, after, position, deleted, inserted)
         text = text[:position] + inserted + text[position + deleted :]
         assert "".join(before) + "".join(reversed(after)) == text
 
 
 def test_the_verdict_finds_what_is_missing_and_what_is_wrong(tmp_path: Path) -> None:
-    stream = list(demo.events(typing_trace.type_text(300, seed=1)))
-    with replication.open(tmp_path / "state", schema=demo.Workspace) as node:
+    stream = list(replay.events(typing_trace.type_text(300, seed=1)))
+    with replication.open(tmp_path / "state", schema=replay.Workspace) as node:
         for event in stream:
-            node.update_state(event[0], demo.change(event))
-    whole = demo.Model(stream).updates
+            node.update_state(event[0], replay.change(event))
+    whole = replay.Model(stream).updates
 
     report = Report("test", len(stream), io.StringIO())
-    assert demo.check(tmp_path / "state", stream, dict(whole), report) == dict(whole)
+    assert replay.check(tmp_path / "state", stream, dict(whole), report) == dict(whole)
     assert not report.problems and report.print() == 0
 
-    demo.check(tmp_path / "state", stream, {"editor": whole["editor"] + 1}, report)
+    replay.check(tmp_path / "state", stream, {"editor": whole["editor"] + 1}, report)
     assert len(report.problems) == 1 and "editor" in report.problems[0]
     assert report.print() == 1
 
     report.problems.clear()
     other = [(agent, arguments if agent != "journal" else (0, "no")) for agent, arguments in stream]
-    demo.check(tmp_path / "state", other, {}, report)
+    replay.check(tmp_path / "state", other, {}, report)
     assert len(report.problems) == 1 and "journal" in report.problems[0]
 
 
@@ -126,7 +126,7 @@ def test_version(capsys) -> None:
 
 def test_status_tells_what_a_store_holds(tmp_path: Path, capsys) -> None:
     store = tmp_path / "state"
-    with replication.open(store, schema=demo.Workspace, name="office") as node:
+    with replication.open(store, schema=replay.Workspace, name="office") as node:
         node.update_state("a", lambda s: s.counters.increment())
         node.update_state("b", lambda s: s.counters.increment())
         node.flush()
@@ -146,8 +146,8 @@ def test_status_of_what_is_no_store_makes_nothing(tmp_path: Path, capsys) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_demonstration_starts_from_nothing(tmp_path: Path, capsys) -> None:
+def test_a_replay_starts_from_nothing(tmp_path: Path, capsys) -> None:
     (tmp_path / "file").touch()
-    assert cli.main(["demo", "--keep", str(tmp_path)]) == 2
+    assert cli.main(["replay", "--keep", str(tmp_path)]) == 2
     assert "not empty" in capsys.readouterr().err
-    assert cli.main(["demo", "--edits", "0"]) == 2
+    assert cli.main(["replay", "--edits", "0"]) == 2

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from replication import messages
 from replication.config import Config
 
 pytestmark = pytest.mark.no_sanitizer
@@ -114,3 +115,17 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "reference" / "limits.md").read_text()
     written = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", page, re.MULTILINE))
     assert written == {name: str(default) for name, default in Config()._asdict().items()}
+
+
+def test_the_messages_on_the_page_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "reference" / "protocol.md").read_text()
+    rows = re.findall(r"^\| `(0x\d\d)` \| `(\w+)` \| `([\w, ]+)` \|", page, re.MULTILINE)
+    written = {int(kind, 16): (name, tuple(fields.split(", "))) for kind, name, fields in rows}
+    assert written == {number: (kind.__name__, kind._fields) for number, kind in messages._KINDS.items()}
+
+
+def test_the_script_on_the_first_page_is_the_example() -> None:
+    [script] = re.findall(r"^```py\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    example = {line.strip() for line in (ROOT / "examples" / "two_terminals.py").read_text().splitlines()}
+    setup = {"import time", 'with replication.open("state/", schema=Tally) as node:', "while True:"}
+    assert {line.strip() for line in script.splitlines()} - setup <= example

@@ -86,11 +86,11 @@ def test_its_command_works(empty_python: Path, tmp_path: Path) -> None:
     command = empty_python.parent / "nexus-state"
     version = subprocess.run([command, "version"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert version.stdout.strip()
-    demo = subprocess.run(
-        [command, "demo", "--edits", "20000"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    replay = subprocess.run(
+        [command, "replay", "--edits", "20000"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
-    assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert "missing: 0" in demo.stdout
+    assert replay.returncode == 0, replay.stdout + replay.stderr
+    assert "missing: 0" in replay.stdout
 
 
 def test_it_is_quick_to_import(empty_python: Path, tmp_path: Path) -> None:

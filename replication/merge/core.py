@@ -34,6 +34,7 @@ class _Sent(NamedTuple):
     agent_id: str
     top: VersionVector
     made: int
+    is_question: bool = False
 
 
 class _Flight(NamedTuple):
@@ -47,10 +48,11 @@ class _Flight(NamedTuple):
 class _Waiting:
     """Callers that wait for acknowledgements of one agent, and what must be held for the newest of them."""
 
-    __slots__ = ("sent", "tickets")
+    __slots__ = ("ask_at", "sent", "tickets")
 
     def __init__(self) -> None:
         self.sent: _Sent
+        self.ask_at = 0.0
         self.tickets: list[Ticket] = []
 
 
@@ -94,7 +96,6 @@ class MergeCore:
         self._replicas = replicas
         self._outgoing = Outgoing(config)
         self._incoming = Incoming(config)
-        self.is_arriving = self._incoming.arriving
         self._now = 0.0
         self._channels: dict[str, Channel] = {}
         self._waiting: dict[str, _Waiting] = {}
@@ -124,8 +125,8 @@ class MergeCore:
 
     def propose(self, change: Change, now: float) -> None:
         self._now = now
-        item = Item(change.agent_id, change.delta, b"" if change.delta else change.top.to_bytes())
-        sent = _Sent(change.agent_id, change.top, change.made)
+        sent = _Sent(change.agent_id, change.top, change.made, not change.delta)
+        item = Item(change.agent_id, change.delta, b"" if change.delta else self._asked_of(sent).to_bytes())
         urgent = any(ticket.acks for ticket in change.tickets)
         if change.delta or urgent:
             for peer, channel in self._channels.items():
@@ -136,6 +137,7 @@ class MergeCore:
         if urgent:
             waiting = self._waiting.setdefault(change.agent_id, _Waiting())
             waiting.sent = sent
+            waiting.ask_at = now + self._config.ack_timeout
             waiting.tickets += [ticket for ticket in change.tickets if ticket.acks]
             self._review(change.agent_id)
 
@@ -231,7 +233,11 @@ class MergeCore:
         for place, sent in enumerate(flight.items):
             if place in missing:
                 self._mark_behind(channel, sent)
-                lacking.append(sent.agent_id)
+                if sent.is_question:
+                    lacking.append(sent.agent_id)
+                else:
+                    # What it builds on is mostly on its way from another: ask once more before repairing.
+                    channel.ask_at = min(channel.ask_at, self._now + self._config.miss_patience)
             else:
                 self.counts["acked"] += 1
                 behind = channel.behind.get(sent.agent_id)
@@ -291,12 +297,22 @@ class MergeCore:
         self._now = now
         self._outgoing.tick(now)
         self._incoming.tick(now)
+        for waiting in self._waiting.values():
+            if now >= waiting.ask_at:
+                self._ask_for(waiting, now)
         for peer, channel in self._channels.items():
             self._expire(channel, now)
             if channel.behind and now >= channel.ask_at:
                 self._ask(peer, channel, now)
         for agent_id in list(self._waiting):
             self._review(agent_id)
+
+    def _ask_for(self, waiting: _Waiting, now: float) -> None:
+        """Callers have waited long: whatever became of what was sent, ask everybody who has not acknowledged."""
+        waiting.ask_at = now + self._config.ack_timeout
+        for peer, channel in self._channels.items():
+            if any(peer not in ticket.acked for ticket in waiting.tickets):
+                self._mark_behind(channel, waiting.sent)
 
     def _expire(self, channel: Channel, now: float) -> None:
         """What was not answered may have arrived or not: it is asked about."""
@@ -317,7 +333,12 @@ class MergeCore:
         channel.ask_at = now + channel.patience
         for sent in list(channel.behind.values())[: self._config.behind_asked_max]:
             channel.behind.move_to_end(sent.agent_id)
-            self._offer(peer, channel, Item(sent.agent_id, b"", sent.top.to_bytes()), sent, urgent=False)
+            question = Item(sent.agent_id, b"", self._asked_of(sent).to_bytes())
+            self._offer(peer, channel, question, sent._replace(is_question=True), urgent=False)
+
+    def _asked_of(self, sent: _Sent) -> VersionVector:
+        """What of a change to ask for: the part this node made; what else it held is for others to see to."""
+        return VersionVector({self._writer: sent.made}) if sent.made else sent.top
 
     def ready(self) -> Ready:
         self._send += self._outgoing.ready()
@@ -329,6 +350,10 @@ class MergeCore:
         ready = Ready((), tuple(self._send), tuple(self._deliver), tuple(self._settle))
         self._send, self._deliver, self._settle = [], [], []
         return ready
+
+    def is_arriving(self, agent_id: str) -> bool:
+        """Whether a large delta of the agent is on its way here."""
+        return self._incoming.arriving(agent_id, self._now)
 
     def status(self) -> dict[str, Any]:
         """For each peer: what is in flight, and of how many agents it may lack something."""

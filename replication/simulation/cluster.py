@@ -14,6 +14,7 @@ waits for has come. Clients that wait beside each other are coroutines, given to
 
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
+from weakref import finalize
 
 from crdt import Composite
 from replication.config import Config
@@ -29,17 +30,17 @@ from replication.simulation.world import Stuck, Trace, World
 # How many others a node is told of at its start; it learns of the rest from them.
 _PEERS_MAX = 3
 # Virtual seconds between two looks at whether all nodes agree.
-_LOOK_EVERY = 0.25
+_LOOK_EVERY = 0.5
 
 
 class Host:
     """A machine: its disk and clock outlive the processes on it, of which there is at most one."""
 
-    def __init__(self, cluster: "Cluster", name: str, write_mode: str, disk_seconds: float) -> None:
+    def __init__(self, network: Network, name: str, write_mode: str, disk_seconds: float) -> None:
         self.name = name
         self.address = f"{name}:7400"
-        self.disk = Disk(cluster.world, name, disk_seconds)
-        self.clock = VirtualClock(cluster.world)
+        self.disk = Disk(network.world, name, disk_seconds)
+        self.clock = VirtualClock(network.world)
         self.write_mode = write_mode
         self.boots = 0
         self.node: Node | None = None
@@ -47,21 +48,21 @@ class Host:
         self.runtime: VirtualRuntime
         self.transport: VirtualTransport
         self.clients: ClientLoop
-        self._cluster = cluster
+        self._network = network
 
-    def start(self, peers: Iterable[str]) -> None:
-        cluster = self._cluster
+    def start(self, schema: type[Composite], config: Config, peers: Iterable[str]) -> None:
+        world = self._network.world
         self.boots += 1
-        self.process = Process(cluster.world, self.name)
-        stream = cluster.world.stream(f"node {self.name} {self.boots}")
+        self.process = Process(world, self.name)
+        stream = world.stream(f"node {self.name} {self.boots}")
         self.runtime = VirtualRuntime(self.process, stream, self.clock, self.write_mode)
-        self.transport = cluster.network.transport(self.name, self.runtime)
+        self.transport = self._network.transport(self.name, self.runtime)
         self.clients = ClientLoop(self.process)  # type: ignore[abstract]
         self.disk.boot()
         self.node = Node(
             self.disk,
-            cluster.schema,
-            cluster.config,
+            schema,
+            config,
             "simulated",
             runtime=self.runtime,
             transport=self.transport,
@@ -73,7 +74,7 @@ class Host:
     def crash(self, silent: bool) -> None:
         self.process.kill()
         self.disk.crash()
-        self._cluster.network.crash(self.transport, silent)
+        self._network.crash(self.transport, silent)
         if self.node is not None:
             self.node.abandon()
             self.node = None
@@ -88,6 +89,8 @@ class Cluster:
     conditions   of the network; `Conditions` says what there is
     write_modes  see `process.WRITE_MODES`; one for each node, repeated as needed
     limits       any field of `replication.Config`
+
+    `close()` forgets the nodes, as a crash of all of them would; so does the end of the cluster itself.
     """
 
     def __init__(
@@ -110,7 +113,9 @@ class Cluster:
         # Called with the name of a node that was started; also for those that are there from the start.
         self.started: list[Callable[[str], None]] = []
         for place, name in enumerate(names):
-            self.hosts[name] = Host(self, name, write_modes[place % len(write_modes)], disk_seconds)
+            self.hosts[name] = Host(self.network, name, write_modes[place % len(write_modes)], disk_seconds)
+        # Nobody waits for these nodes at the end of the program, when time may stand still for them.
+        self.close = finalize(self, _crash_all, self.hosts)
         for name in self.hosts:
             self.restart(name)
 
@@ -176,7 +181,7 @@ class Cluster:
             self.crash(name)
         self.world.note("start", name)
         others = [other.address for other in self.hosts.values() if other is not host]
-        host.start(others[:_PEERS_MAX])
+        host.start(self.schema, self.config, others[:_PEERS_MAX])
         for tell in self.started:
             tell(name)
 
@@ -226,7 +231,7 @@ class Cluster:
         self.world.run_for(seconds)
 
     def run_until(self, holds: Callable[[], bool], seconds: float = 600.0) -> None:
-        """Let time pass until it holds; Stuck if it does not within so many seconds. Asks every quarter of one."""
+        """Let time pass until it holds; Stuck if it does not within so many seconds. Asks twice a second."""
         end = self.world.now + seconds
         while not holds():
             if self.world.now >= end:
@@ -279,16 +284,16 @@ class Cluster:
         """What each running node reads of an agent, in the order of their names' first mention."""
         return [self[name].read_state(agent_id, read) for name in self.running()]
 
-    def close(self) -> None:
-        """Forget the nodes. Nothing is waited for, as after a crash of all of them."""
-        for host in self.hosts.values():
-            if host.node is not None:
-                host.crash(silent=True)
-
     def _known(self, *names: str) -> None:
         for name in names:
             if name not in self.hosts:
                 raise KeyError(f"there is no node {name!r}: the nodes are {', '.join(self.hosts)}")
+
+
+def _crash_all(hosts: dict[str, Host]) -> None:
+    for host in hosts.values():
+        if host.node is not None:
+            host.crash(silent=True)
 
 
 def _digest(state: Any) -> bytes:

@@ -82,6 +82,7 @@ class VirtualLink:
         self.dialled = dialled
         self.transport = transport
         self.is_open = True
+        self.is_known = False  # to the process that has it
         self.welcomed = False
         self.queued = 0
         self.other: VirtualLink
@@ -176,13 +177,17 @@ class VirtualLink:
 
     def _opened(self) -> None:
         if self.is_open:
+            self.is_known = True
             self.transport.events.opened(self)
 
     def _closed(self, reason: str) -> None:
         if self.is_open:
             self.is_open = False
             self._connection.ended()
-            self.transport.events.closed(self, reason)
+            if self.is_known:
+                self.transport.events.closed(self, reason)
+            elif self.dialled:  # it broke before it came to be
+                self.transport.events.unreachable(self.address, reason)
 
 
 class VirtualTransport:

@@ -27,14 +27,14 @@ def draw_conditions(random: Random) -> Conditions:
         duplicate=random.choice((0.0, 0.0, 0.02, 0.2)),
         reorder=random.choice((0.0, 0.0, 0.05, 0.3)),
         bandwidth=random.choice((100e6, 1e6, 50e3)),
-        queue_bytes=random.choice((8 << 20, 64 << 10, 4 << 10)),
+        queue_bytes=random.choice((8 << 20, 4000, 400)),
         dial_failure=random.choice((0.0, 0.0, 0.3)),
         notice=random.choice((0.2, 1.0, 5.0)),
     )
 
 
 def draw_write_modes(random: Random, count: int) -> tuple[str, ...]:
-    """How each of so many nodes' threads relates to its writes."""
+    """How each of so many nodes' threads relates to its writes: as the real ones do, at once or blocking."""
     return tuple(random.choice(WRITE_MODES[:2]) for _ in range(count))
 
 

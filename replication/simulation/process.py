@@ -10,7 +10,6 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from replication.access import Turnstile
 from replication.simulation.disk import Disk
 from replication.simulation.world import Event, Stuck, World
 from replication.storage import Batch, Storage
@@ -18,7 +17,7 @@ from replication.storage import Batch, Storage
 Done = Callable[[BaseException | None], None]
 
 # How a write relates to the rest of the node's thread: at once within the call; blocking the thread,
-# as the real runtime does; or beside it. A node must be right with each.
+# as the real runtime does; or beside it, as a storage with a thread of its own would.
 WRITE_MODES = ("inline", "blocking", "beside")
 
 
@@ -103,7 +102,7 @@ class VirtualRuntime:
     ) -> None:
         self.random = random
         self.clock = clock
-        self.turnstile: Turnstile | None = None
+        self.turnstile: Any = None  # all nodes share one thread
         self._process = process
         self._world = process.world
         self._write_mode = write_mode

@@ -135,6 +135,7 @@ _SHORT_TIMES = {
     "sync_ask_timeout": 1.0,
     "sync_wait_max": 4.0,
     "transfer_retry": 0.4,
+    "transfer_keep": 4.0,
 }
 _SMALL_BOUNDS = {
     "flush_bytes_max": 1000,

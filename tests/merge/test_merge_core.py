@@ -47,6 +47,8 @@ def test_one_that_cannot_land_is_not_acknowledged_and_is_repaired() -> None:
     ticket = a.add("agent", 2, "all")
     network.deliver()
     assert not ticket.acked
+    assert a.repairs == []  # what it builds on may be on its way
+    network.run(0.5)
     assert ("b", "agent") in a.repairs
     b.state("agent").merge(a.state("agent").to_bytes())  # as the repair does
     network.run(3.0)
@@ -163,3 +165,17 @@ def test_an_answer_from_before_an_absence_counts_for_nothing_of_now() -> None:
     ticket = a.add("agent", 2, "all")
     a.receive("b", old)
     assert not ticket.acked
+
+
+def test_a_caller_is_not_forgotten_when_the_names_of_the_behind_are_too_many() -> None:
+    network = merge_network("ab", Config(behind_max=2))
+    a, b = network.nodes["a"], network.nodes["b"]
+    network.cut = {("a", "b")}
+    ticket = a.add("waited for", 1, "all")
+    for k in range(5):
+        a.add(f"agent-{k}", 1)
+    network.run(1.5)
+    network.cut = set()
+    b.state("waited for").merge(a.state("waited for").to_bytes())
+    network.run(15.0)
+    assert ticket.acked == {"b"}

@@ -170,3 +170,17 @@ def test_what_waits_for_its_base_stays_in_memory_and_lands_only_with_a_mark(open
     slot.acquire()
     assert slot.state.version == stored
     slot.release()
+
+
+def test_memory_full_of_what_waits_is_no_reason_to_wait_for_ever(open_node):
+    node = open_node(max_agents_in_memory=2, memory_wait=0.5)
+    for k in range(2):
+        other = AgentState("other")
+        other.config["first"] = 1
+        version = other.version
+        other.config["second"] = 2
+        slot = node._store.acquire(f"waiting-{k}")
+        slot.state._deliver(other.delta(version), 1 << 20)
+        slot.release()
+    node.update_state("a", bump)
+    assert count(node, "a") == 1

@@ -106,6 +106,16 @@ def test_a_node_whose_disk_fails_acknowledges_nothing_any_more(cluster: Cluster)
         cluster["a"].update_state("post", like())
 
 
+def test_a_node_that_is_closed_in_order_takes_leave_and_can_come_back(cluster: Cluster) -> None:
+    cluster["a"].update_state("post", like())
+    cluster["a"].close()
+    cluster.run(1.0)
+    assert {member.name: member.state for member in cluster["b"].members()}["a"] == "left"
+    cluster.restart("a")
+    cluster.run_until(lambda: cluster.all_are_members() and cluster.is_quiet())
+    assert likes(cluster) == [1, 1, 1]
+
+
 def test_a_clock_that_is_behind_loses_no_write_that_has_seen_the_other(cluster: Cluster) -> None:
     cluster.skew_clock("b", -30_000)
     cluster["a"].update_state("post", lambda s: s.notes.update(title="first"), "crdt_enhanced", acks="all")

@@ -203,6 +203,16 @@ def test_a_link_that_is_not_welcomed_in_time_is_closed(monkeypatch: pytest.Monke
     assert (pair.a.ends, pair.b.ends) == (["timeout"], ["timeout"])
 
 
+def test_a_link_that_breaks_while_it_is_opened_was_unreachable_to_who_dialled() -> None:
+    pair = Pair(CALM._replace(latency=0.1))
+    pair.a.transport.dial("b:1")
+    pair.world.run_until(lambda: len(pair.b.links) == 2)
+    pair.network.break_links("a", "b")
+    pair.world.run_for(5.0)
+    assert len(pair.a.links) == 1
+    assert pair.a.ends == ["reset", "reset"]
+
+
 def test_dialling_where_nobody_listens_is_refused_and_a_taken_address_is_an_error() -> None:
     pair = Pair()
     pair.a.transport.dial("c:1")

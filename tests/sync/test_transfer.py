@@ -68,7 +68,7 @@ def test_a_delta_arrives_whole_once():
     line.run(10)
     assert line.arrived == [("agent", DELTA)] and line.ended == 1
     assert line.chunks == 51 and not len(line.outgoing) and not len(line.incoming)
-    assert not line.outgoing.is_sending("b", "agent") and not line.incoming.arriving("agent")
+    assert not line.outgoing.is_sending("b", "agent") and not line.incoming.arriving("agent", 0.0)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -234,3 +234,15 @@ def test_senseless_reports_do_nothing():
         assert not outgoing.received("b", ChunkReceived(transfer, offset), 0.0)
     assert not outgoing.received("c", ChunkReceived(NAME, len(DELTA)), 0.0)
     assert len(outgoing) == 1 and not outgoing.ready()
+
+
+def test_a_transfer_whose_sender_is_gone_keeps_nobody_from_being_asked():
+    incoming = Incoming(CONFIG)
+    outgoing = Outgoing(CONFIG)
+    outgoing.start("b", "agent", DELTA, 0.0)
+    first = outgoing.ready()[0].message
+    assert isinstance(first, Chunk)
+    incoming.chunk("a", first, 0.0)
+    assert incoming.arriving("agent", 1.0)
+    assert not incoming.arriving("agent", 5.0)
+    assert len(incoming) == 1  # and it can still be gone on with

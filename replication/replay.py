@@ -6,7 +6,7 @@ A child process does the work and says over a pipe what it was promised; the par
 (SIGKILL), opens the directory, and compares every agent with a model in plain Python that is built
 from the history alone. A second child continues from what was found.
 
-`run` is the parent, `work` the child; `nexus-state demo` calls the first.
+`run` is the parent, `work` the child; `nexus-state replay` calls the first.
 """
 
 import gc
@@ -26,7 +26,7 @@ from typing import Any, TextIO
 import replication
 from crdt import Composite, GCounter, GSet, LWWMap, OpBasedList, PNCounter, Text
 from replication import typing_trace
-from replication.demo_report import Progress, Report, agent_memory
+from replication.replay_report import Progress, Report, agent_memory
 from replication.typing_trace import Patch
 
 DURABLE_EVERY = 5_000  # one call in so many waits for the disk
@@ -190,7 +190,7 @@ def work(directory: str, held: dict[str, int], trace: str | None, edits: int, se
     gc.freeze()
     clock = time.perf_counter_ns
     made = 0
-    with replication.open(directory, schema=Workspace, name="demo") as node:
+    with replication.open(directory, schema=Workspace, name="replay") as node:
         for first in range(0, len(updates), REPORT_EVERY):
             chunk = updates[first : first + REPORT_EVERY]
             reactive: list[int] = []
@@ -239,7 +239,7 @@ class Child:
     """A `work` process, and everything it has said so far."""
 
     def __init__(self, arguments: list[Any]) -> None:
-        program = f"from replication.demo import work; work(*{arguments!r})"
+        program = f"from replication.replay import work; work(*{arguments!r})"
         self.process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.output = self.process.stdout
@@ -257,10 +257,10 @@ class Child:
 def run(
     trace: str | None = None, *, edits: int = 250_000, seed: int = 1, keep: str | None = None, out: TextIO = sys.stdout
 ) -> int:
-    """The whole demonstration; 0 if everything promised was found and every agent equals the model, else 1."""
+    """The whole replay; 0 if everything promised was found and every agent equals the model, else 1."""
     if keep is not None:
         return _run(Path(keep), trace, edits, seed, out)
-    with tempfile.TemporaryDirectory(prefix="nexus-state-demo-") as directory:
+    with tempfile.TemporaryDirectory(prefix="nexus-state-replay-") as directory:
         return _run(Path(directory) / "state", trace, edits, seed, out)
 
 
@@ -304,7 +304,7 @@ def _run(directory: Path, trace: str | None, edits: int, seed: int, out: TextIO)
 
 def check(directory: Path, stream: list[Event], promised: dict[str, int], report: Report) -> dict[str, int]:
     """Reopen, and compare each agent with the model of as many updates as it says it holds."""
-    with replication.open(directory, schema=Workspace, name="demo") as node:
+    with replication.open(directory, schema=Workspace, name="replay") as node:
         values = {agent: node.read_state(agent).value for agent in AGENTS}
     found = found_updates(stream, values)
     model = Model(stream, found)
@@ -319,7 +319,7 @@ def check(directory: Path, stream: list[Event], promised: dict[str, int], report
 def finish(directory: Path, stream: list[Event], end_text: str | None, report: Report) -> None:
     """Compare the end with the whole stream, and measure what it occupies."""
     model = Model(stream)
-    with replication.open(directory, schema=Workspace, name="demo") as node:
+    with replication.open(directory, schema=Workspace, name="replay") as node:
         for agent in AGENTS:
             state = node.read_state(agent)
             if state.value != model.value(agent):

@@ -1,4 +1,4 @@
-"""What the demonstration shows: a progress line while it works, and a table at the end.
+"""What a replay shows: a progress line while it works, and a table at the end.
 
 On a terminal, one line redrawn in place, with colours unless NO_COLOR is set; anywhere else, plain
 lines. Knows nothing of how the figures came about.
@@ -107,7 +107,7 @@ class Report:
         ]
 
     def print(self) -> int:
-        """Write the table; the exit code of the demonstration."""
+        """Write the table; the exit code of the replay."""
         rows = [
             ("history", self.source),
             ("updates made", f"{self.updates:,}"),
