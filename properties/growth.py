@@ -12,10 +12,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from crdt.repair import Sketch, entries, repair
+
 from .models import Op
 from .strategies import Step, replica_indexes
 from .subjects import Subject
 from .world import Replica, Seen, World, covers, meet
+
+KEY = bytes(range(16))
 
 
 class GrowthWorld(World):
@@ -70,6 +74,15 @@ class GrowthWorld(World):
             self.record(replica, "purge", (), False)
         return replica
 
+    def do_repair(self, source_index: int, target_index: int) -> Replica | None:
+        """Of two replicas that hold the same events no entry differs, and to exchange them all changes nothing."""
+        source, target = self.at(source_index), self.at(target_index)
+        if source is target or source.state.version != target.state.version:
+            return None
+        assert Sketch(source.state, KEY).difference(Sketch(target.state, KEY).symbols(0, 4)) == ([], [])
+        assert repair(target.state, entries(source.state, KEY, None)) is False
+        return target
+
     def do_hear(self, index: int) -> Replica | None:
         """Everyone hears from one replica, which hears from everyone."""
         for other in range(len(self.replicas)):
@@ -85,6 +98,7 @@ def histories(subject: Subject) -> st.SearchStrategy[list[Step]]:
     """The subject's histories with purges between their scenes."""
     purge = st.tuples(st.just("purge"), replica_indexes)
     hear = st.tuples(st.just("hear"), replica_indexes)
-    between = st.lists(st.one_of(purge, purge, hear), max_size=3)
+    repairs = st.tuples(st.just("repair"), replica_indexes, replica_indexes)
+    between = st.lists(st.one_of(purge, purge, hear, repairs), max_size=3)
     scenes = st.lists(st.tuples(subject.histories(), between), max_size=4)
     return scenes.map(lambda parts: [step for scene, rest in parts for step in [*scene, *rest]])

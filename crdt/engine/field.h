@@ -20,7 +20,4 @@ Container *field_find(const Composite *c, const Field *f, i32 *declared);
 /* The same, made if it is not there. */
 int field_open(Document *doc, Composite *c, const Field *f, Container **child);
 
-/* Of each number the larger, and the removal that observed more (not in the digest). */
-void slot_join(const Document *doc, Slot *held, const Slot *s);
-
 #endif

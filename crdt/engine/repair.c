@@ -11,7 +11,7 @@
  *   sequence      sequence_union.c
  *   purges        as they merge; they come first, and what they purge is not there afterwards
  */
-#include "field.h"
+#include "counter.h"
 #include "growth.h"
 #include "message.h"
 #include "repair.h"
