@@ -164,9 +164,9 @@ IN_ENGINE = (
     Mutant(
         "merging adds counts",
         "a counter's join is the maximum",
-        "engine/section.c",
-        "raise_to(&held->up, s.up);",
-        "held->up += s.up;",
+        "engine/counter.c",
+        "raise_to(&held->up, s->up);",
+        "held->up += s->up;",
         "test_models.py GCounter",
     ),
     Mutant(
@@ -180,7 +180,7 @@ IN_ENGINE = (
     Mutant(
         "a delete's floors are lost in a merge",
         "akka PR#22508: the delta lost what the child must remember after a remove",
-        "engine/section.c",
+        "engine/counter.c",
         "raise_to(&held->up_floor, s->up_floor);",
         "",
         "test_models.py GCounter",
@@ -244,7 +244,7 @@ IN_ENGINE = (
     Mutant(
         "a purged count is joined with one that began anew",
         "akka#22606: failing while dead replicas are pruned",
-        "engine/section.c",
+        "engine/counter.c",
         "if (d->writers[place].forgotten || slot_is_purged(doc, &s))",
         "if (d->writers[place].forgotten)",
         "test_growth.py count or removal",

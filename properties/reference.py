@@ -129,12 +129,6 @@ class Reference:
         child.last = self.last
         return child
 
-    @classmethod
-    def from_bytes(cls, data: bytes, replica: str, **options: Any) -> Any:
-        state = cls(replica, **options)
-        state.merge(data)
-        return state
-
     def digest(self) -> bytes:
         return self.to_bytes()
 
