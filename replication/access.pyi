@@ -52,6 +52,7 @@ class Slot:
     tickets: list[Ticket] | None
     told: int
     mode: int
+    changed_at: float
     next_number: int
     snapshot_bytes: int
     delta_bytes: int

@@ -132,6 +132,7 @@ cdef class Slot:
     cdef public long long next_number, snapshot_bytes, delta_bytes, delta_rows, updates
     cdef public unsigned long long told   # of the own writer's count: what others were told
     cdef public int mode           # the rank of the strongest mode asked for since the last flush
+    cdef public double changed_at  # when the last change became durable, in the runtime's seconds
     cdef public bint dirty, in_flight, used, merged
     cdef object _fn                # the caller's function while it runs
 
@@ -143,6 +144,7 @@ cdef class Slot:
         self.state = state
         self.next_number = next_number
         self.digest = b""
+        self.changed_at = -1e300
         self.used = True
 
     def __dealloc__(self):

@@ -72,7 +72,7 @@ class Cluster:
         self.problems: dict[str, str] = {}
         identity, notes = storage.identity, storage.notes()
         random = Random(runtime.random.getrandbits(64))
-        catalog = StoreCatalog(store, storage, lambda agent_id: self.merge.is_arriving(agent_id))
+        catalog = StoreCatalog(store, storage, lambda agent_id: self.merge.is_arriving(agent_id), runtime.time, random)
         self.membership = Membership(identity.name, "", identity.opens, config, random, {}, notes.get(NOTE_KEY))
         self.sync = Sync(store.summary, catalog, config, random, self._diverged)
         self.merge = MergeCore(identity.writer, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas)
@@ -255,6 +255,20 @@ class Cluster:
             "links": {} if self._links is None else self._links.status(),
             "replicas": {} if self._siblings is None else self._siblings.status(),
         }
+
+    def forget(self, name: str) -> None:
+        """Take a dead member for one that left for good. From another thread; ValueError if it is not dead."""
+        call(self._runtime, self._forget, name)
+
+    def _forget(self, name: str) -> None:
+        now = self._runtime.time()
+        self.membership.forget(name, now)
+        if self._links is not None:
+            self._links.forget(name)
+        self._known.pop(name, None)
+        self._driver.keep_note(Note(_KNOWN_NOTE, _write_known(self._known)))
+        self._look(now)
+        self._driver.run_soon()
 
     def leave(self) -> None:
         """Tell the others that this node goes on purpose, and close the links. From another thread."""

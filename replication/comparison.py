@@ -41,7 +41,7 @@ class Catalog(Protocol):
         """The version and the digest of an agent; an empty version and b"" if it is not there. May load it."""
 
     def arriving(self, agent_id: str) -> bool:
-        """Whether a delta of it is on its way in chunks."""
+        """Whether what is lacking of it is probably on its way, and need not be asked for yet."""
 
 
 class NotValid(ValueError):

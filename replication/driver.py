@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 _IDLE_AFTER = 0.05
 # Seconds that a flush waits for agents whose update_fn is running, before it goes on without them.
 _PATIENCE = 0.002
+# After a flush that so many callers had waited for, the next one waits so many seconds for its callers to gather:
+# they have just been woken, and most are about to come back.
+_CROWD = 8
+_GATHER = 0.002
 # Seconds after which what could not be done because an agent was busy is tried again.
 _AGAIN_AFTER = 0.001
 
@@ -78,6 +82,7 @@ class Driver:
         self._idle_timer: Timer | None = None
         self._writing: tuple[Round, list[Ticket], list[tuple[Core, Ready]], float] | None = None
         self._notes: dict[str, Note] = {}
+        self._crowd = 0  # callers that the last flush was for
         self._tick_due = 0.0
         self._is_ticking = False
         self.failure: Unavailable | None = None
@@ -117,7 +122,7 @@ class Driver:
             self._refuse_all()
         elif not self._is_hurried:
             self._is_hurried = True
-            self._runtime.call_soon(self._flush)
+            self._runtime.call_soon(self._flush_soon)
 
     def promise(self, slot: Slot, plan: Plan, op_id: str | None) -> Promise:
         """Have the slot's change carried. The caller holds its lock, and gives it back before it waits in `keep`."""
@@ -214,7 +219,15 @@ class Driver:
     def _hurry_inside(self) -> None:
         if not self._is_hurried and self.failure is None:
             self._is_hurried = True
-            self._runtime.call_soon(self._flush)
+            self._runtime.call_soon(self._flush_soon)
+
+    def _flush_soon(self) -> None:
+        """Flush now, or in a moment if many callers are about to come."""
+        if self._crowd < _CROWD:
+            self._flush()
+        else:
+            self._cancel_timers()  # it may have been meant for much later
+            self._timer = self._runtime.call_later(_GATHER, self._flush)
 
     def _flush(self) -> None:
         self._is_hurried = False
@@ -224,6 +237,7 @@ class Driver:
         self._cancel_timers()
         tickets, self._patient = self._patient, []
         tickets += [self._tickets.popleft() for _ in range(len(self._tickets))]
+        self._crowd = len(tickets)
         readies, wishes = self._pump.take()
         notes, self._notes = self._notes, {}
         batch = Batch(notes=[*notes.values(), *(note for _, ready in readies for note in ready.persist)])
@@ -252,9 +266,10 @@ class Driver:
         """Everything in the round is durable: tell the cores, and the callers that wait for no more."""
         assert self._writing is not None
         (round, tickets, readies, _), self._writing = self._writing, None
-        self._store.settled(round)
         now = self._runtime.time()
+        self._store.settled(round, now)
         for change in round.changes:
+            self._crowd += len(change.tickets)
             for ticket in change.tickets:
                 ticket.is_stored = True
             self._carriers.of_mode(change.mode).propose(change, now)

@@ -220,6 +220,15 @@ class Node(Access):
             **self._others.status(),
         }
 
+    def forget(self, name: str) -> None:
+        """Do not wait any longer, here and everywhere, for a dead node that will not come back.
+
+        ValueError unless it is dead in `members()`. Should it come back all the same, it is a member again.
+        """
+        if self._refuse_reads is not None:
+            raise self._refuse_reads()
+        self._others.forget(name)
+
     def add_voter(self, name: str) -> None:
         """Make a node a Raft voter. Not built yet: Unavailable."""
         raise arguments.not_built(modes.REPLICATED)

@@ -270,10 +270,11 @@ class Store:
         finally:
             slot.release()
 
-    def settled(self, round: Round) -> None:
+    def settled(self, round: Round, now: float) -> None:
         """The batch is durable."""
         for slot, before in round.taken:
             slot.in_flight = False
+            slot.changed_at = now
             if slot.digest != before:
                 self.summary.change(slot.agent_id, before, slot.digest)
 

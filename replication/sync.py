@@ -127,7 +127,7 @@ class Sync:
 
     def repair(self, peer: str, agent_ids: Iterable[str], now: float) -> None:
         """Bring these agents and the peer's to the same state; some may be passed over when there are many."""
-        holdings = [holding for agent_id in agent_ids if (holding := self._ask_with_version(peer, agent_id, now))]
+        holdings = [each for agent_id in agent_ids if (each := self._ask_with_version(peer, agent_id, now, True))]
         self._send_holdings(peer, holdings, reply=True, more=False)
 
     def tick(self, now: float) -> None:
@@ -275,11 +275,11 @@ class Sync:
 
     # Asking
 
-    def _may_ask(self, peer: str, agent_id: str, now: float) -> bool:
+    def _may_ask(self, peer: str, agent_id: str, now: float, urgently: bool = False) -> bool:
         if not self._asks.has_room(peer):
             self._state(peer).is_cut = True
             return False
-        if not self._asks.is_idle(peer, agent_id, now) or self._catalog.arriving(agent_id):
+        if not self._asks.is_idle(peer, agent_id, now) or (not urgently and self._catalog.arriving(agent_id)):
             return False
         self._asks.add(peer, agent_id, now)
         self._counts["asked"] += 1
@@ -288,8 +288,8 @@ class Sync:
     def _ask_for_all(self, peer: str, agent_id: str, now: float) -> Holding | None:
         return Holding(agent_id, b"", b"") if self._may_ask(peer, agent_id, now) else None
 
-    def _ask_with_version(self, peer: str, agent_id: str, now: float) -> Holding | None:
-        if not self._may_ask(peer, agent_id, now):
+    def _ask_with_version(self, peer: str, agent_id: str, now: float, urgently: bool = False) -> Holding | None:
+        if not self._may_ask(peer, agent_id, now, urgently):
             return None
         version, digest = self._catalog.holding(agent_id)
         packed = version.to_bytes() if digest else b""

@@ -2,7 +2,7 @@
 
 A thread that computes without a pause keeps the interpreter's lock for 5 ms each time another one
 wants it (sys.getswitchinterval), and a flush wants it a dozen times: it would take 60 ms. So calls
-into a node give way while the node's thread is at work, for a millisecond at most; if that thread was
+into a node give way while the node's thread is at work, for two milliseconds at most; if that thread was
 waiting for something else all the time, they do so no more until it comes back.
 
 Knows nothing of nodes.
@@ -15,7 +15,7 @@ cdef extern from *:
     #include <time.h>
 
     /* Seconds that a call gives way at most, and how often it looks meanwhile. */
-    #define GIVE_WAY_SECONDS 0.001
+    #define GIVE_WAY_SECONDS 0.002
     #define LOOK_NANOSECONDS 20000
 
     static double turnstile_now(void) {

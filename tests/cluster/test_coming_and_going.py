@@ -126,3 +126,27 @@ def test_a_large_agent_crosses_while_others_go_on(nodes: Nodes) -> None:
     assert nodes[1].read_state("large").digest() == nodes[0].read_state("large").digest()
     assert count(nodes[1], "small") > 3
     assert slowest < 2.0
+
+
+def test_a_dead_node_is_waited_for_until_it_is_forgotten(nodes: Nodes) -> None:
+    nodes.start()
+    nodes.meet()
+    with pytest.raises(ValueError, match="only a dead member"):
+        nodes[0].forget("n2")
+    lost = nodes.open.pop(2)
+    links = lost._others._links
+    assert links is not None
+    links.close()  # as if its machine were gone
+
+    def seen(place: int) -> str:
+        return next(member.state for member in nodes[place].members() if member.name == "n2")
+
+    try:
+        eventually(lambda: seen(0) == "dead", "n2 dead")
+        with pytest.raises(replication.Timeout):
+            nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=0.5)
+        nodes[0].forget("n2")
+        assert nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=5).acks == 1
+        eventually(lambda: seen(1) == "left", "n1 was told")
+    finally:
+        lost.close()

@@ -25,19 +25,15 @@ def planted(stored, name, place, token):
 sqlite.succeed = planted
 """,
     "callers are woken before the write": """
-from replication.driver import Driver
-persist = Driver._persist
-def planted(self, batch):
-    for ticket in list(self._planted): ticket.settle(ticket)
-    persist(self, batch)
-settle = Driver._settle
-round_ = Driver._round
-def planted_round(self, tickets):
-    self._planted = tickets
-    return round_(self, tickets)
-Driver._round = planted_round
-Driver._persist = planted
-Driver._settle = lambda self, tickets, left: []
+from replication.event_loop import EventLoopRuntime
+write = EventLoopRuntime.write
+def planted(self, storage, batch, done):
+    driver = done.__self__
+    round, tickets, readies, at = driver._writing
+    driver._writing = round, [], readies, at
+    for ticket in tickets: ticket.settle(ticket)
+    write(self, storage, batch, done)
+EventLoopRuntime.write = planted
 """,
     "a record is written one flush later than its change": """
 from replication.operations import OperationTable

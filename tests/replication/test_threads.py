@@ -192,3 +192,15 @@ def test_a_cancelled_wait_gives_the_agent_free(node):
     holder.join()
     node.update_state("a", bump, timeout=10)
     assert count(node, "a") == 1
+
+
+def test_a_crowd_of_callers_does_not_wait_for_the_flush_interval(open_node):
+    node = open_node(flush_interval=100.0)
+    started = time.perf_counter()
+
+    async def many():
+        for _ in range(3):
+            await asyncio.gather(*(node.aupdate_state("a", bump, durable=True) for _ in range(50)))
+
+    asyncio.run(many())
+    assert count(node, "a") == 150 and time.perf_counter() - started < 20
