@@ -74,14 +74,12 @@ class GrowthWorld(World):
             self.record(replica, "purge", (), False)
         return replica
 
-    def do_repair(self, source_index: int, target_index: int) -> Replica | None:
+    def repair(self, source: Replica, target: Replica) -> None:
         """Of two replicas that hold the same events no entry differs, and to exchange them all changes nothing."""
-        source, target = self.at(source_index), self.at(target_index)
-        if source is target or source.state.version != target.state.version:
-            return None
+        if source.state.version != target.state.version:
+            return
         assert Sketch(source.state, KEY).difference(Sketch(target.state, KEY).symbols(0, 4)) == ([], [])
         assert repair(target.state, entries(source.state, KEY, None)) is False
-        return target
 
     def do_hear(self, index: int) -> Replica | None:
         """Everyone hears from one replica, which hears from everyone."""
@@ -91,6 +89,7 @@ class GrowthWorld(World):
         for other in range(len(self.replicas)):
             self.do_sync(index, other, "delta")
             self.remember()
+            self.repair(self.at(index), self.at(other))
         return self.at(index)
 
 
@@ -98,7 +97,6 @@ def histories(subject: Subject) -> st.SearchStrategy[list[Step]]:
     """The subject's histories with purges between their scenes."""
     purge = st.tuples(st.just("purge"), replica_indexes)
     hear = st.tuples(st.just("hear"), replica_indexes)
-    repairs = st.tuples(st.just("repair"), replica_indexes, replica_indexes)
-    between = st.lists(st.one_of(purge, purge, hear, repairs), max_size=3)
+    between = st.lists(st.one_of(purge, purge, hear), max_size=3)
     scenes = st.lists(st.tuples(subject.histories(), between), max_size=4)
     return scenes.map(lambda parts: [step for scene, rest in parts for step in [*scene, *rest]])
