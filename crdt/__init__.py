@@ -17,7 +17,7 @@ except ImportError as error:  # pragma: no cover - only in an unbuilt checkout
     raise ImportError(f"the compiled part of crdt cannot be loaded ({error}); build it with `make build`") from error
 from crdt.counters import GCounter, PNCounter
 from crdt.cursor import Cursor
-from crdt.errors import CRDTError, DecodeError, ReadOnlyError, RefusedError, WrongTypeError
+from crdt.errors import CRDTError, DecodeError, ReadOnlyError, RefusedError, RetiredError, WrongTypeError
 from crdt.lww_map import LWWMap
 from crdt.op_based_list import OpBasedList
 from crdt.or_map import ORMap
@@ -45,6 +45,7 @@ __all__ = [
     "PNCounter",
     "ReadOnlyError",
     "RefusedError",
+    "RetiredError",
     "Text",
     "VersionVector",
     "WrongTypeError",

@@ -1,4 +1,4 @@
-from crdt.engine cimport Container, Document, Shape, u32, u64
+from crdt.engine cimport Container, Document, Landing, Shape, u32, u64
 from crdt.turns cimport Turns
 
 # Bits of Turns.guard, beside its own.
@@ -45,7 +45,9 @@ cdef class Replicated:
     cdef object value_of(self, Container *node)
     cdef bytes encode(self, u64 *since, bint everything)
     cdef bytes delta_for(self, dict counts)
+    cdef u64 *counts_of(self, vector, bint exact) except NULL
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place)
 cdef object class_of(Container *node)
 cdef int raise_status(int status, Replicated who) except -1
+cdef int raise_landing(Landing landing, Replicated who) except -1

@@ -18,7 +18,7 @@ from crdt.turns cimport LANDING, WALKED
 from crdt.values cimport pack_key
 from crdt.version cimport VersionVector, make_version
 
-from crdt.errors import DecodeError, ReadOnlyError, RefusedError, WrongTypeError
+from crdt.errors import DecodeError, ReadOnlyError, RefusedError, RetiredError, WrongTypeError
 
 cdef extern from *:
     """
@@ -153,9 +153,28 @@ cdef int raise_status(int status, Replicated who) except -1:
         raise OverflowError(
             f"{who._place()}: a limit of the format is reached (events, rows or bytes); nothing was changed"
         )
+    if status == ERROR_RETIRED:
+        raise RetiredError(
+            f"{who._place()}: its writer {who.root.replica!r} has been retired, so nobody would take its changes; "
+            "fork the state under another name", True
+        )
     if status == ERROR_RANGE:
         raise IndexError(f"{who._place()}: out of range; nothing was changed")
     return status
+
+
+cdef int raise_landing(Landing landing, Replicated who) except -1:
+    if landing == MESSAGE_RETIRED:
+        raise RetiredError(
+            f"{type(who).__name__}: the bytes are of a state from before what was purged here, or bring changes "
+            "of a writer after it was retired; nothing of them was applied: their sender must rebase", False
+        )
+    if landing == MESSAGE_REBASE:
+        raise RetiredError(
+            f"{type(who).__name__}: the bytes are of a state that has purged what this one, written to since, "
+            "does not know of; nothing of them was applied: rebase this state onto that one", True
+        )
+    return 0
 
 
 def restore(cls, data, of):
@@ -432,7 +451,7 @@ cdef class Replicated:
             f"{type(self).__name__}: bytes or another {type(self).__name__} can be merged, not {type(data).__name__}"
         )
 
-    def _merge_bytes(self, bytes data, bint mind_drift=True):
+    def _land(self, bytes data, bint mind_drift):
         cdef Root root = self.root
         cdef Landing landing = MESSAGE_NO_NEWS
         cdef const char *error = NULL
@@ -461,11 +480,17 @@ cdef class Replicated:
             root.others = None
         return landing
 
+    def _merge_bytes(self, bytes data, bint mind_drift=True):
+        landing = self._land(data, mind_drift)
+        raise_landing(landing, self)
+        return landing
+
     def merge(self, other):
         """Join another state, or bytes of one, into this one; whether that changed anything.
 
         A delta whose base is missing here, or stamped further ahead than `max_drift`, is held back
         and lands by itself. `TypeError`: another type. `DecodeError`: damaged bytes; nothing applied.
+        `RetiredError`: one side has purged what the other side was written without; nothing applied.
         """
         self._only_root("merge")
         cdef Root root = self.root
@@ -489,12 +514,13 @@ cdef class Replicated:
         return changed
 
     def _deliver(self, bytes data not None, size_t held_back_max):
-        """`merge` for a node: what came of it; what has to wait is dropped beyond so many bytes of it."""
-        cdef Landing landing = self._merge_bytes(data)
+        """`merge` for a node: the number of what came of it, as `Landing` in document.h counts, also where `merge`
+        raises RetiredError; what has to wait is dropped beyond so many bytes of it."""
+        cdef Landing landing = self._land(data, True)
         if landing == MESSAGE_LANDED:
             if self.root.held_back:
                 self._land_held_back()
-        elif landing != MESSAGE_NO_NEWS and self.root.held_back_bytes + <size_t>len(data) <= held_back_max:
+        elif (landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY) and self.root.held_back_bytes + <size_t>len(data) <= held_back_max:
             self._hold_back(data)
         return landing
 
@@ -535,8 +561,8 @@ cdef class Replicated:
             for base, data in waiting:
                 try:
                     landing = self._merge_bytes(data)
-                except DecodeError:
-                    continue  # its base has come and shows that it was never valid
+                except (DecodeError, RetiredError):
+                    continue  # its base has come and shows that it was never valid, or what it adds comes too late
                 if landing == MESSAGE_LANDED:
                     changed = progress = True
                 elif landing != MESSAGE_NO_NEWS:
@@ -616,6 +642,118 @@ cdef class Replicated:
         cdef const char *broken = document_broken_invariant(self.root.doc)
         if broken != NULL:
             raise AssertionError(f"{type(self).__name__}: {broken.decode()}")
+
+    # ---- bounded growth, for a node ------------------------------------------------------------
+
+    cdef u64 *counts_of(self, vector, bint exact) except NULL:
+        """By local writer; the caller frees. With `exact`, each must be held."""
+        cdef Document *doc = self.root.doc
+        cdef u64 *counts = <u64 *>PyMem_Calloc(doc.replicas.n + 1, sizeof(u64))
+        cdef int index
+        if counts == NULL:
+            raise MemoryError()
+        for writer, count in vector.items():
+            name = writer.encode()
+            index = replicas_find(&doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
+            held = doc.replicas.all[index].seen if index >= 0 else 0
+            if exact and count > held:
+                PyMem_Free(counts)
+                raise ValueError(f"{type(self).__name__}: the cut has {count} of {writer!r}, but {held} are held")
+            if index >= 0:
+                counts[index] = min(<u64>count, <u64>held)
+        return counts
+
+    def _purge(self, cut, retired=None, /):
+        """Forget what removals at or below `cut` leave behind; whether that took an event.
+
+        `cut` must be causally stable: every member holds it, and what any member wrote before it held it
+        is held here. `retired`: writers that left for good, with the count of their events, which must be
+        what is held. Nothing happens if nothing would go. O(n).
+        """
+        self._only_root("purging")
+        cdef Root root = self.root
+        cdef Document *doc = root.doc
+        cdef u64 *counts = NULL
+        cdef cbool *leaving = NULL
+        cdef int status
+        cut, retired = VersionVector(cut), VersionVector(retired)
+        if root.guard & (READ_ONLY | WALKED | LANDING):
+            self.check_guard()
+        if doc.is_open:
+            raise RuntimeError(f"{type(self).__name__}: purging is not possible inside an update")
+        root.own()
+        for writer, count in retired.items():
+            if writer == root.replica:
+                raise ValueError(f"{type(self).__name__}: {writer!r} cannot retire itself: it writes this purge")
+            if self.version.get(writer, 0) != count:
+                raise ValueError(f"{type(self).__name__}: {writer!r} cannot retire at {count} of its events: "
+                                 f"{self.version.get(writer, 0)} are held here")
+        try:
+            counts = self.counts_of(cut, True)
+            leaving = <cbool *>PyMem_Calloc(doc.replicas.n + 1, sizeof(cbool))
+            if leaving == NULL:
+                raise MemoryError()
+            for index in range(<int>doc.replicas.n):
+                leaving[index] = doc.replicas.all[index].seen != 0 and self._writer(index) in retired
+            status = raise_status(document_purge(doc, counts, leaving), self)
+        finally:
+            PyMem_Free(counts)
+            PyMem_Free(leaving)
+        root.others = None
+        return status == CHANGED
+
+    def rebase(self, onto, replica=None):
+        """What this state alone has, written again on top of the newer state `onto`, as a new state.
+
+        For a state that `RetiredError` keeps from being merged: it was away when removals it does not know
+        of were purged. `onto` is a full state (or its bytes); `replica` the new writer, who must be new to
+        both. Kept are counts, elements, entries and removals of events that `onto` has not seen; writes of
+        one key compete by their stamps. O(n), O(n log n) for sequences.
+        """
+        self._only_root("rebasing")
+        if self.root.doc.is_open:
+            raise RuntimeError(f"{type(self).__name__}: rebasing is not possible inside an update")
+        data = onto.to_bytes() if type(onto) is type(self) else self._bytes(onto)
+        cdef Root mine = self.root
+        cdef Container *top = mine.doc.root
+        cdef Root root = new_root(document_new(top.shape, top.schema, hash_seed), replica, mine.clock, 0)
+        root.drift_ms = mine.drift_ms
+        cdef Replicated state = view(type(self), root, root.doc.root, None, None)
+        state._like(self)
+        if state._merge_bytes(data, False) == MESSAGE_BASE_MISSING:
+            raise DecodeError(f"{type(self).__name__}.rebase: a delta on top of an earlier state, not a full state", 0)
+        if root.replica in self.version or root.replica in state.version:
+            raise ValueError(f"replica: {root.replica!r} has written in one of the two states; name a new writer")
+        root.take_name()
+        self.here()
+        raise_status(document_rebase(root.doc, mine.doc), self)
+        root.others = None
+        return state
+
+    def _purgeable(self, cut, /):
+        """How many entries a purge at `cut` would drop. O(rows of tables with deletions)."""
+        cdef VersionVector vector = VersionVector(cut)
+        self.here()
+        cdef u64 *counts = self.counts_of(vector, False)
+        try:
+            return document_purgeable(self.root.doc, counts)
+        finally:
+            PyMem_Free(counts)
+
+    @property
+    def _cut(self):
+        """Up to where removals have been forgotten, as a `VersionVector`."""
+        self.here()
+        cdef Replicas *r = &self.root.doc.replicas
+        return VersionVector({self._writer(i): r.growth[i].cut for i in range(<int>r.growth_n) if r.growth[i].cut})
+
+    @property
+    def _retired(self):
+        """The writers that left and are still named, with the count of their events."""
+        self.here()
+        cdef Replicas *r = &self.root.doc.replicas
+        return VersionVector({self._writer(i): r.all[i].seen
+                              for i in range(<int>r.growth_n) if r.growth[i].retirement})
 
     # ---- transactions, for a node ------------------------------------------------------------
 

@@ -8,7 +8,7 @@ ctypedef uint64_t u64
 ctypedef int64_t i64
 
 cdef extern from "base.h" nogil:
-    enum: DONE, ERROR_MEMORY, ERROR_DECODE, ERROR_LIMIT, ERROR_RANGE
+    enum: DONE, ERROR_MEMORY, ERROR_DECODE, ERROR_LIMIT, ERROR_RANGE, ERROR_RETIRED
     enum: REPLICA_ID_BYTES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, INTEGER_BYTES_MAX, VALUE_DEPTH_MAX
 
 cdef extern from "hash.h" nogil:
@@ -69,10 +69,15 @@ cdef extern from "clock.h" nogil:
         u64 seen
         u8 id_bytes
 
+    ctypedef struct Bounds:
+        u64 cut, purged
+        Dot retirement
+
     ctypedef struct Replicas:
         Replica *all
         u16 *by_rank
-        u32 n
+        Bounds *growth
+        u32 n, growth_n
 
     int replicas_find(const Replicas *r, const u8 *id, u8 n)
     const u8 *replica_id(const Replicas *r, u16 index)
@@ -167,7 +172,7 @@ cdef extern from "document.h" nogil:
     enum: UNCHANGED, CHANGED
 
     ctypedef enum Landing:
-        MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TOO_EARLY
+        MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TOO_EARLY, MESSAGE_RETIRED, MESSAGE_REBASE
 
     Document *document_new(Shape shape, const Schema *schema, u64 seed)
     void document_free(Document *doc)
@@ -240,3 +245,10 @@ cdef extern from "entries.h" nogil:
 
 cdef extern from "base.h" nogil:
     void block_free(void *block, size_t bytes)
+
+cdef extern from "growth.h" nogil:
+    u64 document_purgeable(Document *doc, const u64 *cut)
+    int document_purge(Document *doc, const u64 *cut, const cbool *retired)
+
+cdef extern from "rebase.h" nogil:
+    int document_rebase(Document *onto, const Document *source)

@@ -4,13 +4,14 @@
     |-- DecodeError (also ValueError)        bytes that are not ours, or damaged
     |   `-- WrongTypeError (also TypeError)  well-formed bytes of another state type
     |-- ReadOnlyError (also TypeError)       a change of a read-only state
+    |-- RetiredError                         a state from before what has been purged since
     `-- RefusedError                         a change that its field's `at_least` forbids
 
 A caller's mistake (a value of the wrong type, an index out of range) raises Python's own
 `TypeError`, `ValueError`, `KeyError`, `IndexError` or `OverflowError`, and changes nothing.
 """
 
-__all__ = ["CRDTError", "DecodeError", "ReadOnlyError", "RefusedError", "WrongTypeError"]
+__all__ = ["CRDTError", "DecodeError", "ReadOnlyError", "RefusedError", "RetiredError", "WrongTypeError"]
 
 
 class CRDTError(Exception):
@@ -38,6 +39,22 @@ class WrongTypeError(DecodeError, TypeError):
 
 class ReadOnlyError(CRDTError, TypeError):
     """A change of a state that was handed out for reading. Nothing was changed."""
+
+
+class RetiredError(CRDTError):
+    """Two states cannot meet: one has purged what the other was written without. Nothing was changed.
+
+    `ours` says which of them must `rebase` onto the other: True, the state that was merged into (or
+    written to); False, the one that the bytes come from.
+    """
+
+    def __init__(self, message: str, ours: bool = False) -> None:
+        super().__init__(message, ours)
+        self.message = message
+        self.ours = ours
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class RefusedError(CRDTError):

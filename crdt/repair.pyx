@@ -20,7 +20,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 
-from crdt.document cimport READ_ONLY, Replicated, Root, raise_status
+from crdt.document cimport READ_ONLY, Replicated, Root, raise_landing, raise_status
 from crdt.engine cimport *
 from crdt.turns cimport LANDING, WALKED
 from crdt.version cimport VersionVector
@@ -270,7 +270,8 @@ def repair(Replicated state not None, data, /):
 
     Entries of events above the own version are left for the delta that brings them, unless the message
     hands its version over. Nothing is joined if one is stamped further ahead than `max_drift`.
-    `DecodeError`: not such a message; nothing of it was joined.
+    `DecodeError`: not such a message; nothing of it was joined. `RetiredError`: it hands its version over,
+    and one side has purged what the other side was written without; nothing of it was joined.
     """
     cdef bytes message = state._bytes(data)
     state._only_root("a repair")
@@ -297,6 +298,7 @@ def repair(Replicated state not None, data, /):
         kind = WrongTypeError if error == b"of another type" else DecodeError
         raise kind(f"{type(state).__name__}: {error.decode()}; nothing of it was applied", offset)
     raise_status(status, state)
+    raise_landing(landing, state)
     if root.held_back and not root.guard:
         state._land_held_back()
     return landing == MESSAGE_LANDED

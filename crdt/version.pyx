@@ -17,8 +17,8 @@ cdef extern from "hash.h" nogil:
 
 cdef extern from "document.h" nogil:
     ctypedef struct Sender:
-        u64 base
-        u64 top
+        u64 base, top, retirement
+        u32 retired_by
         u8 id_bytes
         const u8 *id
     int message_span(const u8 *bytes, size_t n, Sender **writers, u32 *count, const char **error, size_t *offset)
@@ -203,6 +203,8 @@ cdef class VersionVector:
 def span_of(bytes message not None, /):
     """Two vectors: what a message of `delta` or `to_bytes` builds on, and what its receiver then holds.
 
+    A writer that had left is not in it where the purge that retired it is: who holds that purge holds all events of
+    the writer, and may have dropped its name.
     Reads the list of writers and checks the checksum, not the contents. `DecodeError` for anything else.
     """
     cdef Sender *writers = NULL
@@ -219,9 +221,11 @@ def span_of(bytes message not None, /):
     base, top = {}, {}
     try:
         for i in range(n):
+            by = writers[writers[i].retired_by]
             name = PyBytes_FromStringAndSize(<const char *>writers[i].id, writers[i].id_bytes).decode()
-            top[name] = writers[i].top
-            if writers[i].base:
+            if writers[i].retirement == 0:
+                top[name] = writers[i].top
+            if writers[i].base and (writers[i].retirement == 0 or writers[i].retirement > by.base):
                 base[name] = writers[i].base
     finally:
         free(writers)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crdt import Composite, DecodeError, LWWMap, OpBasedList, ORMap, ORSet, Text
+from crdt import Composite, DecodeError, LWWMap, OpBasedList, ORMap, ORSet, RetiredError, Text
 from crdt.repair import Sketch, entries, repair
 from replication.reconcile import Initiator, Responder
 from tests.fuzz.seeds import MAKERS, clock, edit
@@ -25,8 +25,8 @@ NAMES = sorted(MAKERS)
 seeds = st.integers(0, 2**32)
 
 
-def damaged(make: Callable[..., Any], seed: int) -> list[Any]:
-    """Five states of three writers, two of which live twice."""
+def damaged(make: Callable[..., Any], seed: int, *, purges: bool = False) -> list[Any]:
+    """Five states of three writers, two of which live twice. `purges`: some purge, and not at a stable cut."""
     rng = random.Random(seed)
     a, o = make("a", clock=clock), make("o", clock=clock)
     for _ in range(rng.randint(0, 8)):
@@ -35,6 +35,9 @@ def damaged(make: Callable[..., Any], seed: int) -> list[Any]:
     states = [a, a.fork("a"), o, o.fork("o"), a.fork("z")]
     for _ in range(rng.randint(1, 14)):
         edit(rng, rng.choice(states))
+        if purges and rng.random() < 0.3:
+            purger = rng.choice(states)
+            purger._purge(purger.version)
         if rng.random() < 0.2:
             exchange(*rng.sample(states, 2))
     return states
@@ -42,7 +45,7 @@ def damaged(make: Callable[..., Any], seed: int) -> list[Any]:
 
 def exchange(to: Any, origin: Any) -> None:
     # Refused are elements that contradict those held under the same ids: what repair is for.
-    with suppress(DecodeError):
+    with suppress(DecodeError, RetiredError):
         to.merge(origin.delta(to.version))
 
 
@@ -94,6 +97,29 @@ def test_two_states_repaired_both_ways_are_equal(name: str, seed: int) -> None:
     exchange(a, b)
     exchange(b, a)
     reconcile(a, b, takes_version=a.version != b.version)
+    assert_equal(a, b)
+
+
+PURGED = [name for name in NAMES if name.startswith(("LWW", "ORMap-", "Composite"))]
+
+
+@pytest.mark.parametrize("name", PURGED)
+@given(seed=seeds)
+def test_states_that_purged_differently_are_repaired_or_refused(name: str, seed: int) -> None:
+    a, b, *_ = damaged(MAKERS[name], seed, purges=True)
+    a, b = copy_of(a), copy_of(b)  # as after a restart
+    exchange(a, b)
+    exchange(b, a)
+    before = a.to_bytes(), b.to_bytes()
+    try:
+        for _ in range(2):  # what a purge that came by the first takes is gone from both after the second
+            reconcile(a, b, takes_version=a.version != b.version)
+    except RetiredError:
+        assert before[0] != before[1]
+        assert a.version != b.version
+        a.check_invariants()
+        b.check_invariants()
+        return
     assert_equal(a, b)
 
 

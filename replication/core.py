@@ -73,7 +73,10 @@ class Landing(NamedTuple):
     """What came of a Delivery.
 
     outcome  "landed": it changed the state; "known": nothing in it was new; "waiting": what it
-             builds on is not here, or its time is to come; "refused": the bytes are not valid
+             builds on is not here, or its time is to come; "refused": the bytes are not valid;
+             "retired": they are of a state from before what was purged here, and will never land;
+             "behind": they are of a state that has purged what this one, written to since, does not
+             know of: nothing of it lands until this state is rebased
     """
 
     delivery: Delivery

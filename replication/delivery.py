@@ -20,7 +20,9 @@ from replication.store import Store
 from replication.watch import Watch, Watchers
 
 _NO_NEWS = 1
-_OUTCOMES = ("landed", "known", "waiting", "waiting")
+_RETIRED, _BEHIND = 4, 5
+# By what `_land` and `_deliver` of a state return.
+_OUTCOMES = ("landed", "known", "waiting", "waiting", "retired", "behind")
 
 
 class Deliveries:
@@ -30,7 +32,7 @@ class Deliveries:
         self._store = store
         self._watchers = watchers
         self._held_back_max = config.held_back_bytes_max
-        self.counts = dict.fromkeys(("landed", "known", "waiting", "refused"), 0)
+        self.counts = dict.fromkeys(("landed", "known", "waiting", "refused", "retired", "behind"), 0)
 
     def deliver(self, delivery: Delivery) -> tuple[Landing, Slot | None] | None:
         """What came of it, and the agent if its disk does not have it all yet; None if the agent is busy.
@@ -82,7 +84,10 @@ class Deliveries:
             before = slot.state.value if watches else {}
             for part in parts:
                 # Without minding drift: what is on a disk here has been taken for true before.
-                landing = slot.state._merge_bytes(part, False)
+                landing = slot.state._land(part, False)
+                if landing in (_RETIRED, _BEHIND):
+                    self.counts[_OUTCOMES[landing]] += 1
+                    break  # the two cannot meet: one has purged what the other was written without
                 if landing > _NO_NEWS:
                     raise CorruptStore(f"agent {agent_id!r} lacks what one of its parts builds on", path=None)
                 if landing < _NO_NEWS:

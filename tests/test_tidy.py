@@ -141,10 +141,9 @@ FUNCTION_LINES_MAX = 70
 LINE_WIDTH_MAX = 120
 # Path -> (lines, why it may be that long).
 LONG_FILES: dict[str, tuple[int, str]] = {
-    "crdt/document.pyx": (670, "what all types share is one class; a cdef class cannot be spread over files"),
+    "crdt/document.pyx": (810, "what all types share is one class; a cdef class cannot be spread over files"),
     "crdt/engine/table.c": (520, "the rows and the index over them keep each other's invariants"),
-    "crdt/engine/table_decode.c": (470, "checking and joining a section follow the same layout"),
-    "crdt/engine/section.c": (420, "counters and composites: each too small for a file of its own"),
+    "crdt/engine/table_decode.c": (480, "checking and joining a section follow the same layout"),
 }
 # "path:function" -> (lines, why).
 LONG_FUNCTIONS: dict[str, tuple[int, str]] = {}
@@ -173,7 +172,7 @@ PUBLIC_NAMES = {
     "crdt": {
         "GCounter", "PNCounter", "GSet", "ORSet", "LWWRegister", "MVRegister", "LWWMap", "ORMap",
         "OpBasedList", "Text", "Composite", "field", "Field", "VersionVector", "Cursor", "REGISTRY",
-        "CRDTError", "DecodeError", "WrongTypeError", "ReadOnlyError", "RefusedError",
+        "CRDTError", "DecodeError", "WrongTypeError", "ReadOnlyError", "RefusedError", "RetiredError",
     },
     "replication": {
         "open", "Node", "Config", "TLS", "UpdateResult", "Change", "Member", "Watch",

@@ -27,6 +27,7 @@ enum {
     ERROR_DECODE = -2, /* the bytes are not ours; Reader.error and Reader.p say what and where */
     ERROR_LIMIT = -3,  /* a documented limit would be passed; nothing was changed */
     ERROR_RANGE = -4,  /* an index or position out of range; nothing was changed */
+    ERROR_RETIRED = -5, /* the own writer has been retired; nothing was changed */
 };
 
 /* Documented in docs/explanation/wire-format.md; a decoder refuses more than these. */

@@ -60,8 +60,18 @@ i32 replicas_add(Replicas *r, const u8 *id, u8 n)
     return index;
 }
 
+int growth_reserve(Replicas *r)
+{
+    if (array_reserve(&r->growth, &r->growth_capacity, r->n, sizeof(Bounds)) != DONE)
+        return ERROR_MEMORY;
+    for (; r->growth_n < r->n; r->growth_n++)
+        r->growth[r->growth_n] = (Bounds){0};
+    return DONE;
+}
+
 void replicas_free(Replicas *r)
 {
+    block_free(r->growth, r->growth_capacity * sizeof(Bounds));
     block_free(r->all, r->capacity * sizeof(Replica));
     block_free(r->by_rank, r->rank_capacity * sizeof(u16));
     block_free(r->ids, r->ids_capacity);
@@ -73,12 +83,16 @@ int replicas_copy(Replicas *to, const Replicas *from)
     *to = (Replicas){0};
     if (array_reserve(&to->all, &to->capacity, from->n, sizeof(Replica)) != DONE ||
         array_reserve(&to->by_rank, &to->rank_capacity, from->n, sizeof(u16)) != DONE ||
-        array_reserve(&to->ids, &to->ids_capacity, from->ids_used, 1) != DONE) {
+        array_reserve(&to->ids, &to->ids_capacity, from->ids_used, 1) != DONE ||
+        array_reserve(&to->growth, &to->growth_capacity, from->growth_n, sizeof(Bounds)) != DONE) {
         replicas_free(to);
         return ERROR_MEMORY;
     }
     to->n = from->n;
     to->ids_used = from->ids_used;
+    to->growth_n = from->growth_n;
+    if (from->growth_n != 0)
+        memcpy(to->growth, from->growth, from->growth_n * sizeof(Bounds));
     if (from->n != 0) {
         memcpy(to->all, from->all, from->n * sizeof(Replica));
         memcpy(to->by_rank, from->by_rank, from->n * sizeof(u16));
@@ -90,5 +104,6 @@ int replicas_copy(Replicas *to, const Replicas *from)
 size_t replicas_memory(const Replicas *r)
 {
     return block_footprint(r->capacity * sizeof(Replica)) +
-           block_footprint(r->rank_capacity * sizeof(u16)) + block_footprint(r->ids_capacity);
+           block_footprint(r->rank_capacity * sizeof(u16)) + block_footprint(r->ids_capacity) +
+           block_footprint(r->growth_capacity * sizeof(Bounds));
 }

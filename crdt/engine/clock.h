@@ -39,11 +39,19 @@ typedef struct {
     u8 id_bytes;
 } Replica;
 
+/* What purges have decided about a writer (see growth.h); all zero for most. */
+typedef struct {
+    u64 cut;        /* its events up to here are held by everyone: their removals were purged */
+    u64 purged;     /* its newest event that was a purge */
+    Dot retirement; /* the purge that retired it: it has no event beyond `seen`, ever; 0: it has not left */
+} Bounds;
+
 typedef struct {
     Replica *all;
     u16 *by_rank; /* local indexes in the order of ids */
     u8 *ids;
-    u32 n, capacity, rank_capacity, ids_used, ids_capacity;
+    Bounds *growth; /* by local index, for the first growth_n; none before the first purge */
+    u32 n, capacity, rank_capacity, ids_used, ids_capacity, growth_n, growth_capacity;
 } Replicas;
 
 /* The local index of an id, or -1. O(log n). */
@@ -59,6 +67,26 @@ size_t replicas_memory(const Replicas *r);
 static inline const u8 *replica_id(const Replicas *r, u16 index)
 {
     return r->ids + r->all[index].id_at;
+}
+
+static inline Bounds growth_of(const Replicas *r, u16 index)
+{
+    return index < r->growth_n ? r->growth[index] : (Bounds){0};
+}
+
+/* Room to note the growth of every writer that is known. */
+int growth_reserve(Replicas *r);
+
+/* Whether anything was ever purged here. */
+static inline bool has_cut(const Replicas *r)
+{
+    return r->growth_n != 0;
+}
+
+/* Whether everyone holds this event, so that its removals need not be told any more. */
+static inline bool is_stable(const Replicas *r, Dot d)
+{
+    return dot_replica(d) < r->growth_n && dot_sequence(d) <= r->growth[dot_replica(d)].cut;
 }
 
 /* The order of two dots that every replica agrees on: by writer's id, then by sequence. */

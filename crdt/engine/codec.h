@@ -18,6 +18,7 @@ typedef struct {
     u16 *place;       /* local index -> place in the message's list of writers */
     bool canonical;   /* rows in canonical order: the full state of to_bytes */
     bool lacks_whole; /* the receiver lacks some of what came here as a whole state (Replica.whole) */
+    bool complete;    /* something was purged that the receiver may still hold: absence means removal */
 } Encoder;
 
 static inline bool is_news(const Encoder *e, Dot d)
@@ -26,11 +27,21 @@ static inline bool is_news(const Encoder *e, Dot d)
 }
 
 typedef struct {
-    u64 base, top;
+    u64 base, top, cut, purged;
+    u64 retirement; /* sequence of the event that retired it, 0 if it has not left */
+    u32 retired_by; /* the place of that event's writer */
+    bool forgotten; /* it was retired and its name dropped here: all its events are seen */
     i32 local; /* the writer's local index; -1 while checking, if it is not known here yet */
     u8 id_bytes;
     const u8 *id;
 } Sender;
+
+/* The section of the sequence at a path, within the message. */
+typedef struct {
+    u64 path;
+    const u8 *section;
+    size_t n;
+} Told;
 
 typedef struct {
     Reader in;
@@ -40,7 +51,13 @@ typedef struct {
     u64 latest_stamp; /* the largest HLC stamp met by a check */
     bool is_full;     /* a whole state in canonical order, not a delta */
     bool saw_whole;   /* a composite that came as a whole was landed */
+    bool has_cut;     /* it tells what was purged */
+    bool complete;    /* it builds on less than its cut: absence means removal */
+    u64 stamp;        /* the clock of those who purged */
     bool changed;
+    u8 flags;
+    Told *told; /* the sequences below ORMaps that it tells of (told.h) */
+    u32 told_n, told_capacity;
 } Decoder;
 
 /* Whether the message's sender held this dot (a local dot of the receiver). `tops` is by local index. */

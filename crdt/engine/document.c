@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 static const u64 ROOT_PATH = 0x6e657875732d7374ull, SEEN_SALT = 0x7365656e00000001ull,
-                 PRESENT_SALT = 0x70726573656e7401ull;
+                 PRESENT_SALT = 0x70726573656e7401ull, FLOOR_SALT = 0x666c6f6f72656401ull;
 
 Document *document_new(Shape shape, const Schema *schema, u64 seed)
 {
@@ -38,6 +38,8 @@ Document *document_clone(const Document *from)
         return NULL;
     doc->seed = from->seed;
     doc->stamp = from->stamp;
+    doc->cut_stamp = from->cut_stamp;
+    doc->is_retired = from->is_retired;
     doc->self = from->self;
     doc->digest = from->digest;
     if (replicas_copy(&doc->replicas, &from->replicas) != DONE ||
@@ -57,7 +59,7 @@ size_t document_memory(const Document *doc)
 
 /* ---- digest ------------------------------------------------------------------------------------ */
 
-static void count_digest(Document *doc, Digest d, bool add)
+void count_digest(Document *doc, Digest d, bool add)
 {
     if (add)
         digest_add(&doc->digest, d);
@@ -92,6 +94,14 @@ void seen_raise(Document *doc, u16 replica, u64 sequence)
     r->seen = sequence;
 }
 
+void seen_forget(Document *doc, u16 replica)
+{
+    Replica *r = &doc->replicas.all[replica];
+    if (r->seen != 0 && replica != doc->self)
+        count_digest(doc, seen_digest(r), false);
+    r->seen = r->whole = 0;
+}
+
 int document_own(Document *doc, const u8 *id, u8 n)
 {
     i32 index = replicas_add(&doc->replicas, id, n);
@@ -105,6 +115,7 @@ int document_own(Document *doc, const u8 *id, u8 n)
     if (doc->replicas.all[index].seen != 0)
         count_digest(doc, seen_digest(&doc->replicas.all[index]), false);
     doc->self = index;
+    doc->is_retired = growth_of(&doc->replicas, (u16)index).retirement != 0;
     return DONE;
 }
 
@@ -128,6 +139,8 @@ void slot_digest(Document *doc, const Counter *c, u32 i, bool add)
     const Slot *s = &c->slot[i];
     u64 what = mum(s->up ^ 0x9e3779b97f4a7c15ull, s->down ^ 0xd1b54a32d192ed03ull) +
                mum(s->up_floor ^ 0x94d049bb133111ebull, s->down_floor ^ 0xbf58476d1ce4e5b9ull);
+    if (s->floored != 0)
+        what += mum(doc->replicas.all[dot_replica(s->floored)].folded, dot_sequence(s->floored) ^ FLOOR_SALT);
     u64 writer = doc->replicas.all[s->replica].folded;
     count_digest(doc, digest_of(c->base.path, writer, s->sequence, what), add);
 }
@@ -213,6 +226,8 @@ int edit_prepare(Document *doc, const Container *c, u64 events, u32 records)
 {
     if (events != 0 && (doc->self < 0 || doc->replicas.all[doc->self].seen + events > SEQUENCE_MAX))
         return ERROR_LIMIT;
+    if (unlikely(doc->is_retired) && events != 0)
+        return ERROR_RETIRED;
     if (!doc->is_open)
         return DONE;
     for (; c->parent != NULL; c = c->parent)

@@ -13,6 +13,7 @@
  *   5. A row of an ORMap has at most one presence dot a writer, or none and a child that still holds
  *      something.
  *   6. A counter's floors are at most its counts, and it has one slot a writer.
+ *   7. A cut is seen, and nothing that it purges is left (growth.h).
  */
 #ifndef CRDT_DOCUMENT_H
 #define CRDT_DOCUMENT_H
@@ -23,8 +24,9 @@
 typedef struct {
     u64 up, down;             /* what this writer added and took, ever */
     u64 up_floor, down_floor; /* of that, what a removal from an ORMap has observed */
-    u64 sequence;             /* of the writer's last event here */
-    u16 replica;
+    Dot floored;              /* that removal; of several that observed the same the smallest dot; 0: none */
+    u64 sequence : 48;        /* of the writer's last event here */
+    u64 replica : 16;
 } Slot;
 
 typedef struct {
@@ -61,11 +63,14 @@ typedef struct {
     Digest digest; /* all entries, and what is seen of every writer but the own one */
     u64 seed;      /* of the hash indexes: random per process */
     u64 stamp;     /* the hybrid logical clock */
+    u64 cut_stamp; /* the clock of the latest who purged: what was purged had no later stamp */
     i32 self;      /* local index of the own writer; -1 until it first writes */
     u32 undo_n, undo_capacity;
     u64 seen_before; /* of the own writer, when the transaction began */
     u32 epoch;       /* counts frees of containers, so that views know when to look again */
     bool is_open;    /* in a transaction */
+    bool is_retired; /* the own writer is */
+    bool is_behind;  /* while a message lands: it has purged what is still here */
 } Document;
 
 Document *document_new(Shape shape, const Schema *schema, u64 seed);
@@ -84,13 +89,20 @@ void document_begin(Document *doc);
 void document_commit(Document *doc);
 void document_rollback(Document *doc);
 
-/* ---- messages (document_wire.c) --------------------------------------------------------------- */
+/* ---- messages (message.c) --------------------------------------------------------------- */
 
 /* Write what a holder of `since` (by local index, each at most what is seen here) lacks; `out` stays
  * empty when that is nothing. */
 int document_encode(const Document *doc, const u64 *since, bool everything, Writer *out);
 
-typedef enum { MESSAGE_LANDED, MESSAGE_NO_NEWS, MESSAGE_BASE_MISSING, MESSAGE_TOO_EARLY } Landing;
+typedef enum {
+    MESSAGE_LANDED,
+    MESSAGE_NO_NEWS,
+    MESSAGE_BASE_MISSING,
+    MESSAGE_TOO_EARLY,
+    MESSAGE_RETIRED, /* refused: from before what was purged here, or events of a retired writer */
+    MESSAGE_REBASE,  /* refused: it has purged, and what is here and not there is from before that */
+} Landing;
 
 /* Check a whole message and, if its base is held and its stamps are at most `latest_stamp`, land it.
  * ERROR_DECODE: `error` and `offset` are set and nothing was changed. `base` becomes the number of
@@ -115,6 +127,8 @@ int set_discard(Document *doc, Table *t, const Item *key);
 int set_clear(Document *doc, Table *t);
 /* Registers and maps of values; a value of type ABSENT deletes. `now_ms` drives the stamp. */
 int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms);
+/* The same at a given stamp: to write again what was written before. */
+int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp);
 /* The row that counts under a key: NO_ROW if none or deleted. */
 u32 table_winner(const Document *doc, const Table *t, const Item *key);
 /* Whether this row is the one that counts under its key: to walk over keys once each. */
@@ -206,6 +220,9 @@ static inline Container *map_child(const Table *t, u32 row)
 void row_digest(Document *doc, const Table *t, u32 row, bool add);
 void slot_digest(Document *doc, const Counter *c, u32 slot, bool add);
 void seen_raise(Document *doc, u16 replica, u64 sequence);
+/* A writer that nothing refers to is as one never heard of. */
+void seen_forget(Document *doc, u16 replica);
+void count_digest(Document *doc, Digest d, bool add);
 
 /* Row changes that keep the digest, the undo record and the count of siblings. Room is reserved. */
 u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others);
@@ -230,6 +247,7 @@ int section_encode(const Document *doc, Encoder *e, const Container *c, bool who
 typedef struct {
     Shape shape;
     const Container *here; /* what is held already, or NULL */
+    u64 path;
     bool removable;
     int depth;
 } Expected;

@@ -199,8 +199,13 @@ int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 n
     u64 stamp = 0;
     if (t->columns & HAS_STAMP)
         stamp = hlc_tick(doc->stamp, now_ms);
+    return table_put_stamped(doc, t, key, value, stamp);
+}
+
+int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp)
+{
     int status = put_entry(doc, t, key, value, stamp);
-    if (status == CHANGED && stamp != 0)
+    if (status == CHANGED && stamp > doc->stamp)
         doc->stamp = stamp;
     return status;
 }

@@ -71,13 +71,16 @@ u32 container_reset_records(const Container *c)
     }
 }
 
-static void reset_counter(Document *doc, Counter *c)
+static void reset_counter(Document *doc, Counter *c, Dot event)
 {
     for (u32 i = 0; i < c->n; i++) {
+        if (c->slot[i].up_floor == c->slot[i].up && c->slot[i].down_floor == c->slot[i].down)
+            continue;
         undo_push(doc, (UndoRecord){.kind = UNDO_SLOT, .at = c, .row = i, .slot = c->slot[i]});
         slot_digest(doc, c, i, false);
         c->slot[i].up_floor = c->slot[i].up;
         c->slot[i].down_floor = c->slot[i].down;
+        c->slot[i].floored = event;
         slot_digest(doc, c, i, true);
     }
 }
@@ -123,7 +126,7 @@ int container_reset(Document *doc, Container *c, Dot event)
     switch (container_kind(c)) {
     case GCOUNTER:
     case PNCOUNTER:
-        reset_counter(doc, (Counter *)c);
+        reset_counter(doc, (Counter *)c, event);
         return DONE;
     case OP_LIST:
     case TEXT: {

@@ -1,6 +1,7 @@
 /* Walking over entries and hashing them. */
 #include "entries.h"
 
+#include "growth.h"
 #include "sequence_union.h"
 
 /* ---- hashes ---------------------------------------------------------------------------------------- */
@@ -24,6 +25,26 @@ static void hash_slot(Sip *s, const Document *doc, const Slot *slot)
     sip_word(s, slot->down);
     sip_word(s, slot->up_floor);
     sip_word(s, slot->down_floor);
+    if (slot->floored != 0)
+        hash_dot(s, doc, slot->floored);
+}
+
+/* Writers in the order of their names: the same everywhere. */
+static void hash_growth(Sip *s, const Document *doc)
+{
+    const Replicas *r = &doc->replicas;
+    sip_word(s, doc->cut_stamp);
+    for (u32 rank = 0; rank < r->n; rank++) {
+        u16 i = r->by_rank[rank];
+        Bounds g = growth_of(r, i);
+        if (g.cut == 0 && g.purged == 0 && g.retirement == 0)
+            continue;
+        sip_word(s, r->all[i].folded);
+        sip_word(s, g.cut);
+        sip_word(s, g.purged);
+        sip_word(s, g.retirement == 0 ? 0 : r->all[dot_replica(g.retirement)].folded);
+        sip_word(s, dot_sequence(g.retirement));
+    }
 }
 
 static void hash_row(Sip *s, const Document *doc, const Table *t, u32 row)
@@ -65,7 +86,10 @@ u64 entry_hash(const Document *doc, SipKey key, EntryAt at)
         sip_word(&s, digest.low);
         sip_word(&s, digest.high);
         sequence_hash_order(sequence, &s);
+        break;
     }
+    case ENTRY_GROWTH:
+        hash_growth(&s, doc);
     }
     return sip_end(&s);
 }
@@ -140,7 +164,8 @@ static int walk(const Visitor *v, const Container *c)
 int entries_walk(const Document *doc, int (*see)(void *context, EntryAt at), void *context)
 {
     Visitor v = {see, context};
-    return walk(&v, doc->root);
+    int status = growth_is_there(doc) ? see(context, (EntryAt){ENTRY_GROWTH, doc->root, 0, 0}) : DONE;
+    return status == DONE ? walk(&v, doc->root) : status;
 }
 
 typedef struct {

@@ -1,8 +1,8 @@
 /* A document as a set of entries: what its digest is the sum of, one by one.
  *
  * An entry is a counter's slot, a row of a table (one writer's value of a key), a presence dot of an
- * ORMap's key, or a whole sequence. What is seen of each writer is no entry. Two documents hold the
- * same entries if and only if their digests, less their versions, are equal.
+ * ORMap's key, a whole sequence, or all that purges have decided. What is seen of each writer is no entry.
+ * Two documents hold the same entries if and only if their digests, less their versions, are equal.
  */
 #ifndef CRDT_ENTRIES_H
 #define CRDT_ENTRIES_H
@@ -10,7 +10,7 @@
 #include "document.h"
 #include "siphash.h"
 
-typedef enum { ENTRY_SLOT = 1, ENTRY_ROW = 2, ENTRY_PRESENCE = 3, ENTRY_SEQUENCE = 4 } EntryKind;
+typedef enum { ENTRY_SLOT = 1, ENTRY_ROW, ENTRY_PRESENCE, ENTRY_SEQUENCE, ENTRY_GROWTH } EntryKind;
 
 /* Where an entry stands. The entries of one container follow each other. */
 typedef struct {

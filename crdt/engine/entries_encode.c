@@ -1,9 +1,10 @@
 /* Writing chosen entries as a message:
  *
- *   header, flags, shape, writers, count of groups, groups
+ *   header, flags, shape, writers, growth, count of groups, groups
  *   group = depth, steps from the root to a container, count of entries, entries
  */
 #include "entries.h"
+#include "growth.h"
 #include "message.h"
 #include "sequence_union.h"
 
@@ -83,6 +84,10 @@ static void write_slot(EntryWriter *ew, const Counter *c, const Slot *s)
         write_number(w, s->up_floor);
     if (floors && down)
         write_number(w, s->down_floor);
+    if (floors) {
+        write_number(w, ew->e.place[dot_replica(s->floored)]);
+        write_number(w, dot_sequence(s->floored));
+    }
 }
 
 static void write_key_and_dot(EntryWriter *ew, const Table *t, u32 row, Dot dot)
@@ -113,7 +118,7 @@ static bool is_told(const EntryWriter *ew, EntryAt at)
     switch (at.kind) {
     case ENTRY_SLOT: {
         const Slot *s = &((const Counter *)at.in)->slot[at.row];
-        return s->sequence <= ew->tops[s->replica];
+        return s->sequence <= ew->tops[s->replica] && is_covered(ew->tops, s->floored);
     }
     case ENTRY_ROW:
         return is_covered(ew->tops, ((const Table *)at.in)->dot[at.row]);
@@ -121,6 +126,8 @@ static bool is_told(const EntryWriter *ew, EntryAt at)
         return is_covered(ew->tops, at.dot);
     case ENTRY_SEQUENCE:
         return sequence_is_within(((const SequenceNode *)at.in)->sequence, ew->tops);
+    case ENTRY_GROWTH:
+        break; /* it stands before the groups */
     }
     return false;
 }
@@ -149,6 +156,8 @@ static int write_one(void *context, EntryAt at)
         int status = sequence_encode(((const SequenceNode *)at.in)->sequence, &ew->e);
         return status < 0 ? status : DONE;
     }
+    case ENTRY_GROWTH:
+        break;
     }
     return ew->e.out.failed ? ERROR_MEMORY : DONE;
 }
@@ -175,14 +184,35 @@ static void write_holders(EntryWriter *ew)
     }
 }
 
+/* The flags of what purges have decided, if that is asked for and the list of writers reaches as far. */
+static u8 flags_of_growth(const EntryWriter *ew, bool with_version)
+{
+    const Document *doc = ew->doc;
+    if (!growth_is_there(doc))
+        return 0;
+    u64 hash = entry_hash(doc, ew->key, (EntryAt){ENTRY_GROWTH, doc->root, 0, 0});
+    if (!ew->everything && !with_version && !words_have(&ew->wanted, hash))
+        return 0;
+    for (u32 i = 0; i < doc->replicas.growth_n; i++) {
+        Bounds g = doc->replicas.growth[i];
+        if (g.cut > ew->tops[i] || g.purged > ew->tops[i] || !is_covered(ew->tops, g.retirement) ||
+            (g.retirement != 0 && ew->tops[i] < doc->replicas.all[i].seen))
+            return 0;
+    }
+    bool complete;
+    return growth_flags(doc, ew->e.since, true, &complete);
+}
+
 static int write_message(EntryWriter *ew, bool with_version)
 {
     Writer *w = &ew->e.out;
     u8 header[HEADER_BYTES] = {MAGIC, VERSION};
     write_bytes(w, header, HEADER_BYTES);
-    write_byte(w, with_version ? FLAG_ENTRIES_VERSION : FLAG_ENTRIES);
+    u8 flags = flags_of_growth(ew, with_version);
+    write_byte(w, flags | FLAG_ENTRIES | (with_version ? FLAG_VERSION : 0));
     write_number(w, ew->doc->root->shape);
     write_holders(ew);
+    growth_write(ew->doc, &ew->e, flags, ew->tops);
     size_t groups_at = w->n;
     int status = entries_walk(ew->doc, write_one, ew);
     end_group(ew);

@@ -1,5 +1,7 @@
 /* The invariants numbered in document.h, looked at one by one. For tests: slow and thorough. */
-#include "document.h"
+#include "growth.h"
+
+#include <stdlib.h>
 
 static const char *check_container(Document *doc, const Container *c);
 
@@ -140,11 +142,28 @@ const char *document_broken_invariant(Document *doc)
         seen_raise(doc, (u16)i, seen);
     }
     doc->self = self;
+    for (u32 i = 0; i < doc->replicas.growth_n; i++)
+        growth_digest(doc, (u16)i, true);
+    u64 cut_stamp = doc->cut_stamp;
+    doc->cut_stamp = 0;
+    cut_stamp_raise(doc, cut_stamp);
     const char *broken = check_container(doc, doc->root);
     Digest recomputed = doc->digest;
     doc->digest = held;
     if (broken != NULL)
         return broken;
+    for (u32 i = 0; i < doc->replicas.growth_n; i++) {
+        const Bounds *g = &doc->replicas.growth[i];
+        if (g->cut > doc->replicas.all[i].seen || g->purged > doc->replicas.all[i].seen)
+            return "a cut that is not seen (7)";
+        if (g->retirement != 0 && check_dot(doc, g->retirement) != NULL)
+            return "a retirement that is not seen (7)";
+    }
+    u64 *nothing = has_cut(&doc->replicas) ? calloc(doc->replicas.n + 1, sizeof(u64)) : NULL;
+    u64 left = nothing == NULL ? 0 : document_purgeable(doc, nothing);
+    free(nothing);
+    if (left != 0)
+        return "something below the cut that should be purged (7)";
     if (recomputed.low != held.low || recomputed.high != held.high)
         return "the digest is not the sum over the state (2)";
     return NULL;

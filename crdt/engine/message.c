@@ -1,10 +1,12 @@
 /* Whole messages: header, checksum, list of writers, the root's section.
  *
- *   magic 0xC5, version, checksum (4 bytes, little-endian), flags (1 = full), shape, writers, section
+ *   magic 0xC5, version, checksum (4 bytes, little-endian), flags, shape, writers, growth, section
  *
  * The checksum is the low half of XXH64 over everything after itself, with the version as its seed.
  */
+#include "growth.h"
 #include "message.h"
+#include "told.h"
 
 #include <stdlib.h>
 
@@ -63,9 +65,11 @@ int document_encode(const Document *doc, const u64 *since, bool everything, Writ
         e.lacks_whole |= since[i] < doc->replicas.all[i].whole;
     u8 header[HEADER_BYTES] = {MAGIC, VERSION};
     write_bytes(&e.out, header, HEADER_BYTES);
-    write_byte(&e.out, everything ? FLAG_FULL : 0);
+    u8 flags = growth_flags(doc, since, everything, &e.complete);
+    write_byte(&e.out, flags | (everything ? FLAG_FULL : 0));
     write_number(&e.out, doc->root->shape);
     write_writers(doc, &e);
+    growth_write(doc, &e, flags, NULL);
     bool has_news;
     int status = section_encode(doc, &e, doc->root, everything, &has_news);
     free(place);
@@ -155,11 +159,13 @@ static Landing landing_of(const Document *doc, const Decoder *d)
     bool has_news = false;
     for (u32 i = 0; i < d->n; i++) {
         u64 held = held_of(doc, &d->writers[i]);
+        if (d->writers[i].forgotten)
+            continue;
         if (d->writers[i].base > held)
             return MESSAGE_BASE_MISSING;
         has_news |= d->writers[i].top > held;
     }
-    return has_news ? MESSAGE_LANDED : MESSAGE_NO_NEWS;
+    return has_news ? growth_landing(doc, d) : MESSAGE_NO_NEWS;
 }
 
 static int land(Document *doc, Decoder *d)
@@ -170,20 +176,35 @@ static int land(Document *doc, Decoder *d)
             return d->writers[i].local;
     }
     u64 *tops = calloc(doc->replicas.n + 1, sizeof(u64));
-    if (tops == NULL)
+    if (tops == NULL || ((d->flags & FLAGS_GROWTH) && growth_reserve(&doc->replicas) != DONE)) {
+        free(tops);
         return ERROR_MEMORY;
-    for (u32 i = 0; i < d->n; i++)
-        tops[d->writers[i].local] = d->writers[i].top;
+    }
+    for (u32 i = 0; i < d->n; i++) {
+        if (d->writers[i].forgotten) /* its events are seen, though its name is not kept */
+            doc->replicas.all[d->writers[i].local].seen = d->writers[i].top;
+        else
+            tops[d->writers[i].local] = d->writers[i].top;
+    }
+    if (d->flags & FLAGS_GROWTH)
+        growth_land(doc, d);
     int status = section_apply(doc, d, doc->root, tops);
     free(tops);
-    if (status != DONE)
-        return status;
+    doc->is_behind = false;
     for (u32 i = 0; i < d->n; i++) {
         Replica *writer = &doc->replicas.all[d->writers[i].local];
-        if ((d->is_full || d->saw_whole) && writer->whole < d->writers[i].top)
-            writer->whole = d->writers[i].top;
-        seen_raise(doc, (u16)d->writers[i].local, d->writers[i].top);
+        if (d->writers[i].forgotten) {
+            writer->seen = 0;
+        } else if (status == DONE) {
+            if ((d->is_full || d->saw_whole) && writer->whole < d->writers[i].top)
+                writer->whole = d->writers[i].top;
+            seen_raise(doc, (u16)d->writers[i].local, d->writers[i].top);
+        }
     }
+    if (status != DONE)
+        return status;
+    if (has_cut(&doc->replicas))
+        growth_forget(doc, d);
     if (d->latest_stamp > doc->stamp)
         doc->stamp = d->latest_stamp;
     return DONE;
@@ -196,11 +217,13 @@ static int read_preamble(Decoder *d, u64 *shape)
     if (status != DONE)
         return status;
     u8 flags = read_byte(&d->in);
-    if (flags > FLAG_FULL)
+    if (flags & ~(FLAG_FULL | FLAGS_GROWTH))
         return refuse(&d->in, "unknown flags");
-    d->is_full = flags == FLAG_FULL;
+    d->flags = flags;
+    d->is_full = flags & FLAG_FULL;
     *shape = read_number(&d->in);
-    return read_writers(d);
+    status = read_writers(d);
+    return status == DONE ? growth_read(d, flags) : status;
 }
 
 static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *section_at)
@@ -213,9 +236,11 @@ static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *se
         return refuse(&d->in, "of another type");
     *landing = landing_of(doc, d);
     *section_at = (size_t)(d->in.p - d->in.start);
-    if (*landing == MESSAGE_BASE_MISSING)
-        return DONE; /* what it builds on is not here: it is checked when that comes */
+    if (*landing != MESSAGE_LANDED && *landing != MESSAGE_NO_NEWS)
+        return DONE; /* what it builds on is not here: it is checked when that comes, if ever */
     status = section_check(doc, d, (Expected){.shape = doc->root->shape, .here = doc->root});
+    if (status == DONE)
+        status = told_check(d);
     if (status == DONE && d->in.error == NULL && reader_left(&d->in) != 0)
         return refuse(&d->in, "bytes are left over");
     return d->in.error != NULL ? ERROR_DECODE : status;
@@ -241,6 +266,7 @@ int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, L
     *base = 0;
     for (u32 i = 0; i < d.n; i++)
         *base += d.writers[i].base;
+    told_free(&d);
     free(d.writers);
     return status;
 }

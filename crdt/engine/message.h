@@ -6,11 +6,14 @@
 
 enum { MAGIC = 0xc5, VERSION = 0x10, VERSION_MAJOR = 0x10, HEADER_BYTES = 6 };
 
-/* The byte after the header. */
+/* Bits of the byte after the header. */
 enum {
-    FLAG_FULL = 1,            /* a full state in canonical order; 0: a delta */
-    FLAG_ENTRIES = 2,         /* chosen entries, for repair.c */
-    FLAG_ENTRIES_VERSION = 3, /* the same, and all that a holder of the same version lacks */
+    FLAG_FULL = 1,     /* a full state in canonical order; without: a delta */
+    FLAG_CUT = 2,      /* what was purged follows the writers (growth_wire.c) */
+    FLAG_RETIRED = 4,  /* who has left follows them */
+    FLAGS_GROWTH = FLAG_CUT | FLAG_RETIRED,
+    FLAG_ENTRIES = 8,  /* chosen entries, for repair.c: neither full nor a delta */
+    FLAG_VERSION = 16, /* and all that a holder of the same version lacks */
 };
 
 /* Room for the header, and filling it in when the message is complete. */

@@ -109,6 +109,19 @@ int removals_trim(Table *t)
     return DONE;
 }
 
+void removals_forget(RemovalLog *log, u16 writer)
+{
+    if (log == NULL)
+        return;
+    u32 kept = 0;
+    for (u32 i = 0; i < log->n; i++)
+        if (dot_replica(log->all[i].event) != writer)
+            log->all[kept++] = log->all[i];
+    log->n = kept;
+    if (writer < log->horizon_n)
+        log->horizon[writer] = 0;
+}
+
 bool removals_reaches(const Table *t, const u64 *since, u32 n)
 {
     if (t->log == NULL)

@@ -3,13 +3,17 @@
  *
  * Each entry is joined by an order of its own, so that the union is the same on both sides and nothing
  * that one of them holds is lost, but for one of two contents under one id:
- *   counter       of each number of a writer's slot, the larger
+ *   counter       of each number of a writer's slot, the larger; the removal that observed more, then the smaller
  *   GSet, LWW     as they merge: the smaller dot, the larger (stamp, writer, sequence, value)
  *   ORSet, MVRegister, presence in an ORMap, and all tables below one
  *                 of one writer's entries under a key, the larger (sequence, stamp, value); of several
  *                 writers, all
  *   sequence      sequence_union.c
+ *   purges        as they merge; they come first, and what they purge is not there afterwards
  */
+#include "counter.h"
+#include "growth.h"
+#include "message.h"
 #include "repair.h"
 #include "sequence_union.h"
 
@@ -24,21 +28,19 @@ static bool may_hold(const Repair *r, RemoteDot dot)
     return local >= 0 && dot.sequence <= r->held[local];
 }
 
-static inline void raise_to(u64 *held, u64 other)
-{
-    if (other > *held)
-        *held = other;
-}
-
 static int join_slots(Repair *r, Counter *c, u64 n)
 {
     for (u64 i = 0; i < n; i++) {
         Slot s;
         u64 place;
         (void)read_slot(&r->d, c->base.shape, c->base.removable, &s, &place);
-        if (!may_hold(r, (RemoteDot){(u32)place, s.sequence}))
+        RemoteDot floored = {dot_replica(s.floored), dot_sequence(s.floored)};
+        if (!may_hold(r, (RemoteDot){(u32)place, s.sequence}) || (s.floored != 0 && !may_hold(r, floored)))
             continue;
         s.replica = (u16)r->d.writers[place].local;
+        s.floored = s.floored == 0 ? 0 : local_dot(&r->d, floored);
+        if (slot_is_purged(r->doc, &s))
+            continue;
         u32 at = 0;
         while (at < c->n && c->slot[at].replica != s.replica)
             at++;
@@ -48,12 +50,7 @@ static int join_slots(Repair *r, Counter *c, u64 n)
             c->slot[c->n++] = s;
         } else {
             slot_digest(r->doc, c, at, false);
-            Slot *held = &c->slot[at];
-            raise_to(&held->up, s.up);
-            raise_to(&held->down, s.down);
-            raise_to(&held->up_floor, s.up_floor);
-            raise_to(&held->down_floor, s.down_floor);
-            raise_to(&held->sequence, s.sequence);
+            slot_join(r->doc, &c->slot[at], &s);
         }
         slot_digest(r->doc, c, at, true);
     }
@@ -204,6 +201,35 @@ static int join_groups(Repair *r)
     return status;
 }
 
+/* Whether all that purges have decided there is held, or will be. */
+static bool may_hold_growth(const Repair *r)
+{
+    for (u32 i = 0; i < r->d.n; i++) {
+        const Sender *s = &r->d.writers[i];
+        u64 bound = s->cut > s->purged ? s->cut : s->purged;
+        if ((bound != 0 && !may_hold(r, (RemoteDot){i, bound})) ||
+            (s->retirement != 0 && (!may_hold(r, (RemoteDot){s->retired_by, s->retirement}) ||
+                                    (!s->forgotten && !may_hold(r, (RemoteDot){i, s->top})))))
+            return false;
+    }
+    return true;
+}
+
+static int join_all(Repair *r)
+{
+    Document *doc = r->doc;
+    if ((r->d.flags & FLAGS_GROWTH) && may_hold_growth(r)) {
+        if (growth_reserve(&doc->replicas) != DONE)
+            return ERROR_MEMORY;
+        growth_land(doc, &r->d);
+        doc->is_behind = false;
+    }
+    int status = join_groups(r);
+    if (has_cut(&doc->replicas))
+        growth_sweep(doc);
+    return status;
+}
+
 static int land(Repair *r)
 {
     Document *doc = r->doc;
@@ -212,6 +238,7 @@ static int land(Repair *r)
         d->writers[i].local = replicas_add(&doc->replicas, d->writers[i].id, d->writers[i].id_bytes);
         if (d->writers[i].local < 0)
             return d->writers[i].local;
+        d->writers[i].forgotten = false; /* if it is named there and not here, it is from now on */
     }
     r->held = calloc(doc->replicas.n + 1u, sizeof(u64));
     if (r->held == NULL)
@@ -220,11 +247,12 @@ static int land(Repair *r)
         r->held[i] = doc->replicas.all[i].seen;
     for (u32 i = 0; i < d->n; i++) {
         const Sender *writer = &d->writers[i];
+        u64 held = writer->local < 0 ? 0 : r->held[writer->local];
         if (r->takes_version)
-            raise_to(&r->held[writer->local], writer->top);
+            r->held[writer->local] = writer->top > held ? writer->top : held;
         r->is_ahead |= !may_hold(r, (RemoteDot){i, writer->top});
     }
-    int status = join_groups(r);
+    int status = join_all(r);
     for (u32 i = 0; i < d->n && r->takes_version && status == DONE; i++)
         seen_raise(doc, (u16)d->writers[i].local, d->writers[i].top);
     free(r->held);
@@ -246,7 +274,10 @@ int document_repair(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, 
         *offset = (size_t)(r.d.in.p - r.d.in.start);
     } else if (status == DONE && r.d.latest_stamp > latest_stamp) {
         *landing = MESSAGE_TOO_EARLY;
+    } else if (status == DONE && r.takes_version && (*landing = growth_landing(doc, &r.d)) != MESSAGE_LANDED) {
+        /* What was purged on one side would come back by taking over a version from before it. */
     } else if (status == DONE) {
+        *landing = MESSAGE_NO_NEWS;
         r.d.in.p = bytes + groups_at;
         status = land(&r);
         Digest after = document_digest(doc);

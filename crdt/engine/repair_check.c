@@ -1,5 +1,6 @@
 /* Reading a message of entries, and checking all of it before anything is joined. */
 #include "field.h"
+#include "growth.h"
 #include "message.h"
 #include "repair.h"
 
@@ -97,6 +98,9 @@ int read_slot(Decoder *d, Shape shape, bool removable, Slot *s, u64 *place)
     if (head & 1) {
         s->up_floor = read_number(&d->in);
         s->down_floor = down ? read_number(&d->in) : 0;
+        u64 by = read_number(&d->in);
+        RemoteDot floored = check_remote_dot(d, by, read_number(&d->in));
+        s->floored = dot_of((u16)floored.place, floored.sequence); /* the place stands for the writer yet */
         if (!removable || (s->up_floor == 0 && s->down_floor == 0))
             refuse(&d->in, "floors that cannot be there");
     }
@@ -169,14 +173,17 @@ int repair_check(Repair *r, size_t *groups_at)
     if (status != DONE)
         return status;
     u8 flags = read_byte(in);
-    if (flags != FLAG_ENTRIES && flags != FLAG_ENTRIES_VERSION)
+    if ((flags & ~(FLAGS_GROWTH | FLAG_VERSION)) != FLAG_ENTRIES)
         return refuse(in, "not a message of entries");
-    r->takes_version = flags == FLAG_ENTRIES_VERSION;
+    r->takes_version = flags & FLAG_VERSION;
+    r->d.flags = flags;
     r->d.is_full = true; /* so that the writers' bases are 0 */
     u64 shape = read_number(in);
     if (in->error == NULL && shape != r->doc->root->shape)
         return refuse(in, "of another type");
     status = read_writers(&r->d);
+    if (status == DONE)
+        status = growth_read(&r->d, flags);
     *groups_at = (size_t)(in->p - in->start);
     return status == DONE ? check_groups(r) : status;
 }

@@ -1,124 +1,9 @@
-/* Sections of counters and composites, and the way to each kind's own. */
+/* Sections of composites, and the way to each kind's own. */
+#include "counter.h"
 #include "field.h"
+#include "told.h"
 
 #include <stdlib.h>
-
-/* ---- counters: count of slots, then place << 1 | has floors, sequence, counts, floors -------------- */
-
-static int counter_encode(const Document *doc, Encoder *e, const Counter *c, bool whole, bool *has_news)
-{
-    bool down = container_kind(&c->base) == PNCOUNTER;
-    u32 *by_rank = malloc((doc->replicas.n + 1) * sizeof(u32));
-    if (by_rank == NULL)
-        return ERROR_MEMORY;
-    for (u32 i = 0; i < doc->replicas.n; i++)
-        by_rank[i] = NO_ROW;
-    u32 n = 0;
-    for (u32 i = 0; i < c->n; i++) {
-        Dot dot = dot_of(c->slot[i].replica, c->slot[i].sequence);
-        if (!whole && !is_news(e, dot))
-            continue;
-        by_rank[doc->replicas.all[c->slot[i].replica].rank] = i;
-        n++;
-    }
-    Writer *w = &e->out;
-    write_number(w, n);
-    u64 sequence = 0;
-    for (u32 rank = 0; rank < doc->replicas.n; rank++) {
-        if (by_rank[rank] == NO_ROW)
-            continue;
-        const Slot *s = &c->slot[by_rank[rank]];
-        bool floors = s->up_floor != 0 || s->down_floor != 0;
-        write_number(w, (u64)e->place[s->replica] << 1 | floors);
-        write_difference(w, s->sequence, sequence);
-        sequence = s->sequence;
-        write_number(w, s->up);
-        if (down)
-            write_number(w, s->down);
-        if (floors) {
-            write_number(w, s->up_floor);
-            if (down)
-                write_number(w, s->down_floor);
-        }
-    }
-    free(by_rank);
-    *has_news = n != 0;
-    return DONE;
-}
-
-static Slot read_slot(Decoder *d, bool down, u64 *sequence, u64 *place)
-{
-    Slot s = {0};
-    u64 head = read_number(&d->in);
-    *sequence = read_difference(&d->in, *sequence);
-    RemoteDot dot = check_remote_dot(d, head >> 1, *sequence);
-    *place = dot.place;
-    s.sequence = dot.sequence;
-    s.up = read_number(&d->in);
-    if (down)
-        s.down = read_number(&d->in);
-    if (head & 1) {
-        s.up_floor = read_number(&d->in);
-        if (down)
-            s.down_floor = read_number(&d->in);
-        if (s.up_floor == 0 && s.down_floor == 0)
-            refuse(&d->in, "floors that are not there");
-    }
-    if (s.up_floor > s.up || s.down_floor > s.down || (s.up == 0 && s.down == 0))
-        refuse(&d->in, "a count below its floor, or of nothing");
-    return s;
-}
-
-static int counter_check(Decoder *d, Expected x)
-{
-    u64 n = read_count(&d->in, 3), sequence = 0, last = 0;
-    for (u64 i = 0; i < n; i++) {
-        u64 place;
-        Slot s = read_slot(d, shape_kind(x.shape) == PNCOUNTER, &sequence, &place);
-        if (!x.removable && (s.up_floor != 0 || s.down_floor != 0))
-            refuse(&d->in, "floors outside of an ORMap");
-        if (i > 0 && place <= last)
-            refuse(&d->in, "the counts are not in order");
-        if (d->in.error != NULL)
-            return ERROR_DECODE;
-        last = place;
-    }
-    return d->in.error != NULL ? ERROR_DECODE : DONE;
-}
-
-static inline void raise_to(u64 *held, u64 other)
-{
-    if (other > *held)
-        *held = other;
-}
-
-static int counter_apply(Document *doc, Decoder *d, Counter *c)
-{
-    u64 n = read_number(&d->in), sequence = 0;
-    for (u64 i = 0; i < n; i++) {
-        u64 place;
-        Slot s = read_slot(d, container_kind(&c->base) == PNCOUNTER, &sequence, &place);
-        s.replica = (u16)d->writers[place].local;
-        u32 at = 0;
-        while (at < c->n && c->slot[at].replica != s.replica)
-            at++;
-        if (at == c->n) {
-            if (array_reserve(&c->slot, &c->capacity, c->n + 1, sizeof(Slot)) != DONE)
-                return ERROR_MEMORY;
-            c->slot[c->n++] = s;
-        } else {
-            slot_digest(doc, c, at, false);
-            Slot *held = &c->slot[at];
-            raise_to(&held->up, s.up);
-            raise_to(&held->down, s.down);
-            raise_to(&held->up_floor, s.up_floor);
-            raise_to(&held->down_floor, s.down_floor);
-            raise_to(&held->sequence, s.sequence);
-        }
-        slot_digest(doc, c, at, true);
-    }
-    return DONE;
-}
 
 /* ---- composites: flags (1 = whole), count of fields, then name, shape, section ---------------------- */
 
@@ -171,11 +56,11 @@ static int composite_encode(const Document *doc, Encoder *e, const Composite *c,
 {
     u32 n;
     /* Of what was removed before this replica got a whole state, no trace is here but its absence. */
-    Field *fields = fields_of(c, e->lacks_whole && !whole, &n);
+    Field *fields = fields_of(c, e->lacks_whole && !whole && !e->complete, &n);
     if (fields == NULL)
         return ERROR_MEMORY;
     Writer *w = &e->out;
-    write_byte(w, whole);
+    write_byte(w, whole || e->complete);
     size_t count_at = w->n;
     u32 written = 0;
     int status = DONE;
@@ -256,6 +141,7 @@ static int composite_check(const Document *doc, Decoder *d, Expected x)
         i32 declared;
         Expected below = {.shape = f.shape,
                           .here = x.here == NULL ? NULL : field_find((const Composite *)x.here, &f, &declared),
+                          .path = f.shape ^ hash_bytes(f.name, f.name_bytes, x.path),
                           .removable = x.removable,
                           .depth = x.depth + 1};
         status = section_check(doc, d, below);
@@ -363,6 +249,14 @@ int section_encode(const Document *doc, Encoder *e, const Container *c, bool who
     }
 }
 
+static int sequence_section_check(Decoder *d, Expected x)
+{
+    const u8 *start = d->in.p;
+    const Sequence *here = x.here == NULL ? NULL : ((const SequenceNode *)x.here)->sequence;
+    int status = sequence_check(here, shape_kind(x.shape) == TEXT, d);
+    return status == DONE && x.removable && !d->is_full ? told_note(d, x.path, start) : status;
+}
+
 int section_check(const Document *doc, Decoder *d, Expected x)
 {
     if (x.depth > SECTION_DEPTH_MAX)
@@ -373,8 +267,7 @@ int section_check(const Document *doc, Decoder *d, Expected x)
         return counter_check(d, x);
     case OP_LIST:
     case TEXT:
-        return sequence_check(x.here == NULL ? NULL : ((const SequenceNode *)x.here)->sequence,
-                              shape_kind(x.shape) == TEXT, d);
+        return sequence_section_check(d, x);
     case COMPOSITE:
         return composite_check(doc, d, x);
     default:
@@ -387,7 +280,7 @@ int section_apply(Document *doc, Decoder *d, Container *c, const u64 *tops)
     switch (container_kind(c)) {
     case GCOUNTER:
     case PNCOUNTER:
-        return counter_apply(doc, d, (Counter *)c);
+        return counter_apply(doc, d, (Counter *)c, tops);
     case OP_LIST:
     case TEXT: {
         Sequence *s = ((SequenceNode *)c)->sequence;
@@ -408,9 +301,11 @@ int section_apply_blank(Document *doc, Container *c, const u64 *tops)
     switch (container_kind(c)) {
     case GCOUNTER:
     case PNCOUNTER:
+        counter_drop(doc, (Counter *)c, tops);
+        return DONE;
     case OP_LIST:
     case TEXT:
-        return DONE; /* floors and deleted elements are never forgotten: nothing can be missing */
+        return DONE; /* deleted elements are never forgotten: nothing can be missing */
     case COMPOSITE:
         return apply_unnamed(doc, (Composite *)c, tops, NULL, c->schema == NULL ? 0 : c->schema->n);
     default:

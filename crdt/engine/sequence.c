@@ -202,3 +202,8 @@ int sequence_position_of(const Sequence *s, Dot dot, u32 *position, bool *visibl
     *visible = !span_is_deleted(point_span(&s->tree, at));
     return DONE;
 }
+
+void sequence_forget_deleter(Sequence *s, u16 replica)
+{
+    log_forget(&s->log, replica);
+}

@@ -115,6 +115,11 @@ bool sequence_has_news(const Sequence *s, const Encoder *e);
 int sequence_mark_writers(const Sequence *s, const Encoder *e, bool *used);
 int sequence_encode(const Sequence *s, Encoder *e);
 
+/* Set named[local index] for each writer of an element. */
+void sequence_mark_authors(const Sequence *s, bool *named);
+/* Forget which deletions were events of this writer: nobody lacks them. */
+void sequence_forget_deleter(Sequence *s, u16 replica);
+
 /* Read a section and validate all of it against what is held (`s` may be NULL: nothing yet). */
 int sequence_check(const Sequence *s, bool is_text, Decoder *d);
 

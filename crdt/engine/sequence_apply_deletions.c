@@ -111,7 +111,8 @@ int join_deletions(Joining *j, u64 count)
             return status;
         if (deletion.event.place != place) { /* the events of a writer stand together */
             place = deletion.event.place;
-            j->known = log_known(&j->s->log, (u16)j->d->writers[place].local);
+            const Sender *writer = &j->d->writers[place];
+            j->known = writer->forgotten ? writer->top : log_known(&j->s->log, (u16)writer->local);
         }
         status = join_deletion(j, &deletion);
         if (status != DONE)

@@ -236,7 +236,7 @@ bool sequence_has_news(const Sequence *s, const Encoder *e)
             return true;
     if (log_has_news(&s->log, e->since))
         return true;
-    return s->tree.count != s->tree.visible && !log_reaches(&s->log, e->since);
+    return s->tree.count != s->tree.visible && (e->complete || !log_reaches(&s->log, e->since));
 }
 
 static void mark_run(const News *news, const Stretch *stretch, bool *used)
@@ -247,6 +247,12 @@ static void mark_run(const News *news, const Stretch *stretch, bool *used)
         used[dot_replica(runs_dot(runs, origins.left))] = true;
     if (origins.right_held)
         used[dot_replica(runs_dot(runs, origins.right))] = true;
+}
+
+void sequence_mark_authors(const Sequence *s, bool *named)
+{
+    for (u32 i = 0; i < s->runs.n_authors; i++)
+        named[s->runs.authors[i].replica] = true;
 }
 
 int sequence_mark_writers(const Sequence *s, const Encoder *e, bool *used)

@@ -176,6 +176,27 @@ bool log_has_news(const DeleteLog *log, const u64 *since)
     return false;
 }
 
+void log_forget(DeleteLog *log, u16 replica)
+{
+    u32 place = deleter_place(log, replica), kept = 0;
+    if (!is_at(log, place, replica))
+        return;
+    log->n_deleters--;
+    memmove(log->deleters + place, log->deleters + place + 1, (log->n_deleters - place) * sizeof(Deleter));
+    for (u32 i = 0; i < log->n_deleters; i++)
+        log->deleters[i].last = LOG_NOTHING;
+    for (u32 i = 0; i < log->n; i++) {
+        Deletion entry = log->all[i];
+        if (entry.replica == replica)
+            continue;
+        Deleter *deleter = &log->deleters[deleter_place(log, entry.replica)];
+        entry.previous = deleter->last & LOG_NOTHING;
+        deleter->last = kept;
+        log->all[kept++] = entry;
+    }
+    log->n = kept;
+}
+
 void log_free(DeleteLog *log)
 {
     block_free(log->all, log->capacity * sizeof(Deletion));

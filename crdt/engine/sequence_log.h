@@ -77,6 +77,9 @@ bool log_reaches(const DeleteLog *log, const u64 *since);
 /* Whether it has any at all. */
 bool log_has_news(const DeleteLog *log, const u64 *since);
 
+/* Drop what the log says of a writer. */
+void log_forget(DeleteLog *log, u16 replica);
+
 void log_free(DeleteLog *log);
 int log_copy(DeleteLog *to, const DeleteLog *from);
 size_t log_memory(const DeleteLog *log);

@@ -171,6 +171,8 @@ int section_read_run(SectionReader *r, WireRun *run)
     u64 top = r->d->writers[run->place].top;
     if (run->sequence > top || run->n - 1 > top - run->sequence)
         return refuse(in, "an event that its sender cannot hold");
+    if (r->d->writers[run->place].forgotten)
+        return refuse(in, "an element of a writer that had left none");
     if (read_origins(r, head & RUN_ORIGINS, run) != DONE || in->error != NULL)
         return ERROR_DECODE;
     *expected = run->sequence + run->n;

@@ -150,6 +150,8 @@ size_t removals_memory(const RemovalLog *log);
 int removals_raise_horizon(Table *t, const u64 *sequences, u32 n);
 /* A table made after the document got a whole state knows nothing of what was removed before. */
 int removals_begin(Table *t, const Replicas *replicas);
+/* Drop what the log says of a writer. */
+void removals_forget(RemovalLog *log, u16 writer);
 /* Forget the older half when the log has outgrown its bound. */
 int removals_trim(Table *t);
 /* Whether a holder of `since` can be told every removal it lacks. */

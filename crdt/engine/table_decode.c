@@ -5,7 +5,7 @@
  * Grow-only and last-writer-wins tables outside of ORMaps have one entry a key: the smallest dot and
  * the largest (stamp, writer) of all that met.
  */
-#include "document.h"
+#include "growth.h"
 #include "entry.h"
 
 #include <stdlib.h>
@@ -119,6 +119,7 @@ static int check_child(const TableCheck *tc, Decoder *d, const Item *key)
     const Table *here = (const Table *)tc->x.here;
     Expected below = {.shape = shape_of_children(tc->x.shape),
                       .here = here == NULL ? NULL : map_find(tc->doc, here, key),
+                      .path = child_path(tc->x.path, key),
                       .removable = true,
                       .depth = tc->x.depth + 1};
     return section_check(tc->doc, d, below);
@@ -132,6 +133,9 @@ static int check_group(const TableCheck *tc, Decoder *d, const Group *g, u8 colu
         return refuse(&d->in, "a removal in a complete section");
     if (!(columns & HAS_KEY) && (g->n == 0 || g->removal.sequence != 0))
         return refuse(&d->in, "a register must have an entry");
+    if (!tc->keeps_siblings && (columns & HAS_STAMP) && g->all[0].value.type == ABSENT &&
+        g->all[0].dot.sequence <= d->writers[g->all[0].dot.place].cut)
+        return refuse(&d->in, "a deletion that its sender has purged");
     return columns & HAS_CHILD ? check_child(tc, d, &g->key) : DONE;
 }
 
@@ -141,8 +145,11 @@ int table_check(const Document *doc, Decoder *d, Expected x)
     TableCheck tc = {.doc = doc, .x = x, .keeps_siblings = is_dot_store(&like)};
     Run run = {.columns = table_columns(x.shape)};
     u8 flags = read_byte(&d->in);
-    if (flags > 1 || (flags == 1 && !tc.keeps_siblings))
+    bool may_be = tc.keeps_siblings || ((run.columns & HAS_STAMP) && d->complete);
+    if (flags > 1 || (flags == 1 && !may_be))
         return refuse(&d->in, "unknown flags of a section");
+    if (flags == 0 && may_be && d->complete)
+        return refuse(&d->in, "a part of what must be complete");
     tc.complete = flags == 1;
     u64 rows = read_count(&d->in, 2);
     if (rows > 1 && !(run.columns & HAS_KEY))
@@ -216,11 +223,15 @@ static int join_single(TableJoin *j, const Group *g)
         return status;
     Probe p = probe_of(&g->key, j->doc->seed);
     u32 row = t->n == 0 ? NO_ROW : table_find(t, &p);
+    Dot dot = local_dot(j->d, entry->dot);
+    if (row != NO_ROW)
+        keep(j, row);
+    if (has_cut(&j->doc->replicas) && is_seen(&j->doc->replicas, dot) && (row == NO_ROW || t->dot[row] != dot))
+        return DONE; /* we had it, and what it lost to may be purged */
     if (row == NO_ROW) {
         row_append(j->doc, t, &p, row_of(j, &p, entry, true), 0);
         return DONE;
     }
-    Dot dot = local_dot(j->d, entry->dot);
     int order;
     if (!(t->columns & HAS_STAMP)) {
         order = dot_compare(&j->doc->replicas, t->dot[row], dot); /* the smallest dot stays */
@@ -280,6 +291,8 @@ static int join_dots(TableJoin *j, const Group *g)
             return status;
         row_append(j->doc, t, &p, row_of(j, &p, entry, true), others);
     }
+    if (!j->complete && (t->columns & HAS_STAMP) && has_cut(&j->doc->replicas))
+        growth_sweep_key(j->doc, t, &p);
     return DONE;
 }
 
@@ -412,7 +425,9 @@ static int sweep(TableJoin *j)
     }
     for (u32 row = t->n; (t->columns & HAS_CHILD) && row-- > 0;)
         map_drop_if_blank(j->doc, t, row);
-    return removals_raise_horizon(t, j->tops, j->doc->replicas.n);
+    if ((t->columns & HAS_STAMP) && has_cut(&j->doc->replicas))
+        growth_sweep_table(j->doc, t);
+    return is_dot_store(&t->base) ? removals_raise_horizon(t, j->tops, j->doc->replicas.n) : DONE;
 }
 
 int table_apply(Document *doc, Decoder *d, Table *t, const u64 *tops)
@@ -441,7 +456,7 @@ int table_apply(Document *doc, Decoder *d, Table *t, const u64 *tops)
 
 int table_apply_blank(Document *doc, Table *t, const u64 *tops)
 {
-    if (!is_dot_store(&t->base))
+    if (!is_dot_store(&t->base) && !(doc->is_behind && (t->columns & HAS_STAMP)))
         return DONE;
     TableJoin j = {.doc = doc, .t = t, .tops = tops, .held = t->n, .complete = true};
     if ((j.kept = calloc(t->n / 8 + 1, 1)) == NULL)

@@ -283,7 +283,8 @@ void write_number_at(Writer *w, size_t at, u64 v)
 
 int table_encode(const Document *doc, Encoder *e, const Table *t, bool whole, bool *has_news)
 {
-    bool complete = is_dot_store(&t->base) && (whole || !removals_reaches(t, e->since, doc->replicas.n));
+    bool complete = is_dot_store(&t->base) ? whole || e->complete || !removals_reaches(t, e->since, doc->replicas.n)
+                                           : (t->columns & HAS_STAMP) && e->complete;
     TableEncoder te = {.doc = doc, .e = e, .t = t, .whole = whole || complete};
     write_byte(&e->out, complete);
     size_t count_at = e->out.n;

@@ -282,7 +282,7 @@ class MergeCore:
     # Receiving
 
     def landed(self, landing: Landing, now: float) -> None:
-        if landing.delivery.token is not None and landing.outcome in ("waiting", "refused"):
+        if landing.delivery.token is not None and landing.outcome not in ("landed", "known"):
             self._missing.setdefault(landing.delivery.token, []).append(landing.delivery.place)
 
     def durable(self, token: Any, now: float) -> None:

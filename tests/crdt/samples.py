@@ -229,6 +229,18 @@ STATES: dict[str, Callable[[], Any]] = {
 }
 
 
+def purged(state: Any) -> Any:
+    """After a purge of all it holds, with one of its writers retired."""
+    retired = {name: count for name, count in state.version.items() if name != state.replica}
+    state._purge(state.version, retired)
+    return state
+
+
+STATES["lww_map_purged"] = lambda: purged(lww_map())
+STATES["or_map_g_counter_purged"] = lambda: purged(nested(GCounter, lambda c: c.increment(7)))
+STATES["composite_purged"] = lambda: purged(agent())
+
+
 def late_edit(state: Any) -> None:
     """One more change, for the sample of a delta."""
     if isinstance(state, Composite):

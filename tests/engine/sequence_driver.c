@@ -230,6 +230,7 @@ static int read_writers(Doc *doc, Decoder *d, Sender *writers)
 {
     for (u32 i = 0; i < d->n; i++) {
         Sender *w = &writers[i];
+        *w = (Sender){0};
         u64 n = read_number(&d->in);
         w->id = n >= 1 && n <= REPLICA_ID_BYTES_MAX ? read_bytes(&d->in, n) : NULL;
         if (w->id == NULL)

@@ -1,8 +1,8 @@
 """Mutated bytes through every decoder: `python -m tests.fuzz --inputs 10000000 [--seed N] [--target NAME]`.
 
 For every state type, alone, nested and in a composite, and for version vectors: whatever the bytes,
-`DecodeError` is the only exception, nothing of them was applied then, and what is accepted leaves a
-sound state whose bytes read back as themselves. A failure prints a line that repeats it; so does a
+`DecodeError` and `RetiredError` are the only exceptions, nothing of them was applied then, and what is
+accepted leaves a sound state whose bytes read back as themselves. A failure prints a line that repeats it; so does a
 crash, since the input is noted in shared memory before it is tried.
 """
 
@@ -83,7 +83,7 @@ class Run:
             note(data)
             try:
                 changed = land(receiver, data)
-            except crdt.DecodeError:
+            except (crdt.DecodeError, crdt.RetiredError):
                 refused += 1
                 continue
             if changed:
@@ -156,7 +156,7 @@ def repeat(chosen: list[Target], run: Run, data: bytes) -> None:
             if target.land(receiver, data):
                 run.check_accepted(receiver, data)
                 receiver = target.receiver.fork("fuzzed")
-        except crdt.DecodeError as error:
+        except (crdt.DecodeError, crdt.RetiredError) as error:
             print(f"{target.name}: refused: {error}")
         run.check_end(target, receiver, before)
 

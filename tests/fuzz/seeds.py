@@ -134,6 +134,9 @@ def targets(seed: int) -> list[Target]:
             b.merge(a)
             before, base = a.version, a.to_bytes()
             a.merge(b)
+            if rng.random() < 0.5:
+                left = {"bb": a.version["bb"]} if "bb" in a.version and rng.random() < 0.5 else {}
+                a._purge(a.version, left)
             for _ in range(rng.randint(1, 4)):
                 edit(rng, a)
             full.append(a.to_bytes())

@@ -1,0 +1,311 @@
+/* Counters, tables of values and sequences: what one state alone has of them, done again on another. */
+#include "rebase.h"
+
+#include <stdlib.h>
+
+/* ---- counters -------------------------------------------------------------------------------------- */
+
+static u64 excess(u64 count, u64 a, u64 b)
+{
+    u64 base = a > b ? a : b;
+    return count > base ? count - base : 0;
+}
+
+int rebase_counter(Rebase *r, Counter *to, const Counter *from)
+{
+    for (u32 i = 0; from != NULL && i < from->n; i++) {
+        const Slot *s = &from->slot[i];
+        if (!is_alone(r, dot_of((u16)s->replica, s->sequence)))
+            continue;
+        Slot known = {0};
+        for (u32 k = 0; k < to->n; k++)
+            if ((i32)to->slot[k].replica == r->there[s->replica])
+                known = to->slot[k];
+        int status = counter_add(r->onto, to, excess(s->up, known.up, s->up_floor), false);
+        if (status >= 0)
+            status = counter_add(r->onto, to, excess(s->down, known.down, s->down_floor), true);
+        if (status < 0)
+            return status;
+    }
+    return DONE;
+}
+
+static u64 least(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+bool raised_floors(const Rebase *r, const Slot *s, const Counter *from, u64 *up, u64 *down)
+{
+    bool found = false;
+    *up = s->up_floor;
+    *down = s->down_floor;
+    for (u32 k = 0; from != NULL && k < from->n; k++) {
+        if (r->there[from->slot[k].replica] != (i32)s->replica)
+            continue;
+        found = true;
+        *up = s->up_floor + excess(least(from->slot[k].up_floor, s->up), s->up_floor, 0);
+        *down = s->down_floor + excess(least(from->slot[k].down_floor, s->down), s->down_floor, 0);
+    }
+    if (!found && is_observed(r, dot_of((u16)s->replica, s->sequence))) {
+        *up = s->up;
+        *down = s->down;
+    }
+    return *up != s->up_floor || *down != s->down_floor;
+}
+
+/* What `from` had seen of a counter when it removed it counts no more. */
+void floor_counter(Rebase *r, Counter *to, const Counter *from, Dot event)
+{
+    for (u32 i = 0; i < to->n; i++) {
+        Slot *s = &to->slot[i];
+        u64 up, down;
+        if (!raised_floors(r, s, from, &up, &down))
+            continue;
+        slot_digest(r->onto, to, i, false);
+        s->up_floor = up;
+        s->down_floor = down;
+        s->floored = event;
+        slot_digest(r->onto, to, i, true);
+    }
+}
+
+/* ---- sets, registers, maps of values ---------------------------------------------------------------- */
+
+static bool holds_dot(const Document *doc, const Table *t, const Item *key, Dot dot)
+{
+    Probe p = probe_of(key, doc->seed);
+    Matches m = {0};
+    for (u32 row; t->n != 0 && (row = table_next_match(t, &p, &m)) != NO_ROW;)
+        if (t->dot[row] == dot)
+            return true;
+    return false;
+}
+
+static Item key_of(const Table *t, u32 row)
+{
+    return t->columns & HAS_KEY ? table_key(t, row) : item_none();
+}
+
+static u32 others_of(const Document *doc, const Table *t, u32 row)
+{
+    Item key = key_of(t, row);
+    Probe p = probe_of(&key, doc->seed);
+    Matches m = {0};
+    u32 n = 0;
+    while (table_next_match(t, &p, &m) != NO_ROW)
+        n++;
+    return n - 1;
+}
+
+bool was_removed(const Rebase *r, const Table *to, const Table *from, u32 row)
+{
+    bool is_deletion = (to->columns & HAS_VALUE) && to->value[row] >> 4 == ABSENT;
+    if (is_deletion || !is_observed(r, to->dot[row]))
+        return false;
+    Item key = key_of(to, row);
+    return from == NULL || !holds_dot(r->from, from, &key, dot_here(r, to->dot[row]));
+}
+
+/* Remove what `from` had seen and holds no more. With `event` a removal above tells of it. */
+int remove_observed(Rebase *r, Table *to, const Table *from, Dot event)
+{
+    Document *doc = r->onto;
+    for (u32 row = to->n; row-- > 0;) {
+        if (row >= to->n || !was_removed(r, to, from, row))
+            continue;
+        if (event == 0 && !(to->columns & HAS_KEY))
+            continue; /* a register is emptied by a write, or by a removal above it */
+        Item key = key_of(to, row);
+        int status = event != 0 ? DONE : edit_prepare(doc, &to->base, 1, 0);
+        if (status == DONE && event == 0)
+            status = removals_reserve(to, key.n);
+        if (status != DONE)
+            return status;
+        if (event == 0)
+            removal_note(doc, to, edit_event(doc, &to->base, 1), &key);
+        row_remove(doc, to, row, others_of(doc, to, row));
+    }
+    table_settle(doc, to);
+    return DONE;
+}
+
+static bool is_greater_writer(const Rebase *r, Dot from, Dot onto)
+{
+    const Replica *a = &r->from->replicas.all[dot_replica(from)], *b = &r->onto->replicas.all[dot_replica(onto)];
+    u8 shared = a->id_bytes < b->id_bytes ? a->id_bytes : b->id_bytes;
+    int c = memcmp(replica_id(&r->from->replicas, dot_replica(from)), replica_id(&r->onto->replicas, dot_replica(onto)),
+                   shared);
+    return c != 0 ? c > 0 : a->id_bytes > b->id_bytes;
+}
+
+/* Whether an entry of `from` is later than the one that counts in `onto` under its key; where there is
+ * none, whether it is a value. */
+static bool is_later(const Rebase *r, const Table *to, const Table *from, u32 row)
+{
+    Item key = key_of(from, row);
+    Probe p = probe_of(&key, r->onto->seed);
+    Matches m = {0};
+    bool later = from->value[row] >> 4 != ABSENT;
+    for (u32 at; to->n != 0 && (at = table_next_match(to, &p, &m)) != NO_ROW;) {
+        if (to->stamp[at] > from->stamp[row] ||
+            (to->stamp[at] == from->stamp[row] && !is_greater_writer(r, from->dot[row], to->dot[at])))
+            return false;
+        later = true;
+    }
+    return later;
+}
+
+static int rebase_stamped(Rebase *r, Table *to, const Table *from)
+{
+    for (u32 row = 0; row < from->n; row++) {
+        if (!is_alone(r, from->dot[row]) || !is_later(r, to, from, row))
+            continue;
+        Item key = key_of(from, row), value = table_value(from, row);
+        int status = table_put_stamped(r->onto, to, &key, &value, from->stamp[row]);
+        if (status < 0)
+            return status;
+    }
+    return DONE;
+}
+
+/* The value of an MVRegister that goes on: that of its own writer, else the greatest. */
+static u32 value_alone(const Rebase *r, const Table *from)
+{
+    u32 best = NO_ROW;
+    for (u32 row = 0; row < from->n; row++) {
+        if (!is_alone(r, from->dot[row]))
+            continue;
+        if ((i32)dot_replica(from->dot[row]) == r->from->self)
+            return row;
+        if (best == NO_ROW) {
+            best = row;
+            continue;
+        }
+        Item a = table_value(from, row), b = table_value(from, best);
+        if (item_compare(&a, &b) > 0)
+            best = row;
+    }
+    return best;
+}
+
+/* Beside the values that `from` had not seen, in place of those that it overwrote. */
+static int rebase_values(Rebase *r, Table *to, const Table *from)
+{
+    Document *doc = r->onto;
+    u32 chosen = value_alone(r, from);
+    if (chosen == NO_ROW)
+        return DONE;
+    for (u32 row = to->n; row-- > 0;)
+        if (was_removed(r, to, from, row))
+            row_remove(doc, to, row, others_of(doc, to, row));
+    Item key = item_none(), value = table_value(from, chosen);
+    int status = edit_prepare(doc, &to->base, 1, 0);
+    if (status == DONE)
+        status = table_reserve(to, 1, value_arena_bytes(&value), doc->seed);
+    if (status != DONE)
+        return status;
+    Probe p = probe_of(&key, doc->seed);
+    Row contents = {.key = p.cell, .dot = edit_event(doc, &to->base, 1)};
+    contents.value = value_store(&value, &contents.word, &to->arena);
+    row_append(doc, to, &p, contents, to->n);
+    table_settle(doc, to);
+    return DONE;
+}
+
+int rebase_table(Rebase *r, Table *to, const Table *from)
+{
+    int status = is_dot_store(&to->base) ? remove_observed(r, to, from, 0) : DONE;
+    if (status != DONE || from == NULL)
+        return status;
+    if (to->columns & HAS_STAMP)
+        return rebase_stamped(r, to, from);
+    if (to->columns & HAS_VALUE)
+        return rebase_values(r, to, from);
+    for (u32 row = 0; row < from->n && status >= 0; row++) {
+        Item key = table_key(from, row);
+        if (is_alone(r, from->dot[row]))
+            status = set_add(r->onto, to, &key);
+    }
+    return status < 0 ? status : DONE;
+}
+
+/* ---- sequences -------------------------------------------------------------------------------------- */
+
+int delete_observed(Rebase *r, SequenceNode *to, const SequenceNode *from)
+{
+    u32 end = 0, n = 0; /* of the stretch that goes, found from the back */
+    for (u32 at = sequence_length(to->sequence); at-- > 0;) {
+        Dot dot;
+        u32 position;
+        bool visible = false;
+        int status = sequence_dot_at(to->sequence, at, &dot);
+        if (status < 0)
+            return status;
+        bool goes = is_observed(r, dot) &&
+                    (from == NULL || sequence_position_of(from->sequence, dot_here(r, dot), &position, &visible) < 0 ||
+                     !visible);
+        if (goes)
+            end = n++ == 0 ? at + 1 : end;
+        if (n != 0 && (!goes || at == 0)) {
+            status = node_delete(r->onto, to, end - n, n);
+            if (status < 0)
+                return status;
+            n = 0;
+        }
+    }
+    return DONE;
+}
+
+/* Insert n visible elements of `from`, from `first` on, at a position. */
+static int insert_again(Rebase *r, SequenceNode *to, const SequenceNode *from, u32 first, u32 n, u32 position)
+{
+    if (n == 0)
+        return DONE;
+    bool is_text = container_kind(&from->base) == TEXT;
+    void *units = malloc((size_t)n * (is_text ? sizeof(u32) : sizeof(Item)));
+    if (units == NULL)
+        return ERROR_MEMORY;
+    int status;
+    if (is_text) {
+        text_copy(from->sequence, first, n, units, 4);
+        status = node_insert_text(r->onto, to, position, units, 4, n);
+    } else {
+        SequenceWalk walk = walk_start(from->sequence, first);
+        Item *items = units;
+        for (u32 i = 0; i < n; i++)
+            (void)walk_next(&walk, &items[i]);
+        for (u32 i = 0; i < n; i++) /* short payloads lie in the item that is walked over */
+            if (items[i].p == (const u8 *)&items[i].word)
+                items[i].p = NULL;
+        status = node_insert_items(r->onto, to, position, items, n);
+    }
+    free(units);
+    return status < 0 ? status : DONE;
+}
+
+/* New elements go behind the nearest one before them that is still known. */
+int rebase_sequence(Rebase *r, SequenceNode *to, const SequenceNode *from)
+{
+    int status = delete_observed(r, to, from);
+    u32 length = from == NULL ? 0 : sequence_length(from->sequence), cursor = 0, first = 0, n = 0;
+    for (u32 at = 0; at < length && status == DONE; at++) {
+        Dot dot;
+        status = sequence_dot_at(from->sequence, at, &dot);
+        if (status < 0)
+            return status;
+        if (is_alone(r, dot)) {
+            first = n++ == 0 ? at : first;
+            continue;
+        }
+        status = insert_again(r, to, from, first, n, cursor);
+        cursor += n;
+        n = 0;
+        u32 position;
+        bool visible;
+        Dot there = dot_of((u16)r->there[dot_replica(dot)], dot_sequence(dot));
+        if (sequence_position_of(to->sequence, there, &position, &visible) >= 0)
+            cursor = position + visible;
+    }
+    return status == DONE ? insert_again(r, to, from, first, n, cursor) : status;
+}

@@ -1,0 +1,58 @@
+"""Rebasing keeps what a state alone has: where nothing was purged it gives what merging would."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from .registry import EVERYTHING, NESTED, SIMPLE
+from .subjects import Subject
+from .world import World
+
+# A sequence's order and a register's siblings are not those of a merge: see the tests of their own.
+EXACT = [s for name, s in SIMPLE.items() if name not in ("Text", "OpBasedList", "MVRegister")]
+ALONE = [*SIMPLE.values(), *NESTED, EVERYTHING]
+
+
+def two_sides(subject: Subject, data: st.DataObject) -> tuple[Any, Any]:
+    history = data.draw(subject.histories(late=False), "history")
+    world = World(subject, 2).run(history)
+    return world.replicas[0].state, world.replicas[1].state
+
+
+@pytest.mark.parametrize("subject", [*EXACT, *[n for n in NESTED if n.child in EXACT]], ids=repr)
+@given(data=st.data())
+def test_rebasing_gives_the_value_of_merging(subject: Subject, data: st.DataObject) -> None:
+    state, newer = two_sides(subject, data)
+    rebased = state.rebase(newer.to_bytes(), "rebased")
+    rebased.check_invariants()
+    merged = newer.fork("merged")
+    merged.merge(state)
+    assert subject.view(rebased) == subject.view(merged)
+
+
+@pytest.mark.parametrize("subject", ALONE, ids=repr)
+@given(data=st.data())
+def test_what_is_rebased_is_a_state_like_any_other(subject: Subject, data: st.DataObject) -> None:
+    state, newer = two_sides(subject, data)
+    before = state.to_bytes()
+    rebased = state.rebase(newer, "rebased")
+    rebased.check_invariants()
+    assert state.to_bytes() == before, "the state itself stays as it was"
+    assert subject.from_bytes(rebased.to_bytes(), "other") == rebased
+    other = newer.fork("other")
+    other.merge(rebased.delta(other.version))
+    assert other.to_bytes() == rebased.to_bytes()
+    other.check_invariants()
+
+
+@pytest.mark.parametrize("subject", ALONE, ids=repr)
+@given(data=st.data())
+def test_a_state_without_news_rebases_to_the_newer_one(subject: Subject, data: st.DataObject) -> None:
+    state, newer = two_sides(subject, data)
+    newer.merge(state)
+    assume(newer.version)
+    assert state.rebase(newer, "rebased").to_bytes() == newer.to_bytes()
