@@ -330,6 +330,13 @@ class Node(Access):
             return slot
         from asyncio import CancelledError, get_running_loop, shield
 
+        # Loaded without its lock, which would else be held until this coroutine has its turn again.
+        while slot is None and not (isinstance(agent_id, str) and agent_id in self._slots):
+            if not await get_running_loop().run_in_executor(None, self._store.fetch, agent_id, create):
+                return None
+            slot = self._store.acquire_now(agent_id)
+        if slot is not None:
+            return slot
         task = get_running_loop().run_in_executor(None, self._store.acquire, agent_id, timeout, create)
         try:
             return await shield(task)

@@ -115,6 +115,10 @@ class Store:
                 return slot
             slot.release()
 
+    def fetch(self, agent_id: str, create: bool = True) -> bool:
+        """Load an agent into memory, where it may stay or not; False if it is unknown and not to be created."""
+        return self._load(agent_id, create, False) is not None
+
     def acquire_now(self, agent_id: str) -> Slot | None:
         """The agent's slot with its lock held, if it is in memory and free; never waits."""
         slot = self.slots.get(agent_id) if isinstance(agent_id, str) else None
