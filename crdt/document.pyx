@@ -4,6 +4,8 @@ A type used alone is the root of a document. A field of a composite or a child i
 into its root's document: it shares the root's writer, clock, version and digest, so those members,
 and merging, belong to the root. A view finds its place again when containers have been freed, and
 makes it when it is first written.
+
+The file is long because what all types share is one class, and a cdef class cannot be spread over files.
 """
 
 import os

@@ -29,6 +29,7 @@ from replication.runtime import Runtime, call
 from replication.storage import Note, Storage
 from replication.store import Store
 from replication.sync import Sync
+from replication.ticket import Ticket
 from replication.transport import Transport
 
 if TYPE_CHECKING:
@@ -193,6 +194,9 @@ class Cluster:
                 self._links.seek(self._siblings.look(now))
             self._links.tick(now)
         self._look(now)
+
+    def take_tickets(self) -> list[Ticket]:
+        return self.merge.take_tickets()
 
     def fail(self, reason: str) -> None:
         self._problem("disk", reason)

@@ -124,6 +124,12 @@ class Driver:
             self._is_hurried = True
             self._runtime.call_soon(self._flush_soon)
 
+    def carried(self, ticket: Ticket) -> None:
+        """An agent holds this ticket since a moment ago: flush at once, or refuse it if that will not be."""
+        self.hurry()
+        if self.failure is not None or self._has_ended:
+            ticket.refuse(self._why(), self.failure)
+
     def promise(self, slot: Slot, plan: Plan, op_id: str | None) -> Promise:
         """Have the slot's change carried. The caller holds its lock, and gives it back before it waits in `keep`."""
         waiter = self._runtime.waiter()
@@ -133,7 +139,7 @@ class Driver:
 
     def keep(self, promise: Promise, left: float | None, timeout: float | None) -> None:
         """Block until the promise holds; Timeout or OutcomeUnknown when `left` seconds are over."""
-        self.hurry()
+        self.carried(promise.ticket)
         if not promise.waiter.wait(left):
             raise promise.ticket.give_up(timeout)
         if promise.ticket.error is not None:
@@ -241,8 +247,9 @@ class Driver:
         readies, wishes = self._pump.take()
         notes, self._notes = self._notes, {}
         batch = Batch(notes=[*notes.values(), *(note for _, ready in readies for note in ready.persist)])
-        round = self._store.collect(batch, _PATIENCE, wishes)
+        round = Round()
         self._writing = (round, tickets, readies, self._runtime.time())
+        self._store.collect(round, batch, _PATIENCE, wishes)
         if batch:
             self.rows += len(batch.parts) + len(batch.operations) + len(batch.notes)
             self.bytes += sum(len(part.data) for part in batch.parts)
@@ -265,7 +272,7 @@ class Driver:
     def _flushed(self) -> None:
         """Everything in the round is durable: tell the cores, and the callers that wait for no more."""
         assert self._writing is not None
-        (round, tickets, readies, _), self._writing = self._writing, None
+        round, tickets, readies, _ = self._writing
         now = self._runtime.time()
         self._store.settled(round, now)
         for change in round.changes:
@@ -277,6 +284,7 @@ class Driver:
             told.tell.core.told(told, now)
         self._pump.act(readies, round.unmet)
         self._settle(tickets, round.left)
+        self._writing = None
         if not (round.left or round.unmet):
             self._next()
         elif self._timer is None:  # whoever is busy needs a moment
@@ -290,7 +298,7 @@ class Driver:
                 self._tickets.append(ticket)
             else:
                 ticket.is_stored = True
-                ticket.settle(ticket)
+                ticket.finish()
 
     def _add_ticket(self, ticket: Ticket, urgent: bool) -> None:
         """A core waits for the disk."""
@@ -346,12 +354,12 @@ class Driver:
         self._refuse_all()
 
     def _refuse_all(self) -> None:
+        """Wake everybody who waits, wherever: nothing will be kept that is not kept now."""
+        self._tickets.extend(self._patient)
+        self._tickets.extend(self._store.take_tickets())
+        self._tickets.extend(self._carriers.take_tickets())
         while self._tickets:
-            ticket = self._tickets.popleft()
-            ticket.error = OutcomeUnknown(
-                "the change is applied in memory and may or may not be on disk: "
-                f"{self.failure or 'the node was closed meanwhile'}",
-                op_id=ticket.op_id,
-            )
-            ticket.error.__cause__ = self.failure
-            ticket.settle(ticket)
+            self._tickets.popleft().refuse(self._why(), self.failure)
+
+    def _why(self) -> str:
+        return str(self.failure) if self.failure is not None else "the node was closed meanwhile"

@@ -75,12 +75,15 @@ class EventLoopRuntime:
 class _LockWaiter:
     """A lock is the cheapest thing one thread can wait on."""
 
-    __slots__ = ("_lock", "done")
+    __slots__ = ("_lock",)
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lock.acquire()
-        self.done = self._lock.release
+
+    def done(self) -> None:
+        with suppress(RuntimeError):  # it was done before
+            self._lock.release()
 
     def wait(self, timeout: float | None) -> bool:
         return self._lock.acquire(timeout=-1 if timeout is None else max(0.0, min(timeout, threading.TIMEOUT_MAX)))

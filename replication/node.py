@@ -127,7 +127,7 @@ class Node(Access):
             if plan is None:
                 self._driver.submit(wait.ticket)
             else:
-                self._driver.hurry()
+                self._driver.carried(wait.ticket)
             await wait.done(None if timeout is None else timeout - (self._runtime.time() - begun), timeout)
             if plan is None:
                 self._mark_durable(result, started)

@@ -48,6 +48,9 @@ class Carriers(Protocol):
     def late(self, seconds: float, now: float) -> None:
         """A tick; it comes so much later than it should, which says how busy this process is."""
 
+    def take_tickets(self) -> list[Ticket]:
+        """The callers that wait for acknowledgements, of which there will be no more."""
+
     def fail(self, reason: str) -> None:
         """This node can promise nothing any more: leave the others alone."""
 
@@ -148,7 +151,7 @@ class Pump:
         if ready.deliver:
             self._deliver_all(cast(Carrier, core), ready.deliver)
         for ticket in ready.settle:
-            ticket.settle(ticket)
+            ticket.finish()
 
     def _wish(self, tell: Tell) -> None:
         self._wishes.setdefault(tell.agent_id, []).append(tell)

@@ -21,7 +21,7 @@ class Timer(Protocol):
 
 
 class Waiter(Protocol):
-    """One caller's wait: `done` may be called once, by the runtime's thread, before or after `wait` began."""
+    """One caller's wait: `done` may be called by any thread, before or after `wait` began, and again."""
 
     def done(self) -> None: ...
 

@@ -177,13 +177,20 @@ class Store:
     def dirty_count(self) -> int:
         return len(self._dirty)
 
-    def collect(self, batch: Batch, patience: float, wishes: dict[str, list[Tell]]) -> Round:
-        """Put what changed into the batch, and make the deltas wished for, by agent.
+    def take_tickets(self) -> list[Ticket]:
+        """The callers whose promise no flush has begun to keep, and none will."""
+        found: list[Ticket] = []
+        for slot in list(self.slots.values()):
+            tickets, slot.tickets = slot.tickets, None
+            found += tickets or ()
+        return found
+
+    def collect(self, round: Round, batch: Batch, patience: float, wishes: dict[str, list[Tell]]) -> None:
+        """Put what changed into the batch, and make the deltas wished for, by agent; `round` says what was taken.
 
         A slot whose lock is taken is passed over and asked again at the end, for `patience` seconds
         in all: one slow update_fn must not hold up the promises made to others.
         """
-        round = Round()
         busy: list[Slot] = []
         size = 0
         for _ in range(len(self._dirty)):
@@ -206,7 +213,6 @@ class Store:
         for agent_id, tells in wishes.items():
             self._tell_clean(agent_id, tells, round)
         batch.forgotten += self.operations.take_forgotten()
-        return round
 
     def _take(self, slot: Slot, batch: Batch, round: Round, wishes: dict[str, list[Tell]]) -> int:
         """Add one slot to the batch and release its lock; the bytes added."""

@@ -22,10 +22,23 @@ class Ticket:
     acks       how many other replicas must hold the change durably, or "majority" or "all"
     acked      the names of those that do
     is_stored  whether it is on this node's disk
+    is_settled whether the caller has been told how it ended
     abandoned  the caller has stopped waiting
     """
 
-    __slots__ = ("abandoned", "acked", "acks", "count", "error", "is_stored", "mode", "op_id", "settle", "slots")
+    __slots__ = (
+        "abandoned",
+        "acked",
+        "acks",
+        "count",
+        "error",
+        "is_settled",
+        "is_stored",
+        "mode",
+        "op_id",
+        "settle",
+        "slots",
+    )
 
     def __init__(
         self,
@@ -42,9 +55,33 @@ class Ticket:
         self.acks = acks
         self.count = 0
         self.acked: set[str] = set()
-        self.is_stored = False
+        self.is_stored = self.is_settled = False
         self.abandoned = False
         self.error: ReplicationError | None = None
+
+    def finish(self) -> None:
+        """The promise holds, or `error` says why it does not: wake the caller."""
+        self.is_settled = True
+        self.settle(self)
+
+    def refuse(self, why: str, cause: BaseException | None) -> None:
+        """Wake the caller with what holds, since nobody will keep its promise any more."""
+        if self.is_settled:
+            return
+        if self.is_stored:
+            self.error = Timeout(
+                f"the change is applied and on this node's disk, and fewer replicas had it on theirs than "
+                f"acks={self.acks!r} asks for ({named(self.acked)}) when {why}. Do not repeat it, which would apply it "
+                "twice: it goes on to the others when this node is open again",
+                acks=len(self.acked),
+                is_applied=True,
+            )
+        else:
+            self.error = OutcomeUnknown(
+                f"the change is applied in memory and may or may not be on disk: {why}", op_id=self.op_id
+            )
+        self.error.__cause__ = cause
+        self.finish()
 
     def give_up(self, timeout: float | None) -> ReplicationError:
         """The error of a caller that stops waiting: what holds, and what does not."""

@@ -202,7 +202,7 @@ class MergeCore:
 
     def step(self, peer: str, message: Message, now: float) -> None:
         self._now = now
-        if isinstance(message, Deltas):
+        if isinstance(message, Deltas) and message.items:
             self._missing[peer, message.sequence] = []
             for place, item in enumerate(message.items):
                 token = (peer, message.sequence)
@@ -278,6 +278,11 @@ class MergeCore:
             return all(name in ticket.acked for name in others)
         # A majority of all replicas, of which this node is one.
         return len(ticket.acked) + 1 > (len(others) + 1) // 2
+
+    def take_tickets(self) -> list[Ticket]:
+        """The callers that wait; nobody will tell them from here any more."""
+        waiting, self._waiting = self._waiting, {}
+        return [ticket for each in waiting.values() for ticket in each.tickets]
 
     # Receiving
 

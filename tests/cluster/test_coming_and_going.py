@@ -1,7 +1,10 @@
 """Nodes that come late, go, come back, and are not who they say."""
 
+import asyncio
 import shutil
 import socket
+import threading
+from typing import Any
 
 import pytest
 
@@ -150,3 +153,30 @@ def test_a_dead_node_is_waited_for_until_it_is_forgotten(nodes: Nodes) -> None:
         eventually(lambda: seen(1) == "left", "n1 was told")
     finally:
         lost.close()
+
+
+@pytest.mark.parametrize("how", ["thread", "loop"])
+def test_callers_that_wait_for_others_are_told_when_the_node_is_closed(nodes: Nodes, how: str) -> None:
+    """They once waited for ever: nobody was left who could wake them."""
+    nodes.start(0, 1)
+    nodes.meet()
+    node, ended = nodes[0], []
+    options: dict[str, Any] = {"consistency": "crdt_enhanced", "acks": "all"}  # n2 was never met
+
+    def wait() -> None:
+        try:
+            if how == "thread":
+                node.update_state("a", bump, **options)
+            else:
+                asyncio.run(node.aupdate_state("a", bump, **options))
+        except replication.Timeout as error:
+            ended.append(error)
+
+    caller = threading.Thread(target=wait)
+    caller.start()
+    eventually(lambda: node.status()["direct"]["callers_waiting"] == 1, "it waits")
+    nodes.stop(0)
+    caller.join(10)
+    assert not caller.is_alive()
+    assert ended[0].is_applied
+    assert "closed" in str(ended[0])

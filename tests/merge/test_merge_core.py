@@ -179,3 +179,10 @@ def test_a_caller_is_not_forgotten_when_the_names_of_the_behind_are_too_many() -
     b.state("waited for").merge(a.state("waited for").to_bytes())
     network.run(15.0)
     assert ticket.acked == {"b"}
+
+
+def test_an_empty_message_leaves_nothing_behind() -> None:
+    network = merge_network("ab")
+    for sequence in range(100):
+        network.nodes["a"].receive("b", Deltas(sequence, (), False))
+    assert network.nodes["a"].core._missing == {}

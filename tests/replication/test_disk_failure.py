@@ -174,3 +174,13 @@ def test_waiting_for_a_slow_disk_ends_in_time(open_node):
     gate.set()
     again = node.update_state("a", bump, durable=True, op_id="x1")
     assert again.replayed and again.outcome == "durable" and count(node, "a") == 1 and released
+
+
+@pytest.mark.parametrize("works", [0, 1, 2])
+def test_callers_of_a_carried_mode_are_told_of_the_failure(works):
+    node = Node(FailingStorage(works), AgentState, Config(flush_interval=0.0), "default", EventLoopRuntime())
+    with pytest.raises((replication.OutcomeUnknown, replication.Unavailable)):
+        for _ in range(works + 1):
+            node.update_state("a", bump, "crdt_enhanced", timeout=20)
+    with pytest.raises(replication.Unavailable):
+        node.close()

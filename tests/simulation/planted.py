@@ -31,13 +31,12 @@ def send_before_persist(patch: Any) -> None:
     def early(driver: Any) -> None:
         store = driver._store
 
-        def collect(*arguments: Any) -> Round:
-            round = type(store).collect(store, *arguments)
+        def collect(round: Round, *arguments: Any) -> None:
+            type(store).collect(store, round, *arguments)
             for change in round.changes:
                 driver._carriers.of_mode(change.mode).propose(change, driver._runtime.time())
             round.changes = []
             driver._pump.run()
-            return round
 
         store.collect = collect
         flush(driver)
