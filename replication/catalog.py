@@ -51,7 +51,7 @@ class StoreCatalog:
         lost. Now and then it is let through all the same, for something may have been.
         """
         slot = self._store.slots.get(agent_id)
-        is_hot = slot is not None and self._now() - slot.changed_at < _HOT_SECONDS
+        is_hot = slot is not None and (slot.merged or self._now() - slot.changed_at < _HOT_SECONDS)
         return (is_hot and self._random.random() >= _HOT_SHARE) or self._is_arriving(agent_id)
 
     def holding(self, agent_id: str) -> tuple[VersionVector, bytes]:

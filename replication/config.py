@@ -11,6 +11,9 @@ class Config(NamedTuple):
 
     # Seconds a change may wait in memory before a flush takes it to disk. 0 flushes at once.
     flush_interval: float = 0.005
+    # Seconds that changes of others, which are on their disks, may wait for a flush of their own; any
+    # flush that is needed sooner takes the agents it is for, and `flush()` everything.
+    merge_flush_interval: float = 0.1
     # Bytes of deltas in one transaction; what lies above goes into the next, which follows at once.
     flush_bytes_max: int = 16 << 20
     # Agents with state in memory. Above it, those not touched lately leave; they come back from
@@ -28,6 +31,8 @@ class Config(NamedTuple):
     compaction_rows_max: int = 4096
     # Bytes of write-ahead log at which it is copied into the database file and started again.
     checkpoint_bytes: int = 4 << 20
+    # Bytes of small deltas that lie on disk together, by flush, before they are moved to their agents.
+    journal_bytes: int = 1 << 20
     # Remembered `op_id`s; above it the oldest is forgotten, and repeating that one applies it anew.
     operations_max: int = 10_000
     # Bytes of a remembered result; a larger one is a ValueError and nothing is applied.
@@ -143,7 +148,7 @@ class Config(NamedTuple):
         return cls(**limits)
 
 
-_MAY_BE_ZERO = frozenset({"flush_interval", "compaction_bytes_min", "compaction_ratio"})
+_MAY_BE_ZERO = frozenset({"flush_interval", "merge_flush_interval", "compaction_bytes_min", "compaction_ratio"})
 
 
 def _check(name: str, value: Any, kind: type) -> None:

@@ -16,7 +16,7 @@ from replication.errors import Closed, CorruptStore, Timeout
 from replication.operations import decode_result
 from replication.result import Change
 from replication.storage import Operation
-from replication.store import Store
+from replication.store import Store, is_unwritten
 from replication.watch import Watch, Watchers
 
 _NO_NEWS = 1
@@ -54,10 +54,8 @@ class Deliveries:
         try:
             outcome = self._merge(slot, delivery) if delivery.delta else _question(slot, delivery.version)
             if outcome == "landed":
-                slot.merged = True
-                if not slot.dirty:
-                    self._store.mark(slot)
-            return self._outcome(delivery, outcome), slot if slot.dirty or slot.in_flight else None
+                self._store.mark_merged(slot)
+            return self._outcome(delivery, outcome), slot if is_unwritten(slot) else None
         finally:
             slot.release()
 
@@ -97,7 +95,7 @@ class Deliveries:
             slot.state._land_held_back()
             if watches:
                 _tell(watches, slot, before, origin)
-            return slot if slot.dirty or slot.in_flight else None
+            return slot if is_unwritten(slot) else None
         finally:
             slot.release()
 
@@ -108,7 +106,7 @@ class Deliveries:
         try:
             if self._store.operations.get(operation.op_id) is None:
                 self._store.remember(slot, operation.op_id, operation.data)
-            return slot if slot.dirty or slot.in_flight else None
+            return slot if is_unwritten(slot) else None
         finally:
             slot.release()
 

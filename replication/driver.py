@@ -5,7 +5,8 @@ Everything here runs in the one thread of the node's runtime, in two kinds of st
 - a **flush** makes everything that changed since the last one durable in one transaction, and only
   then hands it to the cores, to be told to others. Many callers share one flush, and so one fsync
   (group commit). Without a caller waiting, a flush starts `flush_interval` after the first change;
-  with one, at once.
+  with one, at once. What others changed, and have on their disks, is taken along only every
+  `merge_flush_interval`, unless somebody waits for it: it gathers, and is written once.
 - a **pump** does what the cores want done, each `Ready` in the order persist -> send -> deliver ->
   settle (`core`). What a Ready wants persisted goes with the next flush, and the rest of that Ready
   waits for it. A delta that a core wishes to have told is made by a flush too, so that nothing ever
@@ -72,7 +73,7 @@ class Driver:
         self._pump: Pump
         # Shared with callers' threads.
         self._tickets: deque[Ticket] = deque()
-        # Of cores that wait for the disk without hurry: settled by a flush, but no cause of one.
+        # Of cores that wait for the disk without hurry: settled by a flush of what others changed.
         self._patient: list[Ticket] = []
         self._asleep = True
         self._is_hurried = False
@@ -80,6 +81,8 @@ class Driver:
         # The rest belongs to the runtime's thread.
         self._timer: Timer | None = None
         self._idle_timer: Timer | None = None
+        self._merge_timer: Timer | None = None
+        self._merged_is_due = False
         self._writing: tuple[Round, list[Ticket], list[tuple[Core, Ready]], float] | None = None
         self._notes: dict[str, Note] = {}
         self._crowd = 0  # callers that the last flush was for
@@ -210,7 +213,9 @@ class Driver:
         """Decide when the next flush is."""
         if self._writing is not None or self.failure is not None or self._is_hurried:
             return
-        if self._tickets or self._pump.wants_flush:
+        if self._store.merged_count:
+            self._flush_merged_later()
+        if self._tickets or self._merged_is_due or self._pump.wants_flush:
             self._hurry_inside()
         elif self._notes or (self._store.dirty_count and self._flushes_by_itself):
             if self._timer is None:
@@ -241,8 +246,11 @@ class Driver:
             return  # the end of that write looks for what came meanwhile
         self._asleep = False
         self._cancel_timers()
-        tickets, self._patient = self._patient, []
-        tickets += [self._tickets.popleft() for _ in range(len(self._tickets))]
+        tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
+        if self._merged_is_due or not all(ticket.slots for ticket in tickets):
+            self._take_merged(tickets)
+        for ticket in tickets:
+            self._store.promote(ticket.slots or ())
         self._crowd = len(tickets)
         readies, wishes = self._pump.take()
         notes, self._notes = self._notes, {}
@@ -307,6 +315,24 @@ class Driver:
             self._hurry_inside()
         else:
             self._patient.append(ticket)
+            self._flush_merged_later()
+
+    def _flush_merged_later(self) -> None:
+        if self._merge_timer is None and self._flushes_by_itself:
+            self._merge_timer = self._runtime.call_later(self._config.merge_flush_interval, self._flush_merged)
+
+    def _flush_merged(self) -> None:
+        self._merged_is_due = True
+        self._hurry_inside()
+
+    def _take_merged(self, tickets: list[Ticket]) -> None:
+        """Have the flush that begins write what others changed as well."""
+        if self._merge_timer is not None:
+            self._merge_timer.cancel()
+        self._merge_timer, self._merged_is_due = None, False
+        self._store.promote()
+        tickets += self._patient
+        self._patient = []
 
     def _cancel_timers(self) -> None:
         for timer in (self._timer, self._idle_timer):

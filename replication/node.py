@@ -314,7 +314,7 @@ class Node(Access):
 
                 self._siblings = Siblings(
                     home, cast("SQLiteStorage", self._storage), self._deliveries, self._driver, self._runtime,
-                    self._others, self.config.checkpoint_bytes,
+                    self._others, self.config,
                 )  # fmt: skip
             self._others.connect(addresses, self._siblings)
             if self._siblings is not None:

@@ -114,4 +114,4 @@ def _open_storage(home: "Home | None", name: str | None, durability: str, config
     except BaseException:
         home.directory.release()
         raise
-    return SQLiteStorage(home.directory, name, token, durability, config.checkpoint_bytes)
+    return SQLiteStorage(home.directory, name, token, durability, config.checkpoint_bytes, config.journal_bytes)

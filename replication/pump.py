@@ -213,5 +213,4 @@ class Pump:
                 arrival.core.durable(arrival.token, self._runtime.time())
                 self.run_soon()
 
-        is_coming = any(slot.dirty for slot in arrival.slots)
-        self._add_ticket(Ticket(arrival.slots, settle), arrival.urgent or not is_coming)
+        self._add_ticket(Ticket(arrival.slots, settle), arrival.urgent)

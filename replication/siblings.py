@@ -26,6 +26,7 @@ from typing import Any, Protocol
 
 from crdt import CRDTError
 from replication.access import Slot
+from replication.config import Config
 from replication.delivery import Deliveries
 from replication.driver import Driver
 from replication.errors import Closed, CorruptStore, ReplicationError, StoreError
@@ -76,7 +77,7 @@ class Siblings:
         driver: Driver,
         runtime: Runtime,
         events: SiblingEvents,
-        checkpoint_bytes: int,
+        config: Config,
     ) -> None:
         self._home = home
         self._storage = storage
@@ -84,7 +85,7 @@ class Siblings:
         self._driver = driver
         self._runtime = runtime
         self._events = events
-        self._checkpoint_bytes = checkpoint_bytes
+        self._config = config
         self._passing = Lock()
         self._has_ended = False
         # Replicas of higher numbers that are empty, or cannot be taken in; until somebody comes.
@@ -184,7 +185,8 @@ class Siblings:
             with closing(StoreReader(directory.database)) as reader:
                 rows, _, identity = reader.commit()[1:]
             if rows:
-                replica = SQLiteStorage(directory, None, os.urandom(3).hex(), "fsync", self._checkpoint_bytes)
+                limits = self._config.checkpoint_bytes, self._config.journal_bytes
+                replica = SQLiteStorage(directory, None, os.urandom(3).hex(), "fsync", *limits)
                 try:
                     identity = replica.identity
                     self._merge(replica, identity.name)

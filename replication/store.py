@@ -5,9 +5,11 @@ state. Invariants of a slot, true whenever its lock is free:
 
 1. `stored` and `digest` are the version and the digest of the state that the storage holds, or is
    being given (`in_flight`).
-2. If the state holds more than `stored`, the slot is `dirty` and queued for the next flush.
+2. If the state holds more than `stored`, the slot is `dirty` and queued for the next flush, or it is
+   `merged`, what it holds beyond that came from others, and it is queued for one that comes later.
 3. `state` is None exactly if the slot has left memory; then it is in no table, and whoever still
-   has it asks again. Only a slot that is neither dirty nor in flight leaves.
+   has it asks again. Only a slot that is none of dirty, merged and in flight
+   leaves.
 
 4. What the slot's own writer did up to `told` of its count was told to other nodes.
 
@@ -17,7 +19,7 @@ what it got, and calls `settled`.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from time import monotonic
 from typing import Any
@@ -80,6 +82,8 @@ class Store:
         self._options: dict[str, Any] = {} if clock is None else {"clock": clock}
         self._wake = wake
         self._dirty: deque[Slot] = deque()
+        # Used by who flushes alone, as is what it holds until it is promoted to `_dirty`.
+        self._merged: deque[Slot] = deque()
         self._ring: deque[Slot] = deque()
         self._loading = threading.Lock()
         self._closed = False
@@ -158,6 +162,17 @@ class Store:
         self._dirty.append(slot)
         self._wake()
 
+    def mark_merged(self, slot: Slot) -> None:
+        """Note that others' changes landed in the slot. Only for who flushes, with the slot's lock.
+
+        Another disk has them, so that this one may get many of them at a time, later.
+        """
+        if not (slot.dirty or slot.merged):
+            self._merged.append(slot)
+            if len(self._merged) == 1:
+                self._wake()
+        slot.merged = True
+
     def remember(self, slot: Slot, op_id: str, data: bytes) -> None:
         """Record an operation; it goes to disk together with what it changed. The caller holds the lock."""
         slot.records = [*(slot.records or ()), self.operations.add(op_id, data)]
@@ -177,6 +192,10 @@ class Store:
     def dirty_count(self) -> int:
         return len(self._dirty)
 
+    @property
+    def merged_count(self) -> int:
+        return len(self._merged)
+
     def take_tickets(self) -> list[Ticket]:
         """The callers whose promise no flush has begun to keep, and none will."""
         found: list[Ticket] = []
@@ -185,8 +204,17 @@ class Store:
             found += tickets or ()
         return found
 
+    def promote(self, slots: Iterable[Slot] | None = None) -> None:
+        """Have the next flush write what others changed, in these agents or in all."""
+        if slots is None:
+            slots, self._merged = self._merged, deque()
+        for slot in slots:
+            if slot.merged and not slot.dirty:  # else a flush took it meanwhile, or will
+                slot.dirty = True
+                self._dirty.append(slot)
+
     def collect(self, round: Round, batch: Batch, patience: float, wishes: dict[str, list[Tell]]) -> None:
-        """Put what changed into the batch, and make the deltas wished for, by agent; `round` says what was taken.
+        """Put what is dirty into the batch, and make the deltas wished for, by agent; `round` says what was taken.
 
         A slot whose lock is taken is passed over and asked again at the end, for `patience` seconds
         in all: one slow update_fn must not hold up the promises made to others.
@@ -198,7 +226,7 @@ class Store:
                 break
             slot = self._dirty.popleft()
             if slot.acquire(0.0):
-                size += self._take(slot, batch, round, wishes)
+                size += self._take(slot, batch, round, wishes.pop(slot.agent_id, ()))
             else:
                 busy.append(slot)
         if size >= self._config.flush_bytes_max:
@@ -206,15 +234,15 @@ class Store:
         deadline = monotonic() + patience
         for slot in busy:
             if slot.acquire(max(0.0, deadline - monotonic())):
-                self._take(slot, batch, round, wishes)
+                self._take(slot, batch, round, wishes.pop(slot.agent_id, ()))
             else:
                 self._dirty.append(slot)
                 round.left.add(slot)
         for agent_id, tells in wishes.items():
-            self._tell_clean(agent_id, tells, round)
+            self._tell_rest(agent_id, tells, batch, round)
         batch.forgotten += self.operations.take_forgotten()
 
-    def _take(self, slot: Slot, batch: Batch, round: Round, wishes: dict[str, list[Tell]]) -> int:
+    def _take(self, slot: Slot, batch: Batch, round: Round, tells: Iterable[Tell]) -> int:
         """Add one slot to the batch and release its lock; the bytes added."""
         try:
             state, config = slot.state, self._config
@@ -238,7 +266,7 @@ class Store:
                 slot.records = None
             if slot.tickets is not None:
                 round.changes.append(self._change(slot, version, stored, b"" if snapshot else data))
-            for tell in wishes.pop(slot.agent_id, ()):
+            for tell in tells:
                 round.told.append(Told(tell, state.delta(tell.since), version))
             slot.dirty, slot.in_flight, slot.merged = False, True, False
             round.taken.append((slot, before))
@@ -260,8 +288,8 @@ class Store:
         slot.told, slot.mode, slot.tickets = count, 0, None
         return change
 
-    def _tell_clean(self, agent_id: str, tells: list[Tell], round: Round) -> None:
-        """Make deltas of an agent of which the disk holds everything; later if that is not so at this moment."""
+    def _tell_rest(self, agent_id: str, tells: list[Tell], batch: Batch, round: Round) -> None:
+        """Make deltas of an agent that is not dirty, after it is written if others changed it; later if it is busy."""
         try:
             slot = self.acquire(agent_id, 0.0, create=False, flushing=True)
         except Timeout:
@@ -270,6 +298,9 @@ class Store:
         except Closed:  # this node is saying farewell: the peer finds what it lacks when it compares
             return
         if slot is None:
+            return
+        if slot.merged and not slot.dirty:
+            self._take(slot, batch, round, tells)
             return
         try:
             if slot.dirty:
@@ -365,11 +396,11 @@ class Store:
         return False
 
     def _leave(self, slot: Slot, with_waiting: bool = False) -> bool:
-        if slot.dirty or slot.in_flight or not slot.acquire(0.0):
+        if is_unwritten(slot) or not slot.acquire(0.0):
             return False
         try:
             # What is held back was told by others and is not on disk: it waits here while there is room.
-            if slot.dirty or slot.in_flight or (slot.state._is_waiting and not with_waiting and not self._closed):
+            if is_unwritten(slot) or (slot.state._is_waiting and not with_waiting and not self._closed):
                 return False
             slot.state = None
             self._updates_of_the_gone += slot.updates
@@ -387,7 +418,12 @@ class Store:
             return not waiting
 
 
+def is_unwritten(slot: Slot) -> bool:
+    """Whether the disk does not have all of it yet."""
+    return slot.dirty or slot.merged or slot.in_flight
+
+
 def _is_fresh(slot: Slot) -> bool:
     """Whether it holds changes of which the storage may not have any yet."""
     state = slot.state
-    return state is not None and slot.next_number <= 1 and (slot.dirty or slot.in_flight) and bool(state.version)
+    return state is not None and slot.next_number <= 1 and is_unwritten(slot) and bool(state.version)

@@ -4,10 +4,14 @@
 
     kind 0  the commit record, one row: JSON with the number of the last commit, the count of
             all other rows and the sum of their checksums, and the identity of the writer
-    kind 1  the parts of an agent: the first a snapshot, the others deltas; `id` is the agent's bucket
+    kind 1  parts of an agent: the first a snapshot, the others deltas; `id` is the agent's bucket
             in four hexadecimal digits and its id, `digest` that of its state with this part
     kind 2  the remembered result of an `op_id`
     kind 3  a note of a core
+    kind 4  small parts of many agents, which have not been moved into rows of theirs yet (`journal`)
+
+A row of kind 1 holds the parts from the one after the row before it up to its number: as they are if it
+is one, else as a msgpack array.
 
     aside(place, data)     primary key place
 
@@ -34,7 +38,7 @@ FORMAT = 1
 APPLICATION_ID = 0x4E585354  # "NXST", at byte 68 of the database file
 PAGE_BYTES = 4096
 
-COMMIT, PART, OPERATION, NOTE = 0, 1, 2, 3
+COMMIT, PART, OPERATION, NOTE, JOURNAL = 0, 1, 2, 3, 4
 
 INLINE_BYTES_MAX = 16 << 10
 
@@ -58,7 +62,7 @@ def row_sum(kind: int, row_id: bytes, number: int, digest: bytes, data: bytes) -
 def is_whole(kind: object, row_id: object, number: object, checksum: object, digest: object, data: object) -> bool:
     """Whether these are the columns of a row that was written as it is now."""
     return (
-        kind in (COMMIT, PART, OPERATION, NOTE)
+        kind in (COMMIT, PART, OPERATION, NOTE, JOURNAL)
         and isinstance(kind, int)
         and isinstance(row_id, bytes)
         and isinstance(number, int)

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 from replication.errors import CorruptStore
 from replication.storage import Loaded, Operation
-from replication.storage.buckets import BUCKETS, bucket_key, key_of
+from replication.storage.buckets import BUCKETS, bucket_key
+from replication.storage.journal import Journal, merged
 from replication.storage.layout import COMMIT, Commit, is_whole
 from replication.storage.rows import AGENTS_PER_READ_MAX, agent_rows, heads_page, operation_rows
-from replication.storage.verify import ADVICE, assembled, connect, damaged_row, decode_commit, translated
+from replication.storage.verify import ADVICE, assembled, connect, damaged_row, decode_commit, read_journal, translated
 
 
 class StoreReader:
@@ -23,6 +24,8 @@ class StoreReader:
 
     def __init__(self, database: str) -> None:
         self._database = database
+        self._journal = Journal()
+        self._journal_number = -1
         with translated(database):
             self._connection = connect(database, read_only=True)
 
@@ -38,20 +41,22 @@ class StoreReader:
 
     def heads(self) -> Iterator[tuple[str, bytes]]:
         """The id and newest digest of all agents in the order of their keys."""
-        after, below = bucket_key(0), bucket_key(BUCKETS)
-        while True:
-            with translated(self._database):
+        after: str | None = bucket_key(0)
+        below = bucket_key(BUCKETS)
+        while after is not None:
+            with translated(self._database), self._as_of_one_moment():
+                self._read_journal()
                 page = heads_page(self._connection, after, below, AGENTS_PER_READ_MAX)
-            yield from page
-            if len(page) < AGENTS_PER_READ_MAX:
-                return
-            after = key_of(page[-1][0])
+            heads, after = merged(page, self._journal.heads(after, below), AGENTS_PER_READ_MAX)
+            for head in heads:
+                yield head.agent_id, head.digest
 
     def load(self, agent_id: str) -> Loaded:
         """Every part of an agent, checked; none if it has left meanwhile."""
         with translated(self._database), self._as_of_one_moment():
+            self._read_journal()
             rows = list(agent_rows(self._connection, agent_id))
-        return assembled(self._database, agent_id, rows)
+        return assembled(self._database, agent_id, rows, self._journal.parts(agent_id))
 
     def operations(self) -> list[Operation]:
         """The remembered operations, oldest first."""
@@ -62,6 +67,10 @@ class StoreReader:
                 raise damaged_row(self._database, row[1], row[2], row[5])
         found = [Operation(row_id.decode(), number, data) for _, row_id, number, _, _, data in rows]
         return sorted(found, key=lambda operation: operation.number)
+
+    def _read_journal(self) -> None:
+        """Add what was written since. What has been moved stays in it, and is told by its numbers."""
+        self._journal_number = read_journal(self._database, self._connection, self._journal, self._journal_number)
 
     def close(self) -> None:
         self._connection.close()

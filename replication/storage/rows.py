@@ -13,7 +13,8 @@ from itertools import chain
 from typing import Any
 
 from replication.storage.buckets import KEY_PREFIX, key_of
-from replication.storage.layout import COMMIT, INLINE_BYTES_MAX, OPERATION, PART, row_sum
+from replication.storage.journal import Head
+from replication.storage.layout import COMMIT, INLINE_BYTES_MAX, JOURNAL, OPERATION, PART, row_sum
 
 # kind, id, number, sum, digest, data, as they were found: of a damaged row any of them may have another type.
 Row = tuple[Any, Any, Any, Any, Any, Any]
@@ -34,6 +35,7 @@ _PAGE = """
 _ANY_PAGE = _PAGE.format(where="(kind, id, number) > (?, ?, ?)", limit=_ROWS_PER_READ)
 _AGENT_PAGE = _PAGE.format(where="kind = ? AND id = ? AND number > ?", limit=_ROWS_PER_READ)
 _OPERATION_PAGE = _PAGE.format(where=f"(kind, id, number) > (?, ?, ?) AND kind = {OPERATION}", limit=_ROWS_PER_READ)
+_JOURNAL_PAGE = _PAGE.format(where=f"(kind, id, number) > (?, ?, ?) AND kind = {JOURNAL}", limit=_ROWS_PER_READ)
 _WHOLE = """CASE typeof(data) WHEN 'blob' THEN data
                               WHEN 'integer' THEN (SELECT aside.data FROM aside WHERE place = record.data) END"""
 _DATA = f"SELECT {_WHOLE} FROM record WHERE kind = ? AND id = ? AND number = ?"
@@ -58,6 +60,11 @@ def operation_rows(connection: sqlite3.Connection) -> Iterator[Row]:
     yield from _rows(connection, _OPERATION_PAGE, (OPERATION, "", -1))
 
 
+def journal_rows(connection: sqlite3.Connection, after: int = -1) -> Iterator[Row]:
+    """Every journal row of a higher number in order, unchecked."""
+    yield from _rows(connection, _JOURNAL_PAGE, (JOURNAL, "", after))
+
+
 def agent_rows(connection: sqlite3.Connection, agent_id: str) -> Iterator[Row]:
     """The parts of one agent in order, unchecked."""
     key = key_of(agent_id)
@@ -76,10 +83,13 @@ def newest_digest(connection: sqlite3.Connection, agent_id: str) -> bytes:
     return found[0] if found and isinstance(found[0], bytes) else b""
 
 
-def heads_page(connection: sqlite3.Connection, after: str, below: str, count: int) -> list[tuple[str, bytes]]:
-    """The next agents whose keys lie between these, with their newest digests; fewer than `count` at the end."""
+def heads_page(connection: sqlite3.Connection, after: str, below: str, count: int) -> list[Head]:
+    """The next agents whose keys lie between these, each with its newest row; fewer than `count` at the end."""
     (page,) = connection.execute(_HEADS, (after, below, count)).fetchone()
-    return [(bytes.fromhex(key)[KEY_PREFIX:].decode(), bytes.fromhex(digest)) for key, digest, _ in json.loads(page)]
+    return [
+        Head(bytes.fromhex(key)[KEY_PREFIX:].decode(), bytes.fromhex(digest), number)
+        for key, digest, number in json.loads(page)
+    ]
 
 
 def remove_all(connection: sqlite3.Connection) -> None:

@@ -22,9 +22,11 @@ from replication.identity import Identity, succeed
 from replication.storage import Batch, Loaded, Operation
 from replication.storage.buckets import BUCKETS, bucket_key, key_of, sums_of
 from replication.storage.directory import Directory
+from replication.storage.journal import Journal, Moves, merged
 from replication.storage.layout import (
     APPLICATION_ID,
     COMMIT,
+    JOURNAL,
     NOTE,
     OPERATION,
     PAGE_BYTES,
@@ -60,13 +62,16 @@ class SQLiteStorage:
         token: str,
         durability: str,
         checkpoint_bytes: int,
+        journal_bytes: int,
     ) -> None:
         self._directory = path if isinstance(path, Directory) else Directory(path)
         self.path = str(self._directory.path)
         self._database = self._directory.database
         self._log = f"{self._database}-wal"
         self._checkpoint_bytes = checkpoint_bytes
-        self._every_commit_is_synced = durability == "fsync"
+        self._journal_bytes = journal_bytes
+        self._journal = Journal()
+        self._every_commit_is_synced = True
         self._writes_since_look = self._bytes_since_look = 0
         self._mark: CommitMark | None = None
         self._writer: sqlite3.Connection | None = None
@@ -97,6 +102,7 @@ class SQLiteStorage:
         self._notes = contents.notes
         self._agent_count = contents.agents
         self._sums: array[int] | None = contents.sums
+        self._journal = contents.journal
         stored = contents.commit.identity if contents.commit.identity.incarnation else None
         self.identity = succeed(stored, name, self._mark.place(), token, os.urandom(8).hex())
         with translated(self._database):
@@ -107,6 +113,7 @@ class SQLiteStorage:
         self.write(Batch())  # synced whatever `durability` says: nobody may open as this one again
         with translated(self._database):
             self._writer.execute(f"PRAGMA synchronous={DURABILITY[durability]}")
+        self._every_commit_is_synced = durability == "fsync"
 
     def _create(self, promised: int | None) -> None:
         """Make an empty database, whole before it has its name."""
@@ -139,28 +146,34 @@ class SQLiteStorage:
         self._directory.sync()
 
     def load(self, agent_id: str) -> Loaded:
+        waiting = self._journal.parts(agent_id)  # read before the rows they may be moved into
         with self._reading() as reader:
             rows = list(agent_rows(reader, agent_id))
-        return assembled(self._database, agent_id, rows)
+        return assembled(self._database, agent_id, rows, waiting)
 
     def agents(self) -> Iterator[str]:
         for agent_id, _ in self.heads():
             yield agent_id
 
     def digest(self, agent_id: str) -> bytes:
+        waiting = self._journal.digest(agent_id)
+        if waiting:
+            return waiting
         with self._reading() as reader:
             return newest_digest(reader, agent_id)
 
     def heads(self, first: int = 0, beyond: int = BUCKETS) -> Iterator[tuple[str, bytes]]:
-        after, below = bucket_key(first), bucket_key(beyond)
+        after: str | None = bucket_key(first)
+        below = bucket_key(beyond)
         count = AGENTS_PER_READ_MIN
-        while True:
+        while after is not None:
+            waiting = self._journal.heads(after, below)  # read before the rows they may be moved into
             with self._reading() as reader:
                 page = heads_page(reader, after, below, count)
-            yield from page
-            if len(page) < count:
-                return
-            after, count = key_of(page[-1][0]), min(4 * count, AGENTS_PER_READ_MAX)
+            heads, after = merged(page, waiting, count)
+            for head in heads:
+                yield head.agent_id, head.digest
+            count = min(4 * count, AGENTS_PER_READ_MAX)
 
     def sums(self) -> "array[int]":
         sums, self._sums = self._sums, None
@@ -184,8 +197,12 @@ class SQLiteStorage:
         return dict(self._notes)
 
     def write(self, batch: Batch) -> None:
+        self._write(batch, self._journal_bytes)
+
+    def _write(self, batch: Batch, journal_bytes: int) -> None:
+        moves = self._journal.plan(batch.parts, journal_bytes)
         notes = {note.key: note.data for note in batch.notes}  # the last of a key counts
-        added, replaced = self._rows_of(batch, notes)
+        added, replaced = self._rows_of(batch, moves, notes)
         sums = list(added.sums)
         assert self._writer is not None and self._mark is not None
         with translated(self._database, writing=True):
@@ -199,6 +216,7 @@ class SQLiteStorage:
             if is_several:
                 self._writer.execute("COMMIT")
         self._commit = commit
+        self._journal.done(moves, commit.number)
         self._notes = {key: data for key, data in (self._notes | notes).items() if data} if notes else self._notes
         if batch.parts:
             self._sums = None
@@ -211,14 +229,17 @@ class SQLiteStorage:
             except OSError as error:
                 raise StoreError(f"{self._mark.path} cannot be written: {error}", path=self._mark.path) from error
 
-    def _rows_of(self, batch: Batch, notes: dict[str, bytes]) -> tuple[Bulk, Removal]:
+    def _rows_of(self, batch: Batch, moves: Moves, notes: dict[str, bytes]) -> tuple[Bulk, Removal]:
         """The rows that a batch adds and those that it removes."""
         added, replaced = Bulk(), Removal()
-        for part in batch.parts:
-            key = key_of(part.agent_id)
-            added.add(PART, key, part.number, part.data, part.digest)
-            if part.snapshot and part.number:
-                replaced.add(PART, key, part.number)
+        for row in moves.rows:
+            added.add(PART, key_of(row.agent_id), row.number, row.data, row.digest)
+        for agent_id, below in moves.cuts:
+            replaced.add(PART, key_of(agent_id), below)
+        if moves.entry:
+            added.add(JOURNAL, "", self._commit.number + 1, moves.entry)
+        if moves.below:
+            replaced.add(JOURNAL, "", moves.below)
         for operation in batch.operations:
             added.add(OPERATION, operation.op_id, operation.number, operation.data)
         for operation in batch.forgotten:
@@ -245,6 +266,7 @@ class SQLiteStorage:
             record.run(self._writer)
             self._writer.execute("COMMIT")
         self._commit = commit
+        self._journal = Journal()
         self._checkpoint()
         self._mark.sync()
 
@@ -302,7 +324,7 @@ class SQLiteStorage:
         try:
             if clean:
                 self._commit = self._commit._replace(identity=self.identity._replace(clean=True))
-                self.write(Batch())
+                self._write(Batch(), 0)
                 self._checkpoint()
                 assert self._mark is not None
                 self._mark.sync()

@@ -17,14 +17,16 @@ and delete the rest, and with it what could still be rescued by hand.
 import sqlite3
 import struct
 from array import array
+from collections.abc import Iterable
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from replication.errors import CorruptStore, StoreError
-from replication.storage import Loaded, Operation
-from replication.storage.buckets import KEY_PREFIX, SUM_MASK, add_leaf, leaf_of, no_sums
+from replication.storage import Loaded, Operation, Part
+from replication.storage.buckets import KEY_PREFIX, SUM_MASK, add_leaf, bucket_of, leaf_of, no_sums
+from replication.storage.journal import Journal, completed, parts_of, unpack
 from replication.storage.layout import (
     APPLICATION_ID,
     COMMIT,
@@ -36,7 +38,7 @@ from replication.storage.layout import (
     Commit,
     is_whole,
 )
-from replication.storage.rows import Row, all_rows
+from replication.storage.rows import Row, all_rows, journal_rows
 from replication.storage.wal import first_bad_frame
 
 _MAGIC = b"SQLite format 3\0"
@@ -68,6 +70,7 @@ class Contents(NamedTuple):
     notes: dict[str, bytes]
     agents: int
     sums: "array[int]"
+    journal: Journal
 
 
 def verify(database: str, promised: int | None) -> Contents:
@@ -142,7 +145,8 @@ def _read(database: str, connection: sqlite3.Connection) -> Contents:
     commit: Commit | None = None
     operations: list[Operation] = []
     notes: dict[str, bytes] = {}
-    agents = _Agents()
+    agents = _Agents(Journal())
+    read_journal(database, connection, agents.journal)
     rows = total = 0
     last: tuple[int, bytes, int] = (-1, b"", 0)
     for kind, row_id, number, checksum, digest, data in all_rows(connection):
@@ -162,7 +166,7 @@ def _read(database: str, connection: sqlite3.Connection) -> Contents:
         rows += 1
         total += checksum
         if kind == PART:
-            agents.add(row_id, digest)
+            agents.add(row_id, number, digest)
         elif kind == OPERATION:
             operations.append(Operation(row_id.decode(), number, data))
         elif kind == NOTE:
@@ -175,7 +179,8 @@ def _read(database: str, connection: sqlite3.Connection) -> Contents:
         )
         raise CorruptStore(f"{database} is damaged: it holds {lost}. {ADVICE}", path=database, offset=PAGE_BYTES)
     operations.sort(key=lambda operation: operation.number)
-    return Contents(commit, operations, notes, agents.count, agents.finish())
+    sums = agents.finish()
+    return Contents(commit, operations, notes, agents.count, sums, agents.journal)
 
 
 def decode_commit(database: str, data: bytes) -> Commit:
@@ -189,28 +194,49 @@ def decode_commit(database: str, data: bytes) -> Commit:
         ) from None
 
 
+def read_journal(database: str, connection: sqlite3.Connection, journal: Journal, after: int = -1) -> int:
+    """Put journal rows above a number into the journal; the number of the last. CorruptStore if one is damaged."""
+    for row in journal_rows(connection, after):
+        if not is_whole(*row):
+            raise damaged_row(database, row[1], row[2], row[5])
+        after = row[2]
+        journal.add(after, unpack(row[5]))
+    return after
+
+
 class _Agents:
-    """Counts and sums the agents whose parts come by in order; the last part of each has its newest digest."""
+    """Counts and sums the agents whose parts come by in order; the last part of each has its newest digest.
 
-    def __init__(self) -> None:
+    What the journal holds is newer; it is rid of what rows of agents have.
+    """
+
+    def __init__(self, journal: Journal) -> None:
         self.count = 0
+        self.journal = journal
         self._sums = no_sums()
-        self._key, self._digest = b"", b""
+        self._key, self._number, self._digest = b"", 0, b""
 
-    def add(self, key: bytes, digest: bytes) -> None:
+    def add(self, key: bytes, number: int, digest: bytes) -> None:
         if key != self._key:
             self._sum_up()
-            self.count += 1
-        self._key, self._digest = key, digest
+        self._key, self._number, self._digest = key, number, digest
 
     def finish(self) -> "array[int]":
         self._sum_up()
+        for agent_id in self.journal.agents():
+            self._count(agent_id, self.journal.digest(agent_id))
         return self._sums
 
     def _sum_up(self) -> None:
         if self._key:
             agent_id = self._key[KEY_PREFIX:].decode()
-            add_leaf(self._sums, int(self._key[:KEY_PREFIX], 16), leaf_of(agent_id, self._digest))
+            self.journal.forget(agent_id, self._number)
+            if not self.journal.digest(agent_id):
+                self._count(agent_id, self._digest)
+
+    def _count(self, agent_id: str, digest: bytes) -> None:
+        self.count += 1
+        add_leaf(self._sums, bucket_of(agent_id), leaf_of(agent_id, digest))
 
 
 def _check_mark(database: str, contents: Contents, promised: int | None) -> None:
@@ -238,18 +264,32 @@ def _check_mark(database: str, contents: Contents, promised: int | None) -> None
         )
 
 
-def assembled(database: str, agent_id: str, rows: list[Row]) -> Loaded:
-    """An agent from its rows in order; CorruptStore if one is damaged or missing."""
-    expected = rows[0][2] if rows else 0
+def assembled(database: str, agent_id: str, rows: list[Row], waiting: Iterable[Part]) -> Loaded:
+    """An agent from its rows in order and what the journal had of it before they were read.
+
+    CorruptStore if a row is damaged or missing.
+    """
+    parts: list[bytes] = []
+    last = rows[0][2] - 1 if rows else -1
     for kind, row_id, number, checksum, digest, data in rows:
         if not is_whole(kind, row_id, number, checksum, digest, data):
             raise damaged_row(database, row_id, number, data)
-        if number != expected:
-            raise CorruptStore(
-                f"{database} is damaged: part {expected} of agent {agent_id!r} is missing. {ADVICE}", path=database
-            )
-        expected += 1
-    return Loaded([row[5] for row in rows], expected, rows[-1][4] if rows else b"")
+        try:
+            parts += parts_of(data, number - last)
+        except ValueError as error:
+            raise _lacks(database, agent_id, last + 1, error) from None
+        last = number
+    try:
+        return completed(Loaded(parts, last + 1, rows[-1][4] if rows else b""), waiting)
+    except ValueError as error:
+        raise _lacks(database, agent_id, last + 1, error) from None
+
+
+def _lacks(database: str, agent_id: str, number: int, error: Exception) -> CorruptStore:
+    return CorruptStore(
+        f"{database} is damaged: agent {agent_id!r} is not whole from its part {number} on ({error}). {ADVICE}",
+        path=database,
+    )
 
 
 def damaged_row(database: str, row_id: object, number: object, data: object) -> CorruptStore:

@@ -15,7 +15,7 @@ from replication.storage.sqlite import SQLiteStorage
 
 
 def on_disk(path, durability="fsync"):
-    return SQLiteStorage(path, "n", "aaaaaa", durability, 1 << 20)
+    return SQLiteStorage(path, "n", "aaaaaa", durability, 1 << 20, 1 << 20)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -30,7 +30,7 @@ def reopened(storage):
     if storage.path is None:
         return storage
     storage.close(clean=True)
-    storage.__init__(storage.path, None, "bbbbbb", "fsync", 1 << 20)
+    storage.__init__(storage.path, None, "bbbbbb", "fsync", 1 << 20, 1 << 20)
     return storage
 
 
