@@ -1,13 +1,14 @@
 from collections.abc import Callable, Iterable
-from typing import Any, Self, final
+from typing import Any, final
 
 from typing_extensions import disjoint_base
 
 from crdt import VersionVector
 from replication.arguments import Plan
+from replication.changes import Changes
 from replication.driver import Driver
 from replication.errors import ReplicationError
-from replication.operations import Record
+from replication.slot import Slot
 from replication.store import Store
 from replication.ticket import Ticket
 from replication.transaction import Transactions
@@ -41,36 +42,11 @@ class UpdateResult:
         replayed: bool = False,
     ) -> None: ...
 
-@final
-class Slot:
-    @property
-    def agent_id(self) -> str: ...
-    state: Any
-    stored: VersionVector | None
-    digest: bytes
-    records: list[Record] | None
-    tickets: list[Ticket] | None
-    told: int
-    mode: int
-    changed_at: float
-    next_number: int
-    snapshot_bytes: int
-    delta_bytes: int
-    delta_rows: int
-    updates: int
-    dirty: bool
-    in_flight: bool
-    merged: bool
-    used: bool
-    def __new__(cls, agent_id: str, state: Any, next_number: int) -> Self: ...
-    def acquire(self, timeout: float = -1.0, /) -> bool: ...
-    def release(self, /) -> None: ...
-    def __call__(self, state: Any) -> Any: ...
-
 @disjoint_base
 class Access:
     _slots: dict[str, Slot]
     _store: Store
+    _changes: Changes
     _driver: Driver
     _transactions: Transactions
     _watchers: Watchers
@@ -99,6 +75,9 @@ class Access:
         consistency: str = "reactive",
         timeout: float | None = None,
     ) -> Any: ...
+    def _prepare(
+        self, agent_id: str, consistency: str, timeout: float | None, acks: int | str, fallback: Iterable[str]
+    ) -> tuple[Plan | None, Slot | None]: ...
     def _run_held(
         self,
         slot: Slot,

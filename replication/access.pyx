@@ -1,38 +1,23 @@
 """The path that every update and every read takes, compiled because it is walked that often.
 
-A slot is an agent in memory: its state, its lock, and what the disk holds of it. `Access` is the
-part of a node that takes an agent's lock, runs the caller's function on the state, and gives the
-result back. What is rare on that path (loading, waiting, `op_id`, `expected`, watchers, errors) is
+`Access` is the part of a node that takes an agent's lock, runs the caller's function on the state, and
+gives the result back. What is rare on that path (loading, `op_id`, `expected`, watchers, errors) is
 plain Python in `store`, `transaction` and `guard`.
 
-Knows nothing of disks, threads or modes. The lock is CPython's own (pythread.h), taken without the
-detour over a Python call; it may be released by another thread than took it.
+Knows nothing of disks, threads or modes.
 """
 
 cimport cython
-from cpython.exc cimport PyErr_CheckSignals
-from cpython.pythread cimport (
-    NOWAIT_LOCK,
-    PyThread_acquire_lock,
-    PyThread_allocate_lock,
-    PyThread_free_lock,
-    PyThread_release_lock,
-    PyThread_type_lock,
-)
+from cpython.pythread cimport NOWAIT_LOCK, PyThread_acquire_lock, PyThread_release_lock
 
+from replication.changes cimport Changes
+from replication.slot cimport Slot
 from replication.turnstile cimport Turnstile
 
 from replication.guard import check_result, check_update_fn, nested
 
 # What most functions return, told by one lookup.
 cdef frozenset PLAIN = frozenset((bool, int, float, str, bytes, list, tuple, dict, set))
-
-cdef extern from "pythread.h":
-    ctypedef enum PyLockStatus:
-        PY_LOCK_FAILURE
-        PY_LOCK_ACQUIRED
-        PY_LOCK_INTR
-    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long microseconds, int interruptible) nogil
 
 cdef extern from *:
     """
@@ -118,73 +103,11 @@ cdef class UpdateResult:
         return UpdateResult, fields
 
 
-@cython.final
-cdef class Slot:
-    """One agent in memory. Whoever holds its lock may use its state; the invariants are in `store`."""
-
-    cdef PyThread_type_lock _lock
-    cdef readonly str agent_id
-    cdef public object state       # None exactly if the slot has left memory
-    cdef public object stored      # the version the disk holds, or is being given
-    cdef public bytes digest       # of the state at that version; b"" if the disk holds nothing
-    cdef public object records     # operations that go to disk with the next flush, or None
-    cdef public list tickets       # callers whose promise begins with the next flush, or None
-    cdef public long long next_number, snapshot_bytes, delta_bytes, delta_rows, updates
-    cdef public unsigned long long told   # of the own writer's count: what others were told
-    cdef public int mode           # the rank of the strongest mode asked for since the last flush
-    cdef public double changed_at  # when the last change became durable, in the runtime's seconds
-    cdef public bint dirty, in_flight, used, merged
-    cdef object _fn                # the caller's function while it runs
-
-    def __cinit__(self, str agent_id not None, state, next_number):
-        self._lock = PyThread_allocate_lock()
-        if self._lock is NULL:
-            raise MemoryError("no lock for another agent")
-        self.agent_id = agent_id
-        self.state = state
-        self.next_number = next_number
-        self.digest = b""
-        self.changed_at = -1e300
-        self.used = True
-
-    def __dealloc__(self):
-        if self._lock is not NULL:
-            PyThread_free_lock(self._lock)
-
-    def acquire(self, double timeout=-1.0, /):
-        """Whether the lock was taken within so many seconds (0: at once; negative: as long as it takes)."""
-        if PyThread_acquire_lock(self._lock, NOWAIT_LOCK):
-            return True
-        if timeout == 0.0:
-            return False
-        cdef PyLockStatus status
-        cdef double left = timeout, deadline = access_now() + timeout
-        cdef long long microseconds
-        while True:
-            microseconds = -1 if timeout < 0 else <long long>(min(max(left, 0.0), 1e9) * 1e6)
-            with nogil:
-                status = PyThread_acquire_lock_timed(self._lock, microseconds, 1)
-            if status != PY_LOCK_INTR:
-                return status == PY_LOCK_ACQUIRED
-            PyErr_CheckSignals()
-            left = deadline - access_now()
-
-    def release(self, /):
-        """Give the lock back. Only for who holds it."""
-        PyThread_release_lock(self._lock)
-
-    def __call__(self, state):
-        # The slot stands in for the function it runs, so that a result that must not leave undoes the transaction.
-        value = self._fn(state)
-        if value is not None and type(value) not in PLAIN:
-            check_result(self._fn, value)
-        return value
-
-
 cdef class Access:
     """Takes agents' locks and runs functions on their states. The base of Node, which fills the attributes."""
 
     cdef public dict _slots
+    cdef public Changes _changes
     cdef public object _store, _driver, _transactions, _watchers
     cdef public object _refuse, _refuse_reads   # what makes the exception a call must raise, or None
     cdef public bint _volatile
@@ -265,6 +188,27 @@ cdef class Access:
         finally:
             access_pop(&frame)
 
+    def _prepare(self, agent_id, consistency, timeout, acks, fallback):
+        """What is checked before a coroutine updates: its plan, and the slot with its lock held if it is at hand."""
+        cdef Slot slot
+        cdef object plan = None
+        if self._refuse is not None:
+            raise self._refuse()
+        if consistency != "reactive" or acks or fallback:
+            plan = self._transactions.plan(consistency, acks, fallback)
+        if timeout is not None:
+            self._transactions.check_timeout(timeout)
+        if access_innermost is not NULL:
+            self._check_not_inside(agent_id)
+        slot = self._slots.get(agent_id) if type(agent_id) is str else None
+        if slot is None or not slot.acquire(0.0):
+            return plan, None
+        if slot.state is None:
+            PyThread_release_lock(slot._lock)
+            return plan, None
+        slot.used = True
+        return plan, slot
+
     def _run_held(self, Slot slot not None, update_fn, op_id, expected, double started, plan, ticket):
         """`update_state` for who holds the lock already: gives it back. `ticket` begins to wait in it."""
         cdef access_frame frame
@@ -273,7 +217,7 @@ cdef class Access:
             try:
                 result = self._run(slot, update_fn, op_id, expected, started, plan)
                 if plan is not None:
-                    self._store.carry(slot, ticket)
+                    self._changes.carry(slot, ticket)
                 return result
             finally:
                 access_pop(&frame)
@@ -370,7 +314,7 @@ cdef class Access:
         slot.updates += 1
         if state._changed:
             if not slot.dirty:
-                self._store.mark(slot)
+                self._changes.mark(slot)
             if watches:
                 self._transactions.tell(watches, slot, word)
         if op_id is not None:

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from crdt import DecodeError, VersionVector
-from replication.access import Slot
 from replication.config import Config
 from replication.core import Delivery, Landing
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.operations import decode_result
 from replication.result import Change
+from replication.slot import Slot
 from replication.storage import Operation
 from replication.store import Store, is_unwritten
 from replication.watch import Watch, Watchers
@@ -54,7 +54,7 @@ class Deliveries:
         try:
             outcome = self._merge(slot, delivery) if delivery.delta else _question(slot, delivery.version)
             if outcome == "landed":
-                self._store.mark_merged(slot)
+                self._store.changes.mark_merged(slot)
             return self._outcome(delivery, outcome), slot if is_unwritten(slot) else None
         finally:
             slot.release()
@@ -91,7 +91,7 @@ class Deliveries:
                 if landing < _NO_NEWS:
                     slot.merged = True
                     if not slot.dirty:
-                        self._store.mark(slot)
+                        self._store.changes.mark(slot)
             slot.state._land_held_back()
             if watches:
                 _tell(watches, slot, before, origin)
@@ -105,7 +105,7 @@ class Deliveries:
         assert slot is not None
         try:
             if self._store.operations.get(operation.op_id) is None:
-                self._store.remember(slot, operation.op_id, operation.data)
+                self._store.changes.remember(slot, operation.op_id, operation.data)
             return slot if is_unwritten(slot) else None
         finally:
             slot.release()

@@ -22,16 +22,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from replication.access import Slot
 from replication.arguments import Plan
+from replication.changes import Changes, Round, take_tickets
 from replication.config import Config
 from replication.core import Core, Ready
 from replication.delivery import Deliveries
 from replication.errors import OutcomeUnknown, Overloaded, Unavailable
 from replication.pump import Carriers, Pump
 from replication.runtime import Runtime, Timer, Waiter
+from replication.slot import Slot
 from replication.storage import Batch, Note, Storage
-from replication.store import Round, Store
+from replication.store import Store
 from replication.ticket import Ticket
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Driver:
         # A node without a disk and without others has nothing to flush for.
         self._flushes_by_itself = storage.path is not None
         self._store: Store
+        self._changes: Changes
         self._carriers: Carriers
         self._pump: Pump
         # Shared with callers' threads.
@@ -94,6 +96,7 @@ class Driver:
 
     def start(self, store: Store, deliveries: Deliveries, carriers: Carriers) -> None:
         self._store = store
+        self._changes = store.changes
         self._carriers = carriers
         self._pump = Pump(carriers, deliveries, self._runtime, self._add_ticket, self._hurry_inside)
         self._runtime.start(self._fail)
@@ -136,8 +139,8 @@ class Driver:
     def promise(self, slot: Slot, plan: Plan, op_id: str | None) -> Promise:
         """Have the slot's change carried. The caller holds its lock, and gives it back before it waits in `keep`."""
         waiter = self._runtime.waiter()
-        ticket = Ticket({slot}, lambda _: waiter.done(), op_id, plan.rank, plan.acks)
-        self._store.carry(slot, ticket)
+        ticket = Ticket(None, lambda _: waiter.done(), op_id, plan.rank, plan.acks)
+        self._changes.carry(slot, ticket)
         return Promise(ticket, waiter)
 
     def keep(self, promise: Promise, left: float | None, timeout: float | None) -> None:
@@ -213,16 +216,16 @@ class Driver:
         """Decide when the next flush is."""
         if self._writing is not None or self.failure is not None or self._is_hurried:
             return
-        if self._store.merged_count:
+        if self._changes.merged_count:
             self._flush_merged_later()
         if self._tickets or self._merged_is_due or self._pump.wants_flush:
             self._hurry_inside()
-        elif self._notes or (self._store.dirty_count and self._flushes_by_itself):
+        elif self._notes or (self._changes.dirty_count and self._flushes_by_itself):
             if self._timer is None:
                 self._timer = self._runtime.call_later(self._config.flush_interval, self._flush)
         else:
             self._asleep = True
-            if self._tickets or (self._store.dirty_count and self._flushes_by_itself):  # since just now
+            if self._tickets or (self._changes.dirty_count and self._flushes_by_itself):  # since just now
                 self.wake()
             elif self._idle_timer is None:
                 self._idle_timer = self._runtime.call_later(_IDLE_AFTER, self._idle)
@@ -250,14 +253,14 @@ class Driver:
         if self._merged_is_due or not all(ticket.slots for ticket in tickets):
             self._take_merged(tickets)
         for ticket in tickets:
-            self._store.promote(ticket.slots or ())
+            self._changes.promote(ticket.slots or ())
         self._crowd = len(tickets)
         readies, wishes = self._pump.take()
         notes, self._notes = self._notes, {}
         batch = Batch(notes=[*notes.values(), *(note for _, ready in readies for note in ready.persist)])
         round = Round()
         self._writing = (round, tickets, readies, self._runtime.time())
-        self._store.collect(round, batch, _PATIENCE, wishes)
+        self._changes.collect(round, batch, _PATIENCE, wishes)
         if batch:
             self.rows += len(batch.parts) + len(batch.operations) + len(batch.notes)
             self.bytes += sum(len(part.data) for part in batch.parts)
@@ -282,7 +285,7 @@ class Driver:
         assert self._writing is not None
         round, tickets, readies, _ = self._writing
         now = self._runtime.time()
-        self._store.settled(round, now)
+        self._changes.settled(round, now)
         for change in round.changes:
             self._crowd += len(change.tickets)
             for ticket in change.tickets:
@@ -330,7 +333,7 @@ class Driver:
         if self._merge_timer is not None:
             self._merge_timer.cancel()
         self._merge_timer, self._merged_is_due = None, False
-        self._store.promote()
+        self._changes.promote()
         tickets += self._patient
         self._patient = []
 
@@ -382,7 +385,7 @@ class Driver:
     def _refuse_all(self) -> None:
         """Wake everybody who waits, wherever: nothing will be kept that is not kept now."""
         self._tickets.extend(self._patient)
-        self._tickets.extend(self._store.take_tickets())
+        self._tickets.extend(take_tickets(list(self._store.slots.values())))
         self._tickets.extend(self._carriers.take_tickets())
         while self._tickets:
             self._tickets.popleft().refuse(self._why(), self.failure)

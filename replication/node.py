@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from crdt import Composite, VersionVector
 from replication import arguments
 from replication import consistency as modes
-from replication.access import Access, Slot, UpdateResult
+from replication.access import Access, UpdateResult
 from replication.config import Config
 from replication.delivery import Deliveries
 from replication.driver import Driver
 from replication.errors import Closed, OutcomeUnknown, ReplicationError, Unavailable
 from replication.result import Member
 from replication.runtime import Runtime
+from replication.slot import Slot
 from replication.storage import Storage
 from replication.store import Store
-from replication.ticket import AsyncWait
+from replication.ticket import FutureTicket
 from replication.transaction import Transactions
 from replication.transport import Transport
 from replication.watch import Watch, Watchers, resume_points
@@ -72,6 +73,7 @@ class Node(Access):
         self._store = Store(schema, storage, config, self._driver.wake, runtime.clock)
         self._store.wait_for_flush = self._driver.wait_for_memory
         self._slots = self._store.slots
+        self._changes = self._store.changes
         self._deliveries = Deliveries(self._store, self._watchers, config)
         # With it comes all that talks to other nodes, which would make importing the package slow.
         from replication.cluster import Cluster
@@ -110,29 +112,23 @@ class Node(Access):
         Cancelled while it waits for the disk, the change stays applied.
         """
         started, begun = perf_counter(), self._runtime.time()
-        if self._refuse is not None:
-            raise self._refuse()
-        plan = None
-        if consistency != "reactive" or acks or fallback:
-            plan = self._transactions.plan(consistency, acks, fallback)
-        arguments.seconds(timeout)
-        self._check_not_inside(agent_id)
-        slot = await self._aacquire(agent_id, timeout)
-        assert slot is not None
-        wait = None
-        if plan is not None or (durable and not self._volatile):
-            wait = AsyncWait(slot, op_id, plan)
-        result = self._run_held(slot, update_fn, op_id, expected, started, plan, None if wait is None else wait.ticket)
-        if wait is not None:
-            if plan is None:
-                self._driver.submit(wait.ticket)
-            else:
-                self._driver.carried(wait.ticket)
-            await wait.done(None if timeout is None else timeout - (self._runtime.time() - begun), timeout)
-            if plan is None:
-                self._mark_durable(result, started)
-            else:
-                self._mark_carried(result, wait.ticket, started)
+        plan, slot = self._prepare(agent_id, consistency, timeout, acks, fallback)
+        if slot is None:
+            slot = await self._aacquire(agent_id, timeout)
+            assert slot is not None
+        if plan is not None:
+            ticket = FutureTicket(None, op_id, plan.rank, plan.acks)
+            result = self._run_held(slot, update_fn, op_id, expected, started, plan, ticket)
+            self._driver.carried(ticket)
+            await _kept(ticket, timeout, self._runtime.time() - begun)
+            self._mark_carried(result, ticket, started)
+            return result
+        result = self._run_held(slot, update_fn, op_id, expected, started, None, None)
+        if durable and not self._volatile:
+            ticket = FutureTicket({slot}, op_id)
+            self._driver.submit(ticket)
+            await _kept(ticket, timeout, self._runtime.time() - begun)
+            self._mark_durable(result, started)
         return result
 
     async def aread_state(
@@ -211,7 +207,7 @@ class Node(Access):
             "updates_per_second": updates / seconds if seconds else 0.0,
             "agents_stored": self._storage.agent_count(),
             "agents_in_memory": len(self._store),
-            "agents_dirty": self._store.dirty_count,
+            "agents_dirty": self._store.changes.dirty_count,
             "operations_remembered": len(self._store.operations),
             "watches": len(self._watchers),
             "flush": self._driver.status(),
@@ -249,9 +245,9 @@ class Node(Access):
         """As `flush`."""
         if self._refuse is not None:
             raise self._refuse()
-        wait = AsyncWait(None, None, None)
-        self._driver.submit(wait.ticket)
-        await wait.done(timeout, timeout)
+        ticket = FutureTicket(None)
+        self._driver.submit(ticket)
+        await _kept(ticket, timeout, 0.0)
 
     def close(self) -> None:
         """Flush, and release the directory. Afterwards every call raises Closed; closing again does nothing.
@@ -325,11 +321,9 @@ class Node(Access):
 
     async def _aacquire(self, agent_id: str, timeout: float | None, create: bool = True) -> Slot | None:
         """`Store.acquire` without blocking the event loop: at once if the agent is in memory and free."""
-        slot = self._store.acquire_now(agent_id)
-        if slot is not None:
-            return slot
         from asyncio import CancelledError, get_running_loop, shield
 
+        slot = self._store.acquire_now(agent_id)
         # Loaded without its lock, which would else be held until this coroutine has its turn again.
         while slot is None and not (isinstance(agent_id, str) and agent_id in self._slots):
             if not await get_running_loop().run_in_executor(None, self._store.fetch, agent_id, create):
@@ -362,6 +356,24 @@ class Node(Access):
             f"this node belongs to process {process}, of which this one ({os.getpid()}) is a fork: threads and locks "
             "do not survive a fork. Open a node of its own, on the same directory if you like, after forking"
         )
+
+
+async def _kept(ticket: FutureTicket, timeout: float | None, spent: float) -> None:
+    """Return once the promise holds; Timeout or OutcomeUnknown when what is left of `timeout` seconds is over."""
+    try:
+        if timeout is None:
+            await ticket.future
+        else:  # makes a task of its own in older versions, which most callers need not pay for
+            from asyncio import wait_for
+
+            await wait_for(ticket.future, max(0.0, timeout - spent))
+    except TimeoutError:
+        raise ticket.give_up(timeout) from None
+    except BaseException:
+        ticket.abandoned = True
+        raise
+    if ticket.error is not None:
+        raise ticket.error
 
 
 def _release(task: Any) -> None:

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from replication.access import Slot
 from replication.core import Carrier, Core, Delivery, Landing, Ready, Tell
 from replication.delivery import Deliveries
 from replication.runtime import Runtime
+from replication.slot import Slot
 from replication.ticket import Ticket
 
 if TYPE_CHECKING:

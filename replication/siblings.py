@@ -25,12 +25,12 @@ from threading import Lock, Thread
 from typing import Any, Protocol
 
 from crdt import CRDTError
-from replication.access import Slot
 from replication.config import Config
 from replication.delivery import Deliveries
 from replication.driver import Driver
 from replication.errors import Closed, CorruptStore, ReplicationError, StoreError
 from replication.runtime import Runtime
+from replication.slot import Slot
 from replication.storage import Loaded, Operation
 from replication.storage.buckets import key_of
 from replication.storage.directory import DATABASE, Directory, Home

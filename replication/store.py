@@ -13,51 +13,29 @@ state. Invariants of a slot, true whenever its lock is free:
 
 4. What the slot's own writer did up to `told` of its count was told to other nodes.
 
-Knows nothing of callers' promises, threads of its own, or time: the driver calls `collect`, writes
-what it got, and calls `settled`.
+What has changed, and what a flush takes of it, is in `changes`. Knows nothing of callers' promises,
+threads of its own, or time.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from heapq import merge
-from time import monotonic
 from typing import Any
 
-from crdt import Composite, DecodeError, VersionVector
+from crdt import Composite, DecodeError
 from replication import arguments
-from replication.access import Slot
+from replication.changes import Changes, account
 from replication.config import Config
-from replication.core import Change, Tell, Told
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.operations import OperationTable
-from replication.storage import Batch, Part, Storage
+from replication.slot import Slot
+from replication.storage import Storage
 from replication.storage.buckets import key_of
 from replication.summary import Summary
-from replication.ticket import Ticket
 
-# What a row costs on disk beside its data: key, checksum, cell header.
-_ROW_BYTES = 40
 # What merging bytes comes to: it landed (0), it held nothing new (1), or it has to wait (2 and 3).
 _NO_NEWS = 1
-
-
-class Round:
-    """What one flush took out of the store.
-
-    taken    the slots that are being written, with the digests the disk had of them before
-    left     slots that could not be taken: whoever waits for them waits for the next flush
-    changes  what own updates in a carried mode did, to be told to others once it is durable
-    told     the deltas that cores had wished for
-    unmet    wishes for agents that could not be taken
-    """
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[Slot, bytes]] = []
-        self.left: set[Slot] = set()
-        self.changes: list[Change] = []
-        self.told: list[Told] = []
-        self.unmet: list[Tell] = []
 
 
 class Store:
@@ -80,10 +58,7 @@ class Store:
         self._config = config
         self.writer = storage.identity.writer
         self._options: dict[str, Any] = {} if clock is None else {"clock": clock}
-        self._wake = wake
-        self._dirty: deque[Slot] = deque()
-        # Used by who flushes alone, as is what it holds until it is promoted to `_dirty`.
-        self._merged: deque[Slot] = deque()
+        self.changes = Changes(config, self.writer, self.operations, self.summary, self.acquire, wake)
         self._ring: deque[Slot] = deque()
         self._loading = threading.Lock()
         self._closed = False
@@ -154,178 +129,6 @@ class Store:
                 yield agent_id
             last = agent_id
 
-    # Changing it
-
-    def mark(self, slot: Slot) -> None:
-        """Note that the slot's state holds more than the storage. The caller holds its lock."""
-        slot.dirty = True
-        self._dirty.append(slot)
-        self._wake()
-
-    def mark_merged(self, slot: Slot) -> None:
-        """Note that others' changes landed in the slot. Only for who flushes, with the slot's lock.
-
-        Another disk has them, so that this one may get many of them at a time, later.
-        """
-        if not (slot.dirty or slot.merged):
-            self._merged.append(slot)
-            if len(self._merged) == 1:
-                self._wake()
-        slot.merged = True
-
-    def remember(self, slot: Slot, op_id: str, data: bytes) -> None:
-        """Record an operation; it goes to disk together with what it changed. The caller holds the lock."""
-        slot.records = [*(slot.records or ()), self.operations.add(op_id, data)]
-        if not slot.dirty:
-            self.mark(slot)
-
-    def carry(self, slot: Slot, ticket: Ticket) -> None:
-        """Have what the slot holds told to others by the next flush, in the ticket's mode. The caller has its lock."""
-        slot.mode = max(slot.mode, ticket.mode)
-        slot.tickets = [*(slot.tickets or ()), ticket]
-        if not slot.dirty:
-            self.mark(slot)
-
-    # Flushing, by the driver alone
-
-    @property
-    def dirty_count(self) -> int:
-        return len(self._dirty)
-
-    @property
-    def merged_count(self) -> int:
-        return len(self._merged)
-
-    def take_tickets(self) -> list[Ticket]:
-        """The callers whose promise no flush has begun to keep, and none will."""
-        found: list[Ticket] = []
-        for slot in list(self.slots.values()):
-            tickets, slot.tickets = slot.tickets, None
-            found += tickets or ()
-        return found
-
-    def promote(self, slots: Iterable[Slot] | None = None) -> None:
-        """Have the next flush write what others changed, in these agents or in all."""
-        if slots is None:
-            slots, self._merged = self._merged, deque()
-        for slot in slots:
-            if slot.merged and not slot.dirty:  # else a flush took it meanwhile, or will
-                slot.dirty = True
-                self._dirty.append(slot)
-
-    def collect(self, round: Round, batch: Batch, patience: float, wishes: dict[str, list[Tell]]) -> None:
-        """Put what is dirty into the batch, and make the deltas wished for, by agent; `round` says what was taken.
-
-        A slot whose lock is taken is passed over and asked again at the end, for `patience` seconds
-        in all: one slow update_fn must not hold up the promises made to others.
-        """
-        busy: list[Slot] = []
-        size = 0
-        for _ in range(len(self._dirty)):
-            if size >= self._config.flush_bytes_max:
-                break
-            slot = self._dirty.popleft()
-            if slot.acquire(0.0):
-                size += self._take(slot, batch, round, wishes.pop(slot.agent_id, ()))
-            else:
-                busy.append(slot)
-        if size >= self._config.flush_bytes_max:
-            round.left.update(self._dirty)
-        deadline = monotonic() + patience
-        for slot in busy:
-            if slot.acquire(max(0.0, deadline - monotonic())):
-                self._take(slot, batch, round, wishes.pop(slot.agent_id, ()))
-            else:
-                self._dirty.append(slot)
-                round.left.add(slot)
-        for agent_id, tells in wishes.items():
-            self._tell_rest(agent_id, tells, batch, round)
-        batch.forgotten += self.operations.take_forgotten()
-
-    def _take(self, slot: Slot, batch: Batch, round: Round, tells: Iterable[Tell]) -> int:
-        """Add one slot to the batch and release its lock; the bytes added."""
-        try:
-            state, config = slot.state, self._config
-            version = state.version
-            stored = slot.stored
-            before = slot.digest
-            snapshot = (
-                slot.delta_bytes > config.compaction_bytes_min + config.compaction_ratio * slot.snapshot_bytes
-                or slot.delta_rows >= config.compaction_rows_max
-                or slot.next_number == 0
-            )
-            data: bytes = state.to_bytes() if snapshot else state.delta(stored)
-            if data and version and version != stored:
-                slot.digest = state.digest()
-                batch.parts.append(Part(slot.agent_id, slot.next_number, data, snapshot, slot.digest))
-                slot.next_number += 1
-                slot.stored = version
-                self._account(slot, len(data), snapshot)
-            if slot.records:
-                batch.operations += self.operations.take(slot.records)
-                slot.records = None
-            if slot.tickets is not None:
-                round.changes.append(self._change(slot, version, stored, b"" if snapshot else data))
-            for tell in tells:
-                round.told.append(Told(tell, state.delta(tell.since), version))
-            slot.dirty, slot.in_flight, slot.merged = False, True, False
-            round.taken.append((slot, before))
-            return len(data)
-        finally:
-            slot.release()
-
-    def _change(self, slot: Slot, version: VersionVector, stored: VersionVector | None, written: bytes) -> Change:
-        """What the own writer did since others were told; reuses the bytes written to disk if they are just that."""
-        count = version.get(self.writer, 0)
-        base, delta = version, b""
-        if count > slot.told:
-            if written and stored is not None and not slot.merged and stored.get(self.writer, 0) == slot.told:
-                base, delta = stored, written
-            else:
-                base = VersionVector({**version, self.writer: slot.told})
-                delta = slot.state.delta(base)
-        change = Change(slot.agent_id, slot.mode, delta, base, version, count, tuple(slot.tickets or ()))
-        slot.told, slot.mode, slot.tickets = count, 0, None
-        return change
-
-    def _tell_rest(self, agent_id: str, tells: list[Tell], batch: Batch, round: Round) -> None:
-        """Make deltas of an agent that is not dirty, after it is written if others changed it; later if it is busy."""
-        try:
-            slot = self.acquire(agent_id, 0.0, create=False, flushing=True)
-        except Timeout:
-            round.unmet += tells
-            return
-        except Closed:  # this node is saying farewell: the peer finds what it lacks when it compares
-            return
-        if slot is None:
-            return
-        if slot.merged and not slot.dirty:
-            self._take(slot, batch, round, tells)
-            return
-        try:
-            if slot.dirty:
-                round.unmet += tells
-            else:
-                version = slot.state.version
-                round.told += [Told(tell, slot.state.delta(tell.since), version) for tell in tells]
-        finally:
-            slot.release()
-
-    def settled(self, round: Round, now: float) -> None:
-        """The batch is durable."""
-        for slot, before in round.taken:
-            slot.in_flight = False
-            slot.changed_at = now
-            if slot.digest != before:
-                self.summary.change(slot.agent_id, before, slot.digest)
-
-    def _account(self, slot: Slot, size: int, snapshot: bool) -> None:
-        if snapshot:
-            slot.snapshot_bytes, slot.delta_bytes, slot.delta_rows = size + _ROW_BYTES, 0, 0
-        else:
-            slot.delta_bytes += size + _ROW_BYTES
-            slot.delta_rows += 1
-
     # Coming and going
 
     def _load(self, agent_id: str, create: bool, flushing: bool) -> Slot | None:
@@ -345,7 +148,7 @@ class Store:
             slot = Slot(agent_id, self._decode(agent_id, parts), next_number)
             slot.digest = digest
             for position, part in enumerate(parts):
-                self._account(slot, len(part), position == 0)
+                account(slot, len(part), position == 0)
             if parts:
                 slot.stored = slot.state.version
                 slot.told = slot.stored.get(self.writer, 0)

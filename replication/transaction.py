@@ -8,10 +8,11 @@ from typing import Any
 
 from crdt import RefusedError, VersionVector
 from replication import arguments
-from replication.access import Slot, UpdateResult
+from replication.access import UpdateResult
 from replication.errors import ConflictError, ConsistencyError
 from replication.operations import check_op_id, decode_result, encode_result
 from replication.result import Change
+from replication.slot import Slot
 from replication.store import Store
 from replication.watch import Watch
 
@@ -88,7 +89,7 @@ class Transactions:
 
     def remember(self, slot: Slot, op_id: str, recording: Recording) -> None:
         """Keep the result that the function had."""
-        self._store.remember(slot, op_id, recording.data)
+        self._store.changes.remember(slot, op_id, recording.data)
 
     def refusal(self, slot: Slot, error: Exception, word: str) -> ConsistencyError | None:
         """What a refused field means to the caller; None for any other error."""

@@ -85,7 +85,9 @@ REPLICATION_LAYERS = {
     "replication.ticket": 1,
     "replication.watch": 1,
     "replication.turnstile": 0,
-    "replication.access": 2,
+    "replication.slot": 2,
+    "replication.changes": 3,
+    "replication.access": 4,
     "replication.operations": 2,
     "replication.summary": 1,
     # Cores are pure; those that carry changes do not know each other.

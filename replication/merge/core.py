@@ -254,7 +254,7 @@ class MergeCore:
             return
         for ticket in waiting.tickets:
             if ticket.count <= count:
-                ticket.acked.add(peer)
+                ticket.acknowledge(peer)
         self._review(agent_id)
 
     def _review(self, agent_id: str) -> None:

@@ -31,7 +31,7 @@ def planted(self, storage, batch, done):
     driver = done.__self__
     round, tickets, readies, at = driver._writing
     driver._writing = round, [], readies, at
-    for ticket in tickets: ticket.settle(ticket)
+    for ticket in tickets: ticket.finish()
     write(self, storage, batch, done)
 EventLoopRuntime.write = planted
 """,

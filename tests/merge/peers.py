@@ -65,7 +65,7 @@ class Node:
             for token in tokens:
                 self.core.durable(token, self.network.now)
             for ticket in ready.settle:
-                ticket.settle(ticket)
+                ticket.finish()
 
     def land(self, delivery: Delivery) -> Landing:
         state = self.state(delivery.agent_id)

@@ -4,9 +4,11 @@ A plant is a function that takes pytest's `MonkeyPatch`, or anything else with i
 """
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from crdt.version import span_of
+from replication.changes import Round
 from replication.delivery import Deliveries
 from replication.driver import Driver
 from replication.gossip import roster
@@ -16,7 +18,6 @@ from replication.messages import ChunkReceived
 from replication.pump import Pump
 from replication.simulation import disk
 from replication.simulation.ledger import Everything
-from replication.store import Round
 from replication.sync import Sync
 from replication.transfer import Arrival, Incoming
 
@@ -29,18 +30,20 @@ def send_before_persist(patch: Any) -> None:
     flush = Driver._flush
 
     def early(driver: Any) -> None:
-        store = driver._store
+        changes = driver._changes
 
         def collect(round: Round, *arguments: Any) -> None:
-            type(store).collect(store, round, *arguments)
+            changes.collect(round, *arguments)
             for change in round.changes:
                 driver._carriers.of_mode(change.mode).propose(change, driver._runtime.time())
-            round.changes = []
+            round.changes.clear()
             driver._pump.run()
 
-        store.collect = collect
+        driver._changes = SimpleNamespace(
+            collect=collect, promote=changes.promote, settled=changes.settled, merged_count=0, dirty_count=0
+        )
         flush(driver)
-        del store.collect
+        driver._changes = changes
 
     patch.setattr(Driver, "_flush", early)
 

@@ -1,0 +1,245 @@
+"""What has changed since the last flush, and what a flush takes of it.
+
+Two queues of agents: those that this node changed, which the next flush takes, and those that only others
+changed, which gather until one is to take them, too. Compiled because every change passes through here twice.
+
+Knows nothing of promises, time or storages: the driver calls `collect`, writes what it got, and
+calls `settled`.
+"""
+
+cimport cython
+from cpython.pythread cimport PyThread_release_lock
+
+from replication.slot cimport Slot
+
+from collections import deque
+from time import monotonic
+
+from crdt import VersionVector
+from replication.core import Change, Told
+from replication.errors import Closed, Timeout
+from replication.storage import Part
+
+# What a part costs on disk beside its data: key, checksum, cell header.
+cdef long long ROW_BYTES = 40
+
+
+@cython.final
+cdef class Round:
+    """What one flush took.
+
+    taken    the slots that are being written, with the digests the disk had of them before
+    left     slots that could not be taken: whoever waits for them waits for the next flush
+    changes  what own updates in a carried mode did, to be told to others once it is durable
+    told     the deltas that cores had wished for
+    unmet    wishes for agents that could not be taken
+    """
+
+    cdef readonly list taken, changes, told, unmet
+    cdef readonly set left
+
+    def __cinit__(self):
+        self.taken, self.changes, self.told, self.unmet, self.left = [], [], [], [], set()
+
+
+@cython.final
+cdef class Changes:
+    """The agents that hold more than the disk. Thread-safe where a method asks for a slot's lock.
+
+    acquire  finds an agent as `Store.acquire` does
+    wake     called when there is something to flush
+    """
+
+    def __init__(self, config, str writer, operations, summary, acquire, wake):
+        self._config = config
+        self._writer = writer
+        self._operations = operations
+        self._summary = summary
+        self._acquire = acquire
+        self._wake = wake
+        self._dirty, self._merged = deque(), deque()
+
+    @property
+    def dirty_count(self):
+        """How many agents the next flush takes."""
+        return len(self._dirty)
+
+    @property
+    def merged_count(self):
+        """How many agents others changed, at most."""
+        return len(self._merged)
+
+    cpdef mark(self, Slot slot):
+        """Note that the slot's state holds more than the storage. The caller holds its lock."""
+        slot.dirty = True
+        self._dirty.append(slot)
+        self._wake()
+
+    def mark_merged(self, Slot slot not None, /):
+        """Note that others' changes landed in the slot. Only for who flushes, with the slot's lock.
+
+        Another disk has them, so that this one may get many of them at a time, later.
+        """
+        if not (slot.dirty or slot.merged):
+            self._merged.append(slot)
+            if len(self._merged) == 1:
+                self._wake()
+        slot.merged = True
+
+    def remember(self, Slot slot not None, op_id, data, /):
+        """Record an operation; it goes to disk together with what it changed. The caller holds the lock."""
+        if slot.records is None:
+            slot.records = []
+        slot.records.append(self._operations.add(op_id, data))
+        if not slot.dirty:
+            self.mark(slot)
+
+    cpdef carry(self, Slot slot, ticket):
+        """Have what the slot holds told to others by the next flush, in the ticket's mode. The caller has its lock."""
+        slot.mode = max(slot.mode, <int>ticket.mode)
+        if slot.tickets is None:
+            slot.tickets = []
+        slot.tickets.append(ticket)
+        if not slot.dirty:
+            self.mark(slot)
+
+    def promote(self, slots=None, /):
+        """Have the next flush write what others changed, in these agents or in all. Only for who flushes."""
+        cdef Slot slot
+        if slots is None:
+            slots, self._merged = self._merged, deque()
+        for slot in slots:
+            if slot.merged and not slot.dirty:  # else a flush took it meanwhile, or will
+                slot.dirty = True
+                self._dirty.append(slot)
+
+    def collect(self, Round round not None, batch, double patience, dict wishes not None, /):
+        """Put what is dirty into the batch, and make the deltas wished for, by agent; `round` says what was taken.
+
+        A slot whose lock is taken is passed over and asked again at the end, for `patience` seconds
+        in all: one slow update_fn must not hold up the promises made to others.
+        """
+        cdef Slot slot
+        cdef list busy = []
+        cdef long long size = 0, enough = self._config.flush_bytes_max
+        for _ in range(len(self._dirty)):
+            if size >= enough:
+                break
+            slot = self._dirty.popleft()
+            if slot.acquire(0.0):
+                size += self._take(slot, batch, round, wishes.pop(slot.agent_id, ()) if wishes else ())
+            else:
+                busy.append(slot)
+        if size >= enough:
+            round.left.update(self._dirty)
+        deadline = monotonic() + patience
+        for slot in busy:
+            if slot.acquire(max(0.0, deadline - monotonic())):
+                self._take(slot, batch, round, wishes.pop(slot.agent_id, ()))
+            else:
+                self._dirty.append(slot)
+                round.left.add(slot)
+        for agent_id, tells in wishes.items():
+            self._tell_rest(agent_id, tells, batch, round)
+        batch.forgotten += self._operations.take_forgotten()
+
+    cdef long long _take(self, Slot slot, batch, round, tells) except -1:
+        """Add one slot to the batch and release its lock; the bytes added."""
+        cdef bint snapshot
+        cdef bytes before, data
+        try:
+            state, config = slot.state, self._config
+            version = state.version
+            stored = slot.stored
+            before = slot.digest
+            snapshot = (
+                slot.next_number == 0
+                or slot.delta_bytes > config.compaction_bytes_min + config.compaction_ratio * slot.snapshot_bytes
+                or slot.delta_rows >= config.compaction_rows_max
+            )
+            data = state.to_bytes() if snapshot else state.delta(stored)
+            if data and version and version != stored:
+                slot.digest = state.digest()
+                batch.parts.append(Part(slot.agent_id, slot.next_number, data, snapshot, slot.digest))
+                slot.next_number += 1
+                slot.stored = version
+                account(slot, len(data), snapshot)
+            if slot.records is not None:
+                batch.operations += self._operations.take(slot.records)
+                slot.records = None
+            if slot.tickets is not None:
+                round.changes.append(self._change(slot, version, stored, b"" if snapshot else data))
+            for tell in tells:
+                round.told.append(Told(tell, state.delta(tell.since), version))
+            slot.dirty, slot.in_flight, slot.merged = False, True, False
+            round.taken.append((slot, before))
+            return len(data)
+        finally:
+            PyThread_release_lock(slot._lock)
+
+    cdef object _change(self, Slot slot, version, stored, bytes written):
+        """What the own writer did since others were told; reuses the bytes written to disk if they are just that."""
+        count = version.get(self._writer, 0)
+        base, delta = version, b""
+        if count > slot.told:
+            if written and stored is not None and not slot.merged and stored.get(self._writer, 0) == slot.told:
+                base, delta = stored, written
+            else:
+                base = VersionVector({**version, self._writer: slot.told})
+                delta = slot.state.delta(base)
+        change = Change(slot.agent_id, slot.mode, delta, base, version, count, tuple(slot.tickets))
+        slot.told, slot.mode, slot.tickets = count, 0, None
+        return change
+
+    cdef int _tell_rest(self, agent_id, tells, batch, round) except -1:
+        """Make deltas of an agent that is not dirty, after it is written if others changed it; later if it is busy."""
+        cdef Slot slot
+        try:
+            slot = self._acquire(agent_id, 0.0, create=False, flushing=True)
+        except Timeout:
+            round.unmet.extend(tells)
+            return 0
+        except Closed:  # this node is saying farewell: the peer finds what it lacks when it compares
+            return 0
+        if slot is None:
+            return 0
+        if slot.merged and not slot.dirty:
+            self._take(slot, batch, round, tells)
+            return 0
+        try:
+            if slot.dirty:
+                round.unmet.extend(tells)
+            else:
+                version = slot.state.version
+                round.told.extend([Told(tell, slot.state.delta(tell.since), version) for tell in tells])
+        finally:
+            PyThread_release_lock(slot._lock)
+        return 0
+
+    def settled(self, Round round not None, double now, /):
+        """The batch is durable."""
+        cdef Slot slot
+        for slot, before in round.taken:
+            slot.in_flight = False
+            slot.changed_at = now
+            if slot.digest != before:
+                self._summary.change(slot.agent_id, before, slot.digest)
+
+
+cpdef account(Slot slot, long long size, bint snapshot):
+    """Count a part that is on disk."""
+    if snapshot:
+        slot.snapshot_bytes, slot.delta_bytes, slot.delta_rows = size + ROW_BYTES, 0, 0
+    else:
+        slot.delta_bytes += size + ROW_BYTES
+        slot.delta_rows += 1
+
+
+def take_tickets(slots, /):
+    """The callers whose promise no flush has begun to keep, and none will."""
+    cdef Slot slot
+    cdef list found = []
+    for slot in slots:
+        tickets, slot.tickets = slot.tickets, None
+        found += tickets or ()
+    return found

@@ -1,0 +1,19 @@
+cimport cython
+from cpython.pythread cimport PyThread_type_lock
+
+
+@cython.final
+cdef class Slot:
+    cdef PyThread_type_lock _lock
+    cdef readonly str agent_id
+    cdef public object state       # None exactly if the slot has left memory
+    cdef public object stored      # the version the disk holds, or is being given
+    cdef public bytes digest       # of the state at that version; b"" if the disk holds nothing
+    cdef public object records     # operations that go to disk with the next flush, or None
+    cdef public list tickets       # callers whose promise begins with the next flush, or None
+    cdef public long long next_number, snapshot_bytes, delta_bytes, delta_rows, updates
+    cdef public unsigned long long told   # of the own writer's count: what others were told
+    cdef public int mode           # the rank of the strongest mode asked for since the last flush
+    cdef public double changed_at  # when the last change became durable, in the runtime's seconds
+    cdef public bint dirty, in_flight, used, merged
+    cdef object _fn                # the caller's function while it runs

@@ -1,0 +1,31 @@
+from typing import Any, Self, final
+
+from crdt import VersionVector
+from replication.operations import Record
+from replication.ticket import Ticket
+
+@final
+class Slot:
+    @property
+    def agent_id(self) -> str: ...
+    state: Any
+    stored: VersionVector | None
+    digest: bytes
+    records: list[Record] | None
+    tickets: list[Ticket] | None
+    told: int
+    mode: int
+    changed_at: float
+    next_number: int
+    snapshot_bytes: int
+    delta_bytes: int
+    delta_rows: int
+    updates: int
+    dirty: bool
+    in_flight: bool
+    merged: bool
+    used: bool
+    def __new__(cls, agent_id: str, state: Any, next_number: int) -> Self: ...
+    def acquire(self, timeout: float = -1.0, /) -> bool: ...
+    def release(self, /) -> None: ...
+    def __call__(self, state: Any) -> Any: ...
