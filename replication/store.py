@@ -30,7 +30,7 @@ from replication.config import Config
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.operations import OperationTable
 from replication.slot import Slot
-from replication.storage import Storage
+from replication.storage import Loaded, Storage
 from replication.storage.buckets import key_of
 from replication.summary import Summary
 
@@ -133,28 +133,35 @@ class Store:
 
     def _load(self, agent_id: str, create: bool, flushing: bool) -> Slot | None:
         arguments.agent_id(agent_id, self._config.agent_id_bytes_max)
-        # Held while reading: a state read here and put into the table after another thread had
-        # loaded, changed and let go of the same agent would be an old one.
-        with self._loading:
-            slot = self.slots.get(agent_id)
-            if slot is not None:
-                return slot
-            if self._closed:
-                raise Closed("the node is closed: open it again to use it")
-            parts, next_number, digest = self._storage.load(agent_id)
-            if not parts and not create:
-                return None
-            self._make_room(flushing)
-            slot = Slot(agent_id, self._decode(agent_id, parts), next_number)
-            slot.digest = digest
-            for position, part in enumerate(parts):
-                account(slot, len(part), position == 0)
-            if parts:
-                slot.stored = slot.state.version
-                slot.told = slot.stored.get(self.writer, 0)
-            self._ring.append(slot)
-            self.slots[agent_id] = slot
-            return slot
+        while True:
+            # Held while reading: a state read here and put into the table after another thread had
+            # loaded, changed and let go of the same agent would be an old one.
+            with self._loading:
+                slot = self.slots.get(agent_id)
+                if slot is not None:
+                    return slot
+                if self._closed:
+                    raise Closed("the node is closed: open it again to use it")
+                loaded = self._storage.load(agent_id)
+                if not loaded.parts and not create:
+                    return None
+                if self._make_room() or flushing:  # one too many for a moment is better than waiting for oneself
+                    return self._place(agent_id, loaded)
+            # Not held while waiting: who flushes may need an agent that is not in memory, too.
+            self.wait_for_flush()
+
+    def _place(self, agent_id: str, loaded: Loaded) -> Slot:
+        parts, next_number, digest = loaded
+        slot = Slot(agent_id, self._decode(agent_id, parts), next_number)
+        slot.digest = digest
+        for position, part in enumerate(parts):
+            account(slot, len(part), position == 0)
+        if parts:
+            slot.stored = slot.state.version
+            slot.told = slot.stored.get(self.writer, 0)
+        self._ring.append(slot)
+        self.slots[agent_id] = slot
+        return slot
 
     def _decode(self, agent_id: str, parts: list[bytes]) -> Any:
         where = self._storage.path or "memory"
@@ -179,13 +186,13 @@ class Store:
             ) from error
         return state
 
-    def _make_room(self, flushing: bool) -> None:
+    def _make_room(self) -> bool:
+        """Whether one more agent may come; False as long as all that are here are changed and not flushed."""
         while len(self.slots) >= self._config.max_agents_in_memory:
             # Rather than wait for ever, forget what waits for its base: whoever told it will tell it again.
             if not self._let_go() and not self._let_go(with_waiting=True):
-                if flushing:
-                    return  # one too many for a moment is better than waiting for oneself
-                self.wait_for_flush()
+                return False
+        return True
 
     def _let_go(self, with_waiting: bool = False) -> bool:
         """Let one agent leave that was not used since the last time round (second chance, "CLOCK")."""
