@@ -11,7 +11,7 @@ FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests
 export HYPOTHESIS_PROFILE ?= ci
 export PIP_NO_INPUT = 1
 
-.PHONY: build demo test check bench fuzz mutants crash sim asan coverage annotate docs wheel clean help
+.PHONY: build demo test check bench fuzz mutants crash chaos sim asan coverage annotate docs wheel clean help
 
 help:
 	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -61,6 +61,9 @@ sim: build ## whole clusters on virtual time under faults: make sim SEEDS=10000 
 
 crash: build ## a thousand SIGKILLs under load
 	$(BIN)/python -m tests.crash --kills 1000
+
+chaos: build ## ten minutes of processes that are killed, stopped, cut off, without a disk
+	$(BIN)/python -m tests.chaos --seconds 600
 
 # The other flavours live in a copy of the tree, so that the extensions in place stay as they are.
 build/asan/tree build/coverage/tree: build/%/tree: $(VENV)/tools

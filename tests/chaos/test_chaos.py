@@ -1,0 +1,50 @@
+"""A short run of the chaos harness, and mistakes that it must find; `make chaos` is the long run."""
+
+import subprocess
+import sys
+from itertools import islice
+from random import Random
+
+import pytest
+
+from tests.chaos.plan import plan
+from tests.chaos.planted import PLANTED
+
+# What each mistake needs to be seen.
+NEEDED = {
+    "callers are woken before the write": ["--seconds", "8", "--mode", "reactive", "--faults", "kill,kill all"],
+    "a delta is acknowledged and thrown away": ["--seconds", "3", "--faults", "", "--quiet", "4"],
+    "an op_id is not remembered": ["--seconds", "6", "--faults", "kill"],
+}
+
+
+def chaos(root, path, *arguments):
+    command = [sys.executable, "-m", "tests.chaos", "--path", str(path), *arguments]
+    return subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_a_seed_is_a_plan():
+    names = ("p1", "p2", "p3")
+    assert list(islice(plan(Random(5), names), 200)) == list(islice(plan(Random(5), names), 200))
+    assert list(islice(plan(Random(5), names), 200)) != list(islice(plan(Random(6), names), 200))
+
+
+@pytest.mark.no_sanitizer
+def test_processes_under_every_fault_lose_nothing_and_end_equal(root, tmp_path):
+    with chaos(root, tmp_path, "--seconds", "12", "--seed", "3") as run:
+        said = run.communicate(timeout=300)[0]
+    assert run.returncode == 0, said
+    assert "all there, none twice" in said
+
+
+@pytest.mark.no_sanitizer
+def test_the_harness_finds_planted_bugs(root, tmp_path):
+    assert NEEDED.keys() == PLANTED.keys()
+    runs = {}
+    for bug, needed in NEEDED.items():
+        path = tmp_path / bug.replace(" ", "-")
+        runs[bug] = chaos(root, path, "--nodes", "3", "--seed", "4", "--plant", bug, *needed)
+    for bug, run in runs.items():
+        with run:
+            said = run.communicate(timeout=300)[0]
+        assert run.returncode == 1 and "BROKEN" in said, f"it was not found that {bug}:\n{said}"
