@@ -50,6 +50,8 @@ from replication.storage.verify import assembled, check_header, connect, transla
 # What `open(durability=)` accepts, and what survives: with "fsync" everything acknowledged, whatever
 # dies; with "os" everything if the process dies, and all but the last seconds if the machine does.
 DURABILITY = {"fsync": "FULL", "os": "NORMAL"}
+# Milliseconds that folding the log into the file waits for those who are reading.
+_FOLDING_WAIT_MS = 20
 
 
 class SQLiteStorage:
@@ -68,7 +70,7 @@ class SQLiteStorage:
         self.path = str(self._directory.path)
         self._database = self._directory.database
         self._log = f"{self._database}-wal"
-        self._checkpoint_bytes = checkpoint_bytes
+        self._checkpoint_bytes = self._fold_at = checkpoint_bytes
         self._journal_bytes = journal_bytes
         self._journal = Journal()
         self._every_commit_is_synced = True
@@ -287,7 +289,7 @@ class SQLiteStorage:
         assert self._writer is not None and self._mark is not None
         if idle or self._writes_since_look >= 4 or self._bytes_since_look >= self._checkpoint_bytes // 4:
             self._writes_since_look = self._bytes_since_look = 0
-            if self._log_bytes() >= self._checkpoint_bytes:
+            if self._log_bytes() >= (self._checkpoint_bytes if idle else self._fold_at):
                 self._checkpoint()
         if idle:
             try:
@@ -304,8 +306,13 @@ class SQLiteStorage:
             if free > 64 and free * 4 > pages:
                 # As a script: Python would end a single statement that returns no rows after its first page.
                 self._writer.executescript("PRAGMA incremental_vacuum")
-            # Busy is no error: a reader is in the middle of a row, and the next round will do.
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # Busy is no error: a reader is in the middle of a row, and a later round will do. That reader may be
+            # a process that was stopped there, so it is waited for only shortly, and not again at every round.
+            usual = self._writer.execute("PRAGMA busy_timeout").fetchone()[0]
+            self._writer.execute(f"PRAGMA busy_timeout={_FOLDING_WAIT_MS}")
+            is_busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._writer.execute(f"PRAGMA busy_timeout={usual}")
+        self._fold_at = self._checkpoint_bytes + (self._log_bytes() if is_busy else 0)
         self._mark.write(self._commit.number)
 
     def _log_bytes(self) -> int:
