@@ -4,8 +4,9 @@
 
 All agents are bounded: a counter, and a map whose hundred keys are overwritten. So whatever grows, grows by
 the history, and must not. Every `--every` seconds the resident memory of each process and the bytes of its
-directory are printed, and in the end the slope of a line through the second half of them. `--trace` shows
-what Python allocated most between the middle and the end (and makes everything slower).
+directory are printed, and in the end the slope of a line through the second half of them. A process of which
+`--in-flight` calls wait falls behind its rate, rather than hold more of them. `--trace` shows what Python
+allocated most between the middle and the end, and makes everything slower.
 """
 
 import argparse
@@ -23,8 +24,6 @@ from benchmarks.cluster import PROCESSES, Shared, free_ports
 
 KEYS = 100
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-# Calls of one process that may be waiting; above it the process falls behind its rate, rather than hold more of them.
-_IN_FLIGHT_MAX = 500
 
 Sample = tuple[float, float, float, int]  # seconds, resident kB, kB on disk, updates
 
@@ -70,7 +69,7 @@ async def update(node: replication.Node, place: int, directory: Path, options: a
         if options.trace and before is None and now >= middle:
             tracemalloc.start(5)
             before = tracemalloc.take_snapshot()
-        while sent < now * options.rate / PROCESSES and len(tasks) < _IN_FLIGHT_MAX:
+        while sent < now * options.rate / PROCESSES and len(tasks) < options.in_flight:
             call = node.aupdate_state(f"agent-{sent % options.agents}", touch(sent, options.agents), options.mode)
             task = asyncio.create_task(call)
             tasks.add(task)
@@ -114,6 +113,7 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=100)
     parser.add_argument("--mode", default="crdt_enhanced")
     parser.add_argument("--every", type=float, default=10.0)
+    parser.add_argument("--in-flight", type=int, default=500)
     parser.add_argument("--trace", action="store_true")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
