@@ -1,10 +1,12 @@
 """Frames in a stream of bytes: the length and a checksum, four bytes each, then the payload.
 
-    length u32 | crc32 u32 | payload          big-endian; the length is the payload's
+    check u8 | length u24 | crc32 u32 | payload          big-endian; the length is the payload's
 
-The checksum is for what TCP's sixteen bits let through and for bugs, not against an enemy: that is
-what TLS is for. Whoever sends anything but frames is found out by the first eight bytes, nearly
-always, and has made nobody allocate anything.
+The length has a check of its own, the last byte of the crc32 of its three: with a wrong length a parser
+would wait, perhaps for ever, for the end of a frame that nobody sent, on a link that looks well. Both
+are for what TCP's sixteen bits let through and for bugs, not against an enemy: that is what TLS is
+for. Whoever sends anything but frames is found out by the first eight bytes, nearly always, and has
+made nobody allocate anything.
 
 Pure: bytes in, bytes out. Knows nothing of sockets, nor of what is in a payload.
 """
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 from zlib import crc32
 
 HEADER = struct.Struct(">II")
+_LENGTH_MASK = 0xFFFFFF
 
 
 class FrameError(ValueError):
@@ -26,7 +29,12 @@ class FrameError(ValueError):
 
 def header_of(payload: bytes) -> bytes:
     """What goes before a payload."""
-    return HEADER.pack(len(payload), crc32(payload))
+    return HEADER.pack(checked(len(payload)), crc32(payload))
+
+
+def checked(length: int) -> int:
+    """A length with its check above it. Less than 2**24."""
+    return (crc32(length.to_bytes(3, "big")) & 0xFF) << 24 | length
 
 
 class FrameParser:
@@ -60,8 +68,8 @@ class FrameParser:
         start, end = 0, len(stream)
         with memoryview(stream) as view:
             while end - start >= HEADER.size:
-                length, checksum = HEADER.unpack_from(view, start)
-                self._check_length(length)
+                word, checksum = HEADER.unpack_from(view, start)
+                length = self._length_of(word)
                 stop = start + HEADER.size + length
                 if stop > end:
                     break
@@ -75,8 +83,12 @@ class FrameParser:
             rest = bytearray(view[start:])
         self._rest = rest
 
-    def _check_length(self, length: int) -> None:
+    def _length_of(self, word: int) -> int:
+        length: int = word & _LENGTH_MASK
         if length > self.limit:
             raise FrameError("oversize", f"a frame of {length} bytes where at most {self.limit} may come")
         if length == 0:
             raise FrameError("empty", "a frame of no bytes, which nobody sends")
+        if word != checked(length):
+            raise FrameError("checksum", "the length of a frame is not what was sent")
+        return length

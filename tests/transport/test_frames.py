@@ -57,6 +57,16 @@ def test_a_flipped_bit_never_gives_another_frame(frames: list[bytes], places: li
     assert reason in ("oversize", "empty", "checksum") or parser.waiting
 
 
+@pytest.mark.parametrize("length", [1, 300, 4096, FRAME_BYTES_MAX])
+def test_a_flipped_bit_of_a_length_is_found_before_the_frame_has_come(length: int) -> None:
+    header = header_of(bytes(length))
+    assert parse(FrameParser(FRAME_BYTES_MAX), [header]) == ([], None)
+    for bit in range(32):
+        spoiled = bytearray(header)
+        spoiled[bit // 8] ^= 1 << bit % 8
+        assert parse(FrameParser(FRAME_BYTES_MAX), [bytes(spoiled)])[1] in ("oversize", "empty", "checksum"), bit
+
+
 @given(data=st.binary(max_size=400), places=st.lists(st.integers(0, 400), max_size=5))
 def test_no_bytes_make_it_keep_more_than_a_frame_and_a_piece(data: bytes, places: list[int]) -> None:
     parser = FrameParser(64)
