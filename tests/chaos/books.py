@@ -25,7 +25,8 @@ class Call(NamedTuple):
 
 
 class Books:
-    def __init__(self) -> None:
+    def __init__(self, started: float) -> None:
+        self.started = started
         self.ledgers: dict[str, Ledger] = defaultdict(Ledger)
         self.counts: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
@@ -140,7 +141,7 @@ class Books:
         if outcome.startswith("refused") or outcome == "unknown":
             self.failures.append(what)
         elif until - since > SLOW:
-            self.slow.append(what)
+            self.slow.append(f"{what} at {since - self.started:.2f} s")
 
     # ---- the end
 

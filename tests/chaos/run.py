@@ -43,7 +43,6 @@ class Run:
         self.top = Path(options.directory)
         self.random = Random(options.seed)
         self.labels = tuple(f"p{k + 1}" for k in range(options.nodes))
-        self.books = Books()
         self.children: dict[str, Child] = {}
         self.lives: Counter[str] = Counter()
         self.strikes: Counter[str] = Counter()
@@ -52,6 +51,7 @@ class Run:
         self.answered = asyncio.Event()
         self.broken: Broken | None = None
         self.started = time.monotonic()
+        self.books = Books(self.started)
         self.log_file = (self.top / "events.log").open("w")
         self.resident: list[tuple[float, list[float]]] = []
         self.notes: Counter[str] = Counter()
