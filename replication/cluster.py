@@ -19,7 +19,7 @@ from replication.core import Carrier, Core
 from replication.driver import Driver
 from replication.errors import Closed
 from replication.gossip.core import GossipCore
-from replication.gossip.membership import NOTE_KEY, Membership
+from replication.gossip.membership import NOTE_KEY, Membership, MemberView
 from replication.handshake import Known
 from replication.links import Links
 from replication.merge.core import MergeCore
@@ -67,6 +67,9 @@ class Cluster:
         self._siblings: Siblings | None = None
         self._known: dict[str, Known] = {}
         self._reachable: tuple[str, ...] = ()
+        # What `_look` took over last, and with which links and unmet seeds.
+        self._views: tuple[MemberView, ...] = ()
+        self._looked_with: tuple[Links | None, tuple[str, ...]] = (None, ())
         self.address: str | None = None
         self.members: tuple[Member, ...] = ()
         self.replicas: tuple[str, ...] = ()
@@ -226,13 +229,16 @@ class Cluster:
         for event in self.membership.take_events():
             self._hear(event)
         views = self.membership.members()
+        unmet = self._seeds if self._links is None else self._links.unmet()
+        # Twenty times a second, of a thousand members, nothing is new. Among siblings an address may have gone.
+        if views is self._views and (self._links, unmet) == self._looked_with and self._siblings is None:
+            return
+        self._views, self._looked_with = views, (self._links, unmet)
         self.members = tuple(
             Member(view.name, view.address or None, view.state, False, view.incarnation) for view in views
         )
         known = tuple(view.name for view in views if view.name != name and view.state != "left")
-        unmet = self._seeds
         if self._links is not None:
-            unmet = self._links.unmet()
             for view in views:
                 self._links.learn(view.name, view.address)
         addresses = {view.address for view in views}

@@ -26,9 +26,7 @@ class Summary:
         assert len(buckets) == BUCKETS == FANOUT**LEVELS
         levels = [buckets]
         while len(levels[0]) > 1:
-            below = levels[0]
-            starts = range(0, len(below), FANOUT)
-            levels.insert(0, array("Q", [sum(below[at : at + FANOUT]) & SUM_MASK for at in starts]))
+            levels.insert(0, _sums_over(levels[0]))
         self._root, self._upper, self._middle, self._lower, self._buckets = self._levels = levels
         # Hears of each agent whose state on disk changed.
         self.on_change: Callable[[str], None] | None = None
@@ -61,6 +59,18 @@ class Summary:
         self._root[0] = (self._root[0] + change) & SUM_MASK
         if self.on_change is not None:
             self.on_change(agent_id)
+
+
+def _sums_over(below: "array[int]") -> "array[int]":
+    """The next level up. In a small store most of it is zeros, and those are passed over many at a time."""
+    sums = array("Q", bytes(8 * (len(below) // FANOUT)))
+    stretch = FANOUT * FANOUT
+    zeros = array("Q", bytes(8 * stretch))
+    for start in range(0, len(below), stretch):
+        if below[start : start + stretch] != zeros:
+            for at in range(start, min(start + stretch, len(below)), FANOUT):
+                sums[at // FANOUT] = sum(below[at : at + FANOUT]) & SUM_MASK
+    return sums
 
 
 def span(level: int, place: int) -> tuple[int, int]:

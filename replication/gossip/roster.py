@@ -174,6 +174,8 @@ class Roster:
     def hear(self, claim: Claim, now: float) -> bool:
         """Land a claim. True if its sender knows less than this node and should be told."""
         held = self._held.get(claim.name)
+        if claim == held and claim.state != SUSPECT:
+            return False  # most of what is heard, by far
         if held is not None and rank(claim) < rank(held):
             return True
         if not self._acceptable(claim):

@@ -98,6 +98,7 @@ class MergeCore:
         self._incoming = Incoming(config)
         self._now = 0.0
         self._channels: dict[str, Channel] = {}
+        self._queued: dict[str, Channel] = {}  # those with something queued
         self._waiting: dict[str, _Waiting] = {}
         self._missing: dict[tuple[str, int], list[int]] = {}
         self._send: list[Send] = []
@@ -114,7 +115,8 @@ class MergeCore:
                 channel = self._channels[name] = Channel()
                 for waiting in self._waiting.values():
                     self._mark_behind(channel, waiting.sent)
-        for name in [name for name in self._channels if name not in names]:
+        remaining = set(names)
+        for name in [name for name in self._channels if name not in remaining]:
             self._drop(name)
         for agent_id in list(self._waiting):
             self._review(agent_id)
@@ -122,6 +124,7 @@ class MergeCore:
     def _drop(self, name: str) -> None:
         """A peer cannot be reached. What it lacks is found out when it is back."""
         del self._channels[name]
+        self._queued.pop(name, None)
 
     def propose(self, change: Change, now: float) -> None:
         self._now = now
@@ -160,6 +163,7 @@ class MergeCore:
             self._mark_behind(channel, sent)
             return
         channel.queue.append((item, sent))
+        self._queued[peer] = channel
         channel.queued_bytes += size
         channel.urgent = channel.urgent or urgent
 
@@ -306,7 +310,8 @@ class MergeCore:
             if now >= waiting.ask_at:
                 self._ask_for(waiting, now)
         for peer, channel in self._channels.items():
-            self._expire(channel, now)
+            if channel.flights:
+                self._expire(channel, now)
             if channel.behind and now >= channel.ask_at:
                 self._ask(peer, channel, now)
         for agent_id in list(self._waiting):
@@ -347,9 +352,9 @@ class MergeCore:
 
     def ready(self) -> Ready:
         self._send += self._outgoing.ready()
-        for peer, channel in self._channels.items():
-            if channel.queue:
-                self._pack(peer, channel)
+        for peer, channel in self._queued.items():
+            self._pack(peer, channel)
+        self._queued.clear()
         if not (self._send or self._deliver or self._settle):
             return NOTHING
         ready = Ready((), tuple(self._send), tuple(self._deliver), tuple(self._settle))

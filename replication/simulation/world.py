@@ -141,11 +141,16 @@ class World:
         self._refuse_inside()
         if self._next_time() == INFINITY:
             return False
+        self._run_next()
+        return True
+
+    def _run_next(self) -> None:
+        """The event on top of the heap, which is there and was not cancelled."""
         time, _, event = heappop(self._heap)
         fn, args, lane = event.fn, event.args, event.lane
         self._advance(time)
         if fn is None or (lane is not None and not lane.admits(event)):
-            return True
+            return
         if self.trace is not None:
             self.note(lane or "world", label(fn, args))
         self._running = True
@@ -156,13 +161,13 @@ class World:
         self.events += 1
         for observe in self.watch:
             observe()
-        return True
 
     def run_for(self, seconds: float) -> None:
         """Run what happens within so many seconds; afterwards that much time has passed."""
+        self._refuse_inside()
         end = self.now + seconds
         while self._next_time() <= end:
-            self.step()
+            self._run_next()
         self._advance(end)
 
     def run_until(self, holds: Callable[[], bool], seconds: float | None = None) -> bool:
@@ -176,7 +181,7 @@ class World:
                     raise Stuck("nothing that could end this wait is going to happen")
                 self._advance(end)
                 return holds()
-            self.step()
+            self._run_next()
         return True
 
     @property
