@@ -6,12 +6,12 @@ PYTHON ?= python3
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN := $(abspath $(VENV))/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests properties
+FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests properties benchmarks
 
 export HYPOTHESIS_PROFILE ?= ci
 export PIP_NO_INPUT = 1
 
-.PHONY: build demo test check bench fuzz mutants crash chaos sim asan coverage annotate docs wheel clean help
+.PHONY: build demo test check bench fuzz mutants crash chaos sim soak asan coverage annotate docs wheel clean help
 
 help:
 	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -56,8 +56,13 @@ mutants: build ## the engine with one mistake planted at a time: each must be fo
 
 SEEDS ?= 1000
 FIRST ?= 0
-sim: build ## whole clusters on virtual time under faults: make sim SEEDS=10000 [FIRST=0]
-	$(BIN)/python -m replication.simulation --seeds $(SEEDS) --first $(FIRST)
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+sim: build ## whole clusters on virtual time under faults: make sim SEEDS=10000 [FIRST=0] [JOBS=2]
+	$(BIN)/python -m replication.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
+
+NODES ?= 1000
+soak: build ## a thousand nodes on virtual time, every fifth message lost: make soak [NODES=300]
+	$(BIN)/python -m benchmarks.dissemination soak --nodes $(NODES)
 
 crash: build ## a thousand SIGKILLs under load
 	$(BIN)/python -m tests.crash --kills 1000

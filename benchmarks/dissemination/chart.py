@@ -1,0 +1,120 @@
+"""Line charts as SVG, with a logarithmic axis of cluster sizes; no more than these figures need."""
+
+from collections.abc import Callable, Iterable
+from math import log10
+from typing import Any, NamedTuple
+
+WIDTH, HEIGHT, GAP = 400, 260, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
+
+
+class Line(NamedTuple):
+    """Points (x, y), a colour, and whether they are joined or marked."""
+
+    title: str
+    points: list[tuple[float, float]]
+    colour: str
+    joined: bool = True
+
+
+class Panel(NamedTuple):
+    """One chart. The y axis is logarithmic, from `low` to `high`."""
+
+    title: str
+    unit: str
+    lines: list[Line]
+    low: float
+    high: float
+
+
+def dissemination(results: dict[str, Any]) -> str:
+    """What an update costs its writer and each node, and how long it takes, against cluster size."""
+
+    def points(part: str, key: str, **of: Any) -> list[tuple[float, float]]:
+        return [
+            (row["nodes"], row[key]) for row in results[part] if all(row[name] == each for name, each in of.items())
+        ]
+
+    gossip, direct, lossy = {"mode": "eventually_consistent"}, {"mode": "crdt_enhanced"}, {"loss": 0.2}
+    calm = {"loss": 0.0}
+    writer = Panel("messages by the writer for an update", "messages", [
+        Line("direct, measured", points("measured", "writer_messages", **direct, **calm), "#b3402a"),
+        Line("rumours, measured", points("measured", "writer_messages", **gossip, **calm), "#2a6cb3"),
+    ], 1.0, 100.0)  # fmt: skip
+    rounds = Panel("gossip rounds until nodes have it, 20 % loss", "rounds of 0.2 s", [
+        Line(f"{key}, model", points("model", key, **lossy), colour)
+        for key, colour in (("max", "#b3402a"), ("p99", "#2a6cb3"), ("p50", "#3c8f3c"))
+    ] + [
+        Line(f"{key}, real nodes", points("measured", key, **gossip, **lossy), colour, joined=False)
+        for key, colour in (("max", "#b3402a"), ("p99", "#2a6cb3"), ("p50", "#3c8f3c"))
+    ], 0.01, 100.0)  # fmt: skip
+    cost = Panel("bytes sent by a node for an update", "bytes", [
+        Line("rumours, model", points("model", "node_bytes", **lossy), "#2a6cb3"),
+        Line("rumours, real nodes", points("measured", "node_bytes", **gossip, **lossy), "#2a6cb3", joined=False),
+    ], 100.0, 10_000.0)  # fmt: skip
+    return draw([writer, rounds, cost])
+
+
+def draw(panels: list[Panel]) -> str:
+    """The charts beside each other."""
+    width = len(panels) * (WIDTH + GAP)
+    body = [
+        f'<g transform="translate({place * (WIDTH + GAP)} 0)">{_panel(panel)}</g>' for place, panel in enumerate(panels)
+    ]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" font-family="sans-serif" '
+        'font-size="11">\n<rect width="100%" height="100%" fill="white"/>\n' + "\n".join(body) + "\n</svg>\n"
+    )
+
+
+def _panel(panel: Panel) -> str:
+    sizes = [x for line in panel.lines for x, _ in line.points]
+    x_of = _scale(1.0, 10 ** _ceil_log(max(sizes)), _LEFT, WIDTH - _RIGHT)
+    y_of = _scale(panel.low, panel.high, HEIGHT - _BOTTOM, _TOP)
+    out = [f'<text x="{_LEFT}" y="14" font-weight="bold">{panel.title}</text>']
+    for x in _decades(1.0, 10 ** _ceil_log(max(sizes))):
+        out.append(f'<line x1="{x_of(x):.1f}" x2="{x_of(x):.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}" stroke="#ddd"/>')
+        out.append(f'<text x="{x_of(x):.1f}" y="{HEIGHT - _BOTTOM + 14}" text-anchor="middle">{x:,.0f}</text>')
+    for y in _decades(panel.low, panel.high):
+        out.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y_of(y):.1f}" y2="{y_of(y):.1f}" stroke="#ddd"/>')
+        out.append(f'<text x="{_LEFT - 5}" y="{y_of(y) + 4:.1f}" text-anchor="end">{y:g}</text>')
+    out.append(f'<text x="{(_LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">nodes</text>')
+    out.append(f'<text x="{_LEFT}" y="{_TOP - 7}" fill="#555">{panel.unit}</text>')
+    for place, line in enumerate(panel.lines):
+        out += _line(line, x_of, y_of, panel)
+        out.append(_legend(line, place))
+    return "\n".join(out)
+
+
+def _line(line: Line, x_of: Callable[[float], float], y_of: Callable[[float], float], panel: Panel) -> Iterable[str]:
+    places = [(x_of(x), y_of(min(max(y, panel.low), panel.high))) for x, y in line.points]
+    if line.joined:
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        yield f'<polyline points="{path}" fill="none" stroke="{line.colour}" stroke-width="1.5"/>'
+    else:
+        for x, y in places:
+            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="none" stroke="{line.colour}" stroke-width="1.5"/>'
+
+
+def _legend(line: Line, place: int) -> str:
+    sign = "—" if line.joined else "○"
+    y = _TOP + 14 + 13 * place
+    return f'<text x="{WIDTH - _RIGHT - 6}" y="{y}" text-anchor="end" fill="{line.colour}">{sign} {line.title}</text>'
+
+
+def _scale(low: float, high: float, first: float, last: float) -> Callable[[float], float]:
+    return lambda value: first + (last - first) * (log10(value) - log10(low)) / (log10(high) - log10(low))
+
+
+def _ceil_log(value: float) -> int:
+    power = 0
+    while 10**power < value:
+        power += 1
+    return power
+
+
+def _decades(low: float, high: float) -> Iterable[float]:
+    value = low
+    while value <= high * 1.001:
+        yield value
+        value *= 10
