@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from math import log10
 from typing import Any, NamedTuple
 
-WIDTH, HEIGHT, GAP = 400, 260, 30
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40
+WIDTH, HEIGHT, GAP = 400, 310, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 90
 
 
 class Line(NamedTuple):
@@ -78,7 +78,7 @@ def _panel(panel: Panel) -> str:
     for y in _decades(panel.low, panel.high):
         out.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y_of(y):.1f}" y2="{y_of(y):.1f}" stroke="#ddd"/>')
         out.append(f'<text x="{_LEFT - 5}" y="{y_of(y) + 4:.1f}" text-anchor="end">{y:g}</text>')
-    out.append(f'<text x="{(_LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">nodes</text>')
+    out.append(f'<text x="{(_LEFT + WIDTH) / 2}" y="{HEIGHT - _BOTTOM + 30}" text-anchor="middle">nodes</text>')
     out.append(f'<text x="{_LEFT}" y="{_TOP - 7}" fill="#555">{panel.unit}</text>')
     for place, line in enumerate(panel.lines):
         out += _line(line, x_of, y_of, panel)
@@ -97,9 +97,9 @@ def _line(line: Line, x_of: Callable[[float], float], y_of: Callable[[float], fl
 
 
 def _legend(line: Line, place: int) -> str:
-    sign = "—" if line.joined else "○"
-    y = _TOP + 14 + 13 * place
-    return f'<text x="{WIDTH - _RIGHT - 6}" y="{y}" text-anchor="end" fill="{line.colour}">{sign} {line.title}</text>'
+    """Below the chart, in columns of three."""
+    x, y = _LEFT + 170 * (place // 3), HEIGHT - _BOTTOM + 50 + 14 * (place % 3)
+    return f'<text x="{x}" y="{y}" fill="{line.colour}">{"—" if line.joined else "○"} {line.title}</text>'
 
 
 def _scale(low: float, high: float, first: float, last: float) -> Callable[[float], float]:
