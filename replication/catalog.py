@@ -54,15 +54,21 @@ class StoreCatalog:
         is_hot = slot is not None and (slot.merged or self._now() - slot.changed_at < _HOT_SECONDS)
         return (is_hot and self._random.random() >= _HOT_SHARE) or self._is_arriving(agent_id)
 
-    def holding(self, agent_id: str) -> tuple[VersionVector, bytes]:
-        """How much of an agent is stored, and its digest. O(1) in memory, else the agent is loaded."""
+    def holding(self, agent_id: str) -> tuple[VersionVector, bytes] | None:
+        """How much of an agent is stored, and its digest; None while more is being written.
+
+        O(1) in memory, else the agent is loaded.
+        """
         slot = self._store.slots.get(agent_id)
         if slot is None:
             try:
                 slot = self._store.acquire(agent_id, 0.0, create=False, flushing=True)
             except Timeout:
-                return _NOTHING, b""
+                return None
             if slot is None:
                 return _NOTHING, b""
             slot.release()
+        # What the disk is being given may be lost yet; what it had before, the slot does not know any more.
+        if slot.in_flight:
+            return None
         return slot.stored or _NOTHING, slot.digest

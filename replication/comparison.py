@@ -37,8 +37,11 @@ class Catalog(Protocol):
     def digest(self, agent_id: str) -> bytes:
         """The digest of an agent; b"" if it is not there. Does not load it."""
 
-    def holding(self, agent_id: str) -> tuple[VersionVector, bytes]:
-        """The version and the digest of an agent; an empty version and b"" if it is not there. May load it."""
+    def holding(self, agent_id: str) -> tuple[VersionVector, bytes] | None:
+        """The version and the digest of an agent; an empty version and b"" if it is not there. May load it.
+
+        None if it cannot be told at this moment.
+        """
 
     def arriving(self, agent_id: str) -> bool:
         """Whether what is lacking of it is probably on its way, and need not be asked for yet."""

@@ -254,7 +254,10 @@ class Sync:
             theirs = VersionVector.from_bytes(version)
         except DecodeError as error:
             raise NotValid(f"the version of agent {agent_id!r}: {error}") from None
-        mine, my_digest = self._catalog.holding(agent_id)
+        held = self._catalog.holding(agent_id)
+        if held is None:
+            return None
+        mine, my_digest = held
         if not mine <= theirs:
             self._tell(peer, agent_id, theirs)
         if not theirs <= mine:
@@ -291,7 +294,11 @@ class Sync:
     def _ask_with_version(self, peer: str, agent_id: str, now: float, urgently: bool = False) -> Holding | None:
         if not self._may_ask(peer, agent_id, now, urgently):
             return None
-        version, digest = self._catalog.holding(agent_id)
+        held = self._catalog.holding(agent_id)
+        if held is None:
+            self._asks.withdraw(peer, agent_id)
+            return None
+        version, digest = held
         packed = version.to_bytes() if digest else b""
         # A version of so many writers that it fits in no message: then all of the agent has to come.
         return Holding(agent_id, packed, digest) if len(packed) <= _VERSION_BYTES_MAX else Holding(agent_id, b"", b"")

@@ -34,8 +34,8 @@ def draw_conditions(random: Random) -> Conditions:
 
 
 def draw_write_modes(random: Random, count: int) -> tuple[str, ...]:
-    """How each of so many nodes' threads relates to its writes: as the real ones do, at once or blocking."""
-    return tuple(random.choice(WRITE_MODES[:2]) for _ in range(count))
+    """How each of so many nodes' threads relates to its writes."""
+    return tuple(random.choice(WRITE_MODES) for _ in range(count))
 
 
 class Nemesis:
