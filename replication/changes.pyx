@@ -154,11 +154,12 @@ cdef class Changes:
             before = slot.digest
             snapshot = (
                 slot.next_number == 0
+                or slot.repaired
                 or slot.delta_bytes > config.compaction_bytes_min + config.compaction_ratio * slot.snapshot_bytes
                 or slot.delta_rows >= config.compaction_rows_max
             )
             data = state.to_bytes() if snapshot else state.delta(stored)
-            if data and version and version != stored:
+            if data and version and (version != stored or slot.repaired):
                 slot.digest = state.digest()
                 batch.parts.append(Part(slot.agent_id, slot.next_number, data, snapshot, slot.digest))
                 slot.next_number += 1
@@ -171,7 +172,7 @@ cdef class Changes:
                 round.changes.append(self._change(slot, version, stored, b"" if snapshot else data))
             for tell in tells:
                 round.told.append(Told(tell, state.delta(tell.since), version))
-            slot.dirty, slot.in_flight, slot.merged = False, True, False
+            slot.dirty, slot.in_flight, slot.merged, slot.repaired = False, True, False, False
             round.taken.append((slot, before))
             return len(data)
         finally:

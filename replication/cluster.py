@@ -5,7 +5,7 @@ but for `members`, `replicas` and `status`, which read what that thread last lef
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from replication.catalog import StoreCatalog
 from replication.config import Config
 from replication.consistency import EVENTUALLY_CONSISTENT
 from replication.core import Carrier, Core
+from replication.delivery import Deliveries
 from replication.driver import Driver
 from replication.errors import Closed
 from replication.gossip.core import GossipCore
@@ -24,6 +25,7 @@ from replication.handshake import Known
 from replication.links import Links
 from replication.merge.core import MergeCore
 from replication.messages import PROTOCOL_HIGHEST, PROTOCOL_LOWEST, Hello, Message
+from replication.repairs import Repairs
 from replication.result import Member
 from replication.runtime import Runtime, call
 from replication.storage import Note, Storage
@@ -50,6 +52,7 @@ class Cluster:
         name: str,
         storage: Storage,
         store: Store,
+        deliveries: Deliveries,
         config: Config,
         runtime: Runtime,
         driver: Driver,
@@ -58,6 +61,7 @@ class Cluster:
     ) -> None:
         self._name = name
         self._driver = driver
+        self._deliveries = deliveries
         self._transport = transport
         self._storage = storage
         self._config = config
@@ -78,10 +82,11 @@ class Cluster:
         random = Random(runtime.random.getrandbits(64))
         catalog = StoreCatalog(store, storage, lambda agent_id: self.merge.is_arriving(agent_id), runtime.time, random)
         self.membership = Membership(identity.name, "", identity.opens, config, random, {}, notes.get(NOTE_KEY))
-        self.sync = Sync(store.summary, catalog, config, random, self._diverged)
+        self.repairs = Repairs(identity.name, self._treat, config, random, self._repair_ended)
+        self.sync = Sync(store.summary, catalog, config, random, self._diverged, self.repairs.agreed)
         self.merge = MergeCore(identity.writer, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas)
         self.gossip = GossipCore(config, random)
-        self.cores: tuple[Core, ...] = (self.membership, self.merge, self.gossip, self.sync)
+        self.cores: tuple[Core, ...] = (self.membership, self.merge, self.gossip, self.sync, self.repairs)
         self._look(runtime.time())
 
     def connect(self, addresses: Iterable[str], siblings: "Siblings | None" = None) -> None:
@@ -206,12 +211,28 @@ class Cluster:
         if self._links is not None:
             self._links.close()
 
-    def _diverged(self, agent_id: str, peer: str) -> None:
-        self._problem(
-            f"diverged {agent_id}",
-            f"agent {agent_id!r} has the same version here and at {peer!r}, and another state: two nodes wrote under "
-            "one name, or bytes were damaged. Look which of the two is right, and give the other a new store",
-        )
+    def _diverged(self, agent_id: str, peer: str) -> bool:
+        if f"diverged {agent_id}" not in self.problems:
+            what = "is another state. It is being repaired: both will hold what either has"
+            self._problem(f"diverged {agent_id}", _same_version(agent_id, peer, what))
+        return self.repairs.begin(peer, agent_id, self._runtime.time())
+
+    def _treat(self, agent_id: str, peer: str, act: Callable[[Any], None]) -> float | None:
+        began = self._runtime.time()
+        return self._runtime.time() - began if self._deliveries.treat(agent_id, peer, act) else None
+
+    def _repair_ended(self, agent_id: str, peer: str, outcome: str) -> None:
+        level, what = logging.WARNING, "was another state. It was repaired, and both hold what either had"
+        if outcome == "given up":
+            level = logging.ERROR
+            what = (
+                "is another state, also after repeated repairs: the two programs do not repair alike. Open both nodes "
+                "with one release and one schema, or give the one that is wrong a new store and a new name"
+            )
+        text = _same_version(agent_id, peer, what)
+        if self.problems.get(f"diverged {agent_id}", text) != text:
+            _log.log(level, "%s", text)
+        self._problem(f"diverged {agent_id}", text)
 
     def _problem(self, key: str, text: str) -> None:
         """Something an operator must know: said once, and shown in status()."""
@@ -262,6 +283,7 @@ class Cluster:
             "direct": self.merge.status(),
             "gossip": self.gossip.status(),
             "sync": self.sync.status(),
+            "repair": self.repairs.status(),
             "links": {} if self._links is None else self._links.status(),
             "replicas": {} if self._siblings is None else self._siblings.status(),
         }
@@ -289,6 +311,14 @@ class Cluster:
         self.membership.leave(self._runtime.time())
         self._driver.run_now()
         links.close()
+
+
+def _same_version(agent_id: str, peer: str, what: str) -> str:
+    return (
+        f"agent {agent_id!r}: at one version, which stands for one state, here and at {peer!r} {what}. Two nodes wrote "
+        "under one writer's name (a store that was copied while in use, a replica id that was given out twice), or "
+        "bytes were damaged: end the cause, and look at what the agent holds now"
+    )
 
 
 def _write_known(known: dict[str, Known]) -> bytes:

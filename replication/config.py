@@ -125,6 +125,11 @@ class Config(NamedTuple):
     # Bytes a second that comparing may cost, sent and received; of one peer at most half as many.
     # What comes above it is not answered, and the next check starts anew.
     sync_bytes_per_second: int = 1 << 20
+    # Sessions at once in which two nodes repair an agent that versions do not tell apart, and with one
+    # peer half as many; more are begun when these are over. One that nothing is heard of for so many
+    # seconds is given up, and begun again later.
+    repairs_max: int = 8
+    repair_timeout: float = 20.0
     # Bytes of a delta above which it goes in chunks of this size, so that others are not held up;
     # and how many chunks of one delta may be on their way.
     chunk_bytes: int = 256 << 10

@@ -5,7 +5,7 @@ bytes that were told by others, so everything about them is checked, and what ha
 it builds on is bounded: beyond that it is dropped, and anti-entropy brings it again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from crdt import DecodeError, VersionVector
@@ -69,6 +69,39 @@ class Deliveries:
         if watches and landing == 0:
             _tell(watches, slot, before, delivery.peer)
         return _OUTCOMES[landing]
+
+    def treat(self, agent_id: str, peer: str, act: Callable[[Any], None]) -> bool:
+        """Do a step of a repair on the state of an agent, or on None if it is unknown; whether now is the time.
+
+        It is not while somebody uses the agent, or its disk does not have all of it: nothing may leave this node that
+        a crash could take back. What `act` changed is written whole, since the version does not tell of it.
+        """
+        try:
+            slot = self._store.acquire(agent_id, 0.0, create=False, flushing=True)
+        except Timeout:
+            return False
+        except CorruptStore:
+            raise
+        except (Closed, ValueError):  # this node is saying farewell, or no agent can have this id
+            slot = None
+        if slot is None:
+            act(None)
+            return True
+        try:
+            if is_unwritten(slot):
+                return False
+            watches = self._watchers.matching(agent_id) if self._watchers else ()
+            before = slot.state.value if watches else {}
+            act(slot.state)
+            # Also when nothing was changed: the disk may tell another digest of it than it has.
+            if slot.state.digest() != slot.digest:
+                slot.repaired = True
+                self._store.changes.mark(slot)
+                if watches:
+                    _tell(watches, slot, before, peer)
+            return True
+        finally:
+            slot.release()
 
     def take_in(self, agent_id: str, parts: Iterable[bytes], origin: str) -> Slot | None:
         """Merge an agent as it lies on a disk beside this one; the agent, if the own disk lacks anything of it now.

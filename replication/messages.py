@@ -8,22 +8,20 @@ cluster and incarnation) is in `links` and `transport`.
 Pure: bytes in, tuples out. Knows nothing of who sends what when.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple
 
 import msgpack
+
+from replication.message_fields import STRING_BYTES_MAX as STRING_BYTES_MAX
+from replication.message_fields import MessageError as MessageError
+from replication.message_fields import check_of_class
 
 # Versions of the protocol that this code speaks; two nodes use the highest that both do.
 PROTOCOL_LOWEST = PROTOCOL_HIGHEST = 1
 
 # A payload is never larger; what is larger goes in chunks.
 PAYLOAD_BYTES_MAX = 4 << 20
-STRING_BYTES_MAX = 1024
 ITEMS_MAX = 100_000
-
-
-class MessageError(ValueError):
-    """Bytes that are no message of this protocol, or one beyond its limits."""
 
 
 # ---- links
@@ -217,11 +215,83 @@ class Holdings(NamedTuple):
     more: bool
 
 
+# ---- repair of one agent, of which versions do not tell what differs (`reconcile`)
+
+
+class RepairOffer(NamedTuple):
+    """Of this agent we hold the same version in different states: symbols of my entries, hashed under `session`.
+
+    `session` is 16 random bytes, and names everything that follows. `digest` is that of my state.
+    """
+
+    session: bytes
+    agent_id: str
+    version: bytes
+    digest: bytes
+    symbols: bytes
+
+
+class RepairMore(NamedTuple):
+    """The next so many symbols, please."""
+
+    session: bytes
+    number: int
+
+
+class RepairSymbols(NamedTuple):
+    """The next symbols."""
+
+    session: bytes
+    symbols: bytes
+
+
+class RepairAnswer(NamedTuple):
+    """Entries that you lack; `wanted` are the hashes of those that I lack, 8 bytes each; I lack all if `everything`."""
+
+    session: bytes
+    entries: bytes
+    wanted: bytes
+    everything: bool
+
+
+class RepairEntries(NamedTuple):
+    """The entries that you lack. The end."""
+
+    session: bytes
+    entries: bytes
+
+
+class RepairEnd(NamedTuple):
+    """I do not go on with this session. `reason` is a word of `repairs.REASONS`."""
+
+    session: bytes
+    reason: str
+
+
+class RepairChunk(NamedTuple):
+    """A piece of one of the messages above, kind and all, which is too large to be sent at once."""
+
+    transfer: bytes
+    agent_id: str
+    offset: int
+    total: int
+    data: bytes
+
+
+class RepairChunkReceived(NamedTuple):
+    """I have everything of that transfer below `offset`."""
+
+    transfer: bytes
+    offset: int
+
+
 Message = (
     Hello | Refused
     | Ping | Pong | PingRequest | NoPong | Members
     | Deltas | Stored | Rumours | Chunk | ChunkReceived
     | Check | InSync | Sums | Heads | Holdings
+    | RepairOffer | RepairMore | RepairSymbols | RepairAnswer | RepairEntries | RepairEnd
+    | RepairChunk | RepairChunkReceived
 )  # fmt: skip
 
 _KINDS: dict[int, type[Any]] = {
@@ -229,21 +299,23 @@ _KINDS: dict[int, type[Any]] = {
     0x10: Ping, 0x11: Pong, 0x12: PingRequest, 0x13: NoPong, 0x14: Members,
     0x20: Deltas, 0x21: Stored, 0x22: Rumours, 0x23: Chunk, 0x24: ChunkReceived,
     0x30: Check, 0x31: InSync, 0x32: Sums, 0x33: Heads, 0x34: Holdings,
+    0x50: RepairOffer, 0x51: RepairMore, 0x52: RepairSymbols, 0x53: RepairAnswer, 0x54: RepairEntries,
+    0x55: RepairEnd, 0x56: RepairChunk, 0x57: RepairChunkReceived,
 }  # fmt: skip
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Message, bytes_max: int = PAYLOAD_BYTES_MAX) -> bytes:
     """The payload of a message. ValueError if it is larger than a payload may be."""
     packed: bytes = msgpack.packb(message)
-    if len(packed) >= PAYLOAD_BYTES_MAX:
+    if len(packed) >= bytes_max:
         kind = type(message).__name__
-        raise ValueError(f"a {kind} of {len(packed)} bytes: a payload has at most {PAYLOAD_BYTES_MAX}")
+        raise ValueError(f"a {kind} of {len(packed)} bytes: a payload has at most {bytes_max}")
     return _PREFIX[type(message)] + packed
 
 
-def decode(payload: bytes | memoryview) -> Message:
+def decode(payload: bytes | memoryview, bytes_max: int = PAYLOAD_BYTES_MAX) -> Message:
     """The message in a payload; MessageError if there is none."""
-    if not 2 <= len(payload) <= PAYLOAD_BYTES_MAX:
+    if not 2 <= len(payload) <= bytes_max:
         raise MessageError(f"a payload of {len(payload)} bytes")
     kind = _KINDS.get(payload[0])
     if kind is None:
@@ -263,74 +335,5 @@ def decode(payload: bytes | memoryview) -> Message:
     return message
 
 
-# ---- checking: from a class's annotations, once
-
-
-def _check_int(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise MessageError(f"{value!r:.40} is not a number from 0")
-    return value
-
-
-def _check_bool(value: Any) -> bool:
-    if type(value) is not bool:
-        raise MessageError(f"{value!r:.40} is not a truth value")
-    return value
-
-
-def _check_str(value: Any) -> str:
-    if type(value) is not str or len(value) > STRING_BYTES_MAX:
-        raise MessageError(f"{value!r:.40} is not a string of at most {STRING_BYTES_MAX}")
-    return value
-
-
-def _check_bytes(value: Any) -> bytes:
-    if type(value) is not bytes:
-        raise MessageError(f"{value!r:.40} is not a byte string")
-    return value
-
-
-def _check_meta(value: Any) -> dict[str, str]:
-    if type(value) is not dict:
-        raise MessageError(f"{value!r:.40} is not a map")
-    return {_check_str(key): _check_str(item) for key, item in value.items()}
-
-
-_PLAIN: dict[Any, Callable[[Any], Any]] = {
-    int: _check_int,
-    bool: _check_bool,
-    str: _check_str,
-    bytes: _check_bytes,
-    dict[str, str]: _check_meta,
-}
-
-
-def _check_of(annotation: Any) -> Callable[[Any], Any]:
-    if annotation in _PLAIN:
-        return _PLAIN[annotation]
-    if get_origin(annotation) is tuple:
-        item = _check_of(get_args(annotation)[0])
-
-        def check_all(value: Any) -> tuple[Any, ...]:
-            if type(value) is not tuple:
-                raise MessageError(f"{value!r:.40} is not an array")
-            return tuple([item(each) for each in value])
-
-        return check_all
-    return _check_of_class(annotation)
-
-
-def _check_of_class(kind: type[Any]) -> Callable[[Any], Any]:
-    checks = [_check_of(annotation) for annotation in get_type_hints(kind).values()]
-    count = len(checks)
-
-    def check(value: Any) -> Any:
-        if type(value) is not tuple or len(value) < count:
-            raise MessageError(f"{kind.__name__} has {count} fields, not {value!r:.40}")
-        return kind._make([each(field) for each, field in zip(checks, value, strict=False)])
-
-    return check
-
-
-_CHECKS = {kind: _check_of_class(kind) for kind in _KINDS.values()}
+_CHECKS = {kind: check_of_class(kind) for kind in _KINDS.values()}
 _PREFIX = {kind: bytes([number]) for number, kind in _KINDS.items()}

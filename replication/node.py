@@ -78,7 +78,9 @@ class Node(Access):
         # With it comes all that talks to other nodes, which would make importing the package slow.
         from replication.cluster import Cluster
 
-        self._others = Cluster(cluster, storage, self._store, config, runtime, self._driver, transport, peers)
+        self._others = Cluster(
+            cluster, storage, self._store, self._deliveries, config, runtime, self._driver, transport, peers
+        )
         self._transactions = Transactions(
             self._store, self.name, config.operation_bytes_max, lambda: self._others.replicas
         )

@@ -113,13 +113,14 @@ class Initiator:
         self._sketch = Sketch(state, key)
         self._key = key
         self._takes_version = takes_version
-        self._sent = min(symbols_for(expected), SYMBOLS_MAX)
+        # How many symbols the other side was given, once the offer is made.
+        self.sent = min(symbols_for(expected), SYMBOLS_MAX)
         self.is_over = False
         self.changed = False
 
     def offer(self) -> Offer:
         """The message that begins the session. O(entries)."""
-        symbols = self._sketch.symbols(0, self._sent)
+        symbols = self._sketch.symbols(0, self.sent)
         return Offer(self._key, self._sketch.version, symbols, self._takes_version)
 
     def step(self, state: Replicated, message: Message) -> Message | None:
@@ -133,10 +134,10 @@ class Initiator:
         match message:
             case More(count=count):
                 # The other side gives up at its own limit, so one that asks for more than we both hold is lying.
-                if not 0 < count <= self._sent or self._sent + count > SYMBOLS_MAX:
-                    raise DecodeError(f"reconcile: the peer asks for {count} symbols after {self._sent}")
-                symbols = self._sketch.symbols(self._sent, count)
-                self._sent += count
+                if not 0 < count <= self.sent or self.sent + count > SYMBOLS_MAX:
+                    raise DecodeError(f"reconcile: the peer asks for {count} symbols after {self.sent}")
+                symbols = self._sketch.symbols(self.sent, count)
+                self.sent += count
                 self.is_over = False
                 return Cells(symbols)
             case Answer(entries=data, wanted=wanted):
@@ -166,6 +167,11 @@ class Responder:
         if offer.takes_version or state.version == offer.version:
             self._sketch = Sketch(state, offer.key)
 
+    @property
+    def received(self) -> int:
+        """How many symbols have come."""
+        return symbols_end(self._batches[-1])
+
     def answer(self, state: Replicated) -> Message:
         """The reply to the symbols so far. O(entries)."""
         if self._sketch is None:
@@ -181,10 +187,9 @@ class Responder:
             mine, theirs = found
             self.is_over = not theirs  # then nothing more will come
             return Answer(entries(state, self._offer.key, mine, version), tuple(theirs))
-        received = symbols_end(self._batches[-1])
-        if 2 * received > symbols_tried_max(len(self._sketch)):
+        if 2 * self.received > symbols_tried_max(len(self._sketch)):
             return Answer(entries(state, self._offer.key, None, version), None)
-        return More(received)
+        return More(self.received)
 
     def step(self, state: Replicated, message: Message) -> Message | None:
         """What to answer; None: nothing, it is over. `DecodeError` as for the initiator."""

@@ -15,5 +15,5 @@ cdef class Slot:
     cdef public unsigned long long told   # of the own writer's count: what others were told
     cdef public int mode           # the rank of the strongest mode asked for since the last flush
     cdef public double changed_at  # when the last change became durable, in the runtime's seconds
-    cdef public bint dirty, in_flight, used, merged
+    cdef public bint dirty, in_flight, used, merged, repaired
     cdef object _fn                # the caller's function while it runs

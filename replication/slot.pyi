@@ -24,6 +24,7 @@ class Slot:
     dirty: bool
     in_flight: bool
     merged: bool
+    repaired: bool
     used: bool
     def __new__(cls, agent_id: str, state: Any, next_number: int) -> Self: ...
     def acquire(self, timeout: float = -1.0, /) -> bool: ...

@@ -5,8 +5,9 @@ state. Invariants of a slot, true whenever its lock is free:
 
 1. `stored` and `digest` are the version and the digest of the state that the storage holds, or is
    being given (`in_flight`).
-2. If the state holds more than `stored`, the slot is `dirty` and queued for the next flush, or it is
-   `merged`, what it holds beyond that came from others, and it is queued for one that comes later.
+2. If the state holds more than `stored`, or is another at that version (`repaired`), the slot is `dirty` and
+   queued for the next flush, or it is `merged`, what it holds beyond that came from others, and it is
+   queued for one that comes later.
 3. `state` is None exactly if the slot has left memory; then it is in no table, and whoever still
    has it asks again. Only a slot that is none of dirty, merged and in flight
    leaves.

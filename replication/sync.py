@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from crdt import DecodeError, VersionVector
 from replication.asks import Asks
+from replication.budget import Budget
 from replication.comparison import HEAD_BYTES, NODE_BYTES, RANGE_BYTES, Catalog, Comparison, NotValid
 from replication.config import Config
 from replication.core import Change, Landing, Ready, Send, Tell
@@ -61,13 +62,16 @@ class _Peer:
 
     __slots__ = ("budget", "is_cut")
 
-    def __init__(self, budget: "_Budget") -> None:
+    def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.is_cut = False  # there was more than bounds allowed
 
 
 class Sync:
-    """The core. `on_diverged(agent_id, peer)` is called each time the two are found to diverge."""
+    """The core. `on_diverged(agent_id, peer)` is called each time the two are found to diverge.
+
+    It says whether that is being repaired; `on_agreed(peer)` is called each time the two are found to have the same.
+    """
 
     handles = (Check, InSync, Sums, Heads, Holdings)
 
@@ -77,7 +81,8 @@ class Sync:
         catalog: Catalog,
         config: Config,
         random: Random,
-        on_diverged: Callable[[str, str], None] | None = None,
+        on_diverged: Callable[[str, str], bool] = lambda agent_id, peer: False,
+        on_agreed: Callable[[str], None] = lambda peer: None,
     ) -> None:
         self.agreed: dict[str, Agreement] = {}
         self.diverged: dict[str, Divergence] = {}
@@ -86,13 +91,14 @@ class Sync:
         self._config = config
         self._random = random
         self._on_diverged = on_diverged
+        self._on_agreed = on_agreed
         # Offers and what is asked for may stand in one message.
         self._message_bytes = min(config.sync_message_bytes, PAYLOAD_BYTES_MAX // 4)
         self._compare = Comparison(
             summary, catalog, self._message_bytes, max(1, config.sync_asks_max // 2), config.agent_id_bytes_max
         )
         self._asks = Asks(config.sync_asks_max, config.sync_ask_timeout, config.sync_wait_max)
-        self._budget = _Budget(config.sync_bytes_per_second)
+        self._budget = Budget(config.sync_bytes_per_second)
         self._names: tuple[str, ...] = ()
         self._peers: dict[str, _Peer] = {}
         self._origin = random.randrange(BUCKETS)
@@ -199,6 +205,7 @@ class Sync:
         self.agreed[peer] = Agreement(now, self._summary.root)
         for agent_id in [agent_id for agent_id, found in self.diverged.items() if found.peer == peer]:
             del self.diverged[agent_id]
+        self._on_agreed(peer)
 
     def _descend(self, peer: str, state: _Peer, theirs: list[tuple[int, int, int]]) -> None:
         found = self._compare.descend(theirs, self._origin, wants=self._asks.has_room(peer))
@@ -263,18 +270,18 @@ class Sync:
         if not theirs <= mine:
             return self._ask_with_version(peer, agent_id, now) if may_answer else None
         if mine == theirs and digest != my_digest:
-            self._diverge(agent_id, peer, now)
-            return Holding(agent_id, version, my_digest) if may_answer else None
+            # Whoever begins a repair tells the peer by that.
+            is_told = self._diverge(agent_id, peer, now)
+            return Holding(agent_id, version, my_digest) if may_answer and not is_told else None
         self._asks.withdraw(peer, agent_id)
         return None
 
-    def _diverge(self, agent_id: str, peer: str, now: float) -> None:
+    def _diverge(self, agent_id: str, peer: str, now: float) -> bool:
         before = self.diverged.pop(agent_id, None)
         self.diverged[agent_id] = Divergence(peer, before.since if before else now, before.times + 1 if before else 1)
         while len(self.diverged) > _DIVERGED_MAX:
             del self.diverged[next(iter(self.diverged))]
-        if self._on_diverged is not None:
-            self._on_diverged(agent_id, peer)
+        return self._on_diverged(agent_id, peer)
 
     # Asking
 
@@ -334,27 +341,8 @@ class Sync:
     def _state(self, peer: str) -> _Peer:
         state = self._peers.get(peer)
         if state is None:
-            state = self._peers[peer] = _Peer(_Budget(self._config.sync_bytes_per_second / 2))
+            state = self._peers[peer] = _Peer(Budget(self._config.sync_bytes_per_second / 2))
         return state
-
-
-class _Budget:
-    """So many bytes a second; what one message takes too many, later ones wait for."""
-
-    def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
-        self._left = float(per_second)
-        self._at: float | None = None
-
-    def is_open(self, now: float, credit: int) -> bool:
-        """Whether anything may be spent now, or on so much credit; later refills pay that back first."""
-        if self._at is not None:
-            self._left = min(self._per_second, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        return self._left > -credit
-
-    def spend(self, size: int) -> None:
-        self._left -= size
 
 
 class _Bounded:

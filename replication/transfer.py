@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from replication.config import Config
 from replication.core import Send
-from replication.messages import PAYLOAD_BYTES_MAX, Chunk, ChunkReceived
+from replication.messages import PAYLOAD_BYTES_MAX, Chunk, ChunkReceived, RepairChunk, RepairChunkReceived
 
 _NAME_BYTES = 16
 # Chunks that came before an earlier one, kept for one transfer; an honest sender has no more under way.
@@ -58,10 +58,11 @@ class _Line:
 
 
 class Outgoing:
-    """The sending side."""
+    """The sending side. `kind` is the message that a chunk is sent as."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, kind: type[Chunk] | type[RepairChunk] = Chunk) -> None:
         self._config = config
+        self._kind = kind
         self._chunk_bytes = min(config.chunk_bytes, PAYLOAD_BYTES_MAX // 2)
         self._lines: dict[tuple[str, bytes], _Line] = {}
         self._out: list[Send] = []
@@ -89,7 +90,7 @@ class Outgoing:
         """Whether a delta of the agent is on its way to the peer; then there is no need for another yet."""
         return any(line.peer == peer and line.agent_id == agent_id for line in self._lines.values())
 
-    def received(self, peer: str, message: ChunkReceived, now: float) -> bool:
+    def received(self, peer: str, message: ChunkReceived | RepairChunkReceived, now: float) -> bool:
         """The peer's report; whether that was the last of a transfer, which is over."""
         line = self._lines.get((peer, message.transfer))
         if line is None or message.offset > len(line.delta):
@@ -142,14 +143,14 @@ class Outgoing:
 
     def _send(self, name: bytes, line: _Line) -> None:
         data = line.delta[line.sent : line.sent + self._chunk_bytes]
-        self._out.append(Send(line.peer, Chunk(name, line.agent_id, line.sent, len(line.delta), data)))
+        self._out.append(Send(line.peer, self._kind(name, line.agent_id, line.sent, len(line.delta), data)))
         line.sent += len(data)
 
 
 class Arrival(NamedTuple):
     """What came of a chunk: the report to send back, and the delta if it is whole now."""
 
-    report: ChunkReceived | None
+    report: ChunkReceived | RepairChunkReceived | None
     delta: bytes | None
 
 
@@ -198,13 +199,14 @@ class _Partial:
 
 
 class Incoming:
-    """The receiving side."""
+    """The receiving side. `kind` is the message that what has come is reported by."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, kind: type[ChunkReceived] | type[RepairChunkReceived] = ChunkReceived) -> None:
         self._config = config
+        self._kind = kind
         self._partials: dict[tuple[str, bytes], _Partial] = {}
         # Transfers that are over, so that a late chunk does not begin them again: until when, and the report.
-        self._over: dict[tuple[str, bytes], tuple[float, ChunkReceived | None]] = {}
+        self._over: dict[tuple[str, bytes], tuple[float, ChunkReceived | RepairChunkReceived | None]] = {}
         self.spoiled = 0
 
     def __len__(self) -> int:
@@ -215,7 +217,7 @@ class Incoming:
         since = now - _STALLED_RETRIES * self._config.transfer_retry
         return any(each.agent_id == agent_id and each.heard > since for each in self._partials.values())
 
-    def chunk(self, peer: str, message: Chunk, now: float) -> Arrival:
+    def chunk(self, peer: str, message: Chunk | RepairChunk, now: float) -> Arrival:
         """Take a chunk. One that makes no sense, or for which there is no room, is as if it had not come."""
         key = peer, message.transfer
         over = self._over.get(key)
@@ -234,7 +236,7 @@ class Incoming:
         if partial.add(message.offset, message.data):
             partial.heard = now
         if partial.end < partial.total:
-            return Arrival(ChunkReceived(message.transfer, partial.end), None)
+            return Arrival(self._kind(message.transfer, partial.end), None)
         return self._finish(key, partial, now)
 
     def tick(self, now: float) -> None:
@@ -259,7 +261,7 @@ class Incoming:
 
     def _finish(self, key: tuple[str, bytes], partial: _Partial, now: float) -> Arrival:
         del self._partials[key]
-        report: ChunkReceived | None = ChunkReceived(key[1], partial.total)
+        report: ChunkReceived | RepairChunkReceived | None = self._kind(key[1], partial.total)
         delta: bytes | None = partial.body.getvalue()
         if partial.hashed.digest() != key[1]:
             self.spoiled += 1

@@ -56,7 +56,9 @@ REPLICATION_LAYERS = {
     "replication.typing_trace": 0,
     "replication.replay_report": 0,
     "replication.reconcile": 0,
+    "replication.message_fields": -1,
     "replication.messages": 0,
+    "replication.budget": 0,
     "replication.transport": 0,
     "replication.transport.addresses": 0,
     # Storage knows nothing of what is above it, transport nothing of who is at the other end.
@@ -96,6 +98,7 @@ REPLICATION_LAYERS = {
     "replication.asks": 1,
     "replication.comparison": 3,
     "replication.sync": 4,
+    "replication.repairs": 4,
     "replication.merge": 3,
     "replication.merge.core": 4,
     "replication.gossip": 3,

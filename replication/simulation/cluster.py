@@ -17,6 +17,7 @@ from typing import Any
 from weakref import finalize
 
 from crdt import Composite
+from crdt.repair import KEY_BYTES, entries, repair
 from replication.config import Config
 from replication.node import Node
 from replication.simulation.clients import ClientLoop
@@ -211,6 +212,29 @@ class Cluster:
     def skew_clock(self, name: str, ms: float) -> None:
         """Set a node's clock forward, or back if negative."""
         self.hosts[name].clock.jump(ms)
+
+    def damage(self, name: str, agent_id: str, change: Callable[[Any], Any]) -> None:
+        """Let a node hold another state of an agent at the same version, as damaged bytes or a cloned writer leave it.
+
+        What `change` does is put beside what is there, under names that other changes have.
+        """
+        store = self[name]._store
+        slot = store.acquire(agent_id)
+        assert slot is not None
+        try:
+            version = slot.state.version
+            writer = max(version, key=lambda each: version[each])
+            twin = self.schema(writer, **store._options)
+            change(twin)
+            key = bytes(KEY_BYTES)
+            if not twin.version <= version or not repair(slot.state, entries(twin, key, None)):
+                raise ValueError(f"agent {agent_id!r} at {dict(version)} cannot be damaged by this change")
+            slot.repaired = True
+            if not slot.dirty:
+                store.mark(slot)
+        finally:
+            slot.release()
+        self.world.note("damage", name, agent_id)
 
     def recover(self) -> None:
         """End every fault: ways, disks and clocks are well, and every node runs."""

@@ -18,13 +18,18 @@ from copy import copy
 from crdt import VersionVector
 from crdt.version import span_of
 from replication.handshake import HEADER_BYTES, is_greeting
-from replication.messages import Deltas, Holdings, Rumours, decode, encode
+from replication.messages import Deltas, Holdings, RepairOffer, Rumours, decode, encode
 from replication.simulation.cluster import Cluster
 from replication.simulation.ledger import Operation, Violation
 from replication.storage import Batch, Part
 
 # The first byte of the messages that say something of agents' versions.
-_TELLING = {encode(message)[0] for message in (Deltas(0, (), False), Rumours(()), Holdings((), False, False))}
+_TELLING = {
+    encode(message)[0]
+    for message in (
+        Deltas(0, (), False), Rumours(()), Holdings((), False, False), RepairOffer(b"", "", b"", b"", b"")
+    )
+}  # fmt: skip
 
 
 class Observer:
@@ -93,12 +98,11 @@ class Observer:
                 self.looks["deltas"] += 1
                 if item.delta:
                     self._left(source, item.agent_id, span_of(item.delta)[1], "sent")
-        elif isinstance(message, Holdings):
-            for holding in message.holdings:
-                if not holding.version:
-                    continue
-                self.looks["claims"] += 1
-                self._left(source, holding.agent_id, VersionVector.from_bytes(holding.version), "claimed to have")
+        elif isinstance(message, Holdings | RepairOffer):
+            for claim in message.holdings if isinstance(message, Holdings) else (message,):
+                if claim.version:
+                    self.looks["claims"] += 1
+                    self._left(source, claim.agent_id, VersionVector.from_bytes(claim.version), "claimed to have")
 
     def _left(self, source: str, agent_id: str, version: VersionVector, did: str) -> None:
         held = self._disks[source].get(agent_id)

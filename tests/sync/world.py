@@ -72,7 +72,7 @@ class Node:
         self.agents = Agents()
         self.diverged = []
         self.sync = Sync(
-            self.agents.summary, self.agents, config, Random(seed), lambda *found: self.diverged.append(found)
+            self.agents.summary, self.agents, config, Random(seed), lambda *found: bool(self.diverged.append(found))
         )
         self.refuses = False  # a clock far behind the others': nothing lands
         self.landed = 0
