@@ -170,7 +170,7 @@ def _judge_history(theirs: Hello, known: Mapping[str, Known]) -> Refusal | None:
         return Refusal(
             "rolled back",
             f"incarnation={before.incarnation} is remembered of {theirs.name!r}, and it says {theirs.incarnation}: its "
-            "store is an older copy of itself, and it must write under a new incarnation above that one",
+            "store is an older copy of itself. Open it with a new name=: what it alone has is kept, and spreads",
         )
     return None
 

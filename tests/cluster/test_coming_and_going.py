@@ -60,6 +60,53 @@ def test_a_wiped_disk_under_an_old_name_is_refused_and_a_new_name_is_taken(nodes
     eventually(lambda: count(nodes[2], "a") == 1, "the state is back under the new name")
 
 
+def test_a_restored_backup_is_refused_and_what_it_has_comes_back_under_a_new_name(nodes: Nodes) -> None:
+    nodes.start()
+    nodes.meet()
+    nodes[2].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=5)
+    nodes.stop(2)
+    with replication.open(nodes.directory / "n2", schema=AgentState) as alone:
+        alone.update_state("only in the backup", bump)
+    shutil.copytree(nodes.directory / "n2", nodes.directory / "backup")
+    with replication.open(nodes.directory / "n2", schema=AgentState) as alone:
+        alone.update_state("lost with the disk", bump)
+    nodes.start(2)
+    nodes.meet()
+    nodes[2].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=5)
+    nodes.stop(2)
+    shutil.rmtree(nodes.directory / "n2")
+    shutil.copytree(nodes.directory / "backup", nodes.directory / "n2")
+    nodes.start(2)
+    eventually(lambda: any("older copy" in text for text in nodes[2].status()["problems"].values()), "n2 knows why")
+    assert any("with a new name=" in text for text in nodes[2].status()["problems"].values())
+    assert any("older copy" in text for text in nodes[0].status()["problems"].values())
+    assert count(nodes[2], "a") == 1
+    nodes.stop(2)
+    shutil.copytree(nodes.directory / "n2", nodes.directory / "n2-again")
+    nodes.names[2] = "n2-again"
+    nodes.start(2)
+    eventually(lambda: [count(node, "a") for node in nodes] == [2, 2, 2], "the state came")
+    eventually(lambda: [count(node, "only in the backup") for node in nodes] == [1, 1, 1], "what it had spreads")
+    nodes[2].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=10)
+    assert [count(node, "a") for node in nodes] == [3, 3, 3]
+
+
+def test_a_copied_directory_writes_under_a_name_of_its_own(nodes: Nodes) -> None:
+    nodes.start(0)
+    nodes[0].update_state("a", bump)
+    nodes.stop(0)
+    shutil.copytree(nodes.directory / "n0", nodes.directory / "n1")
+    nodes.start(0, 1)  # two that both know of having been one writer
+    for k in range(3):
+        nodes[0].update_state("a", bump)
+        nodes[1].update_state("a", bump)
+        nodes[k % 2].update_state("b", bump)
+    eventually(lambda: [count(node, "a") for node in nodes] == [7, 7], "all increments of both")
+    eventually(lambda: [count(node, "b") for node in nodes] == [3, 3], "all increments of both")
+    assert len(nodes[0].read_state("a").version) >= 2
+    assert not any(node.status()["sync"]["diverged"] for node in nodes)
+
+
 def test_two_nodes_with_one_name(nodes: Nodes) -> None:
     nodes.start(0, 1)
     nodes.meet()

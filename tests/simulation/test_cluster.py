@@ -57,6 +57,24 @@ def test_a_healed_minority_learns_what_it_missed(cluster: Cluster) -> None:
     assert likes(cluster) == [3, 3, 3]
 
 
+def test_who_was_away_for_longer_than_anybody_remembers_is_brought_up_to_date() -> None:
+    cluster = Cluster(Votes, "abc", seed=2, dead_kept=20.0, probe_interval=0.5, probe_timeout=0.2)
+    cluster.run(2.0)
+    cluster["c"].update_state("post", like(), "reactive")
+    cluster["c"].flush()
+    cluster.crash("c")
+    cluster["a"].update_state("post", like(2), "crdt_enhanced")
+    cluster.run(100.0)
+    assert [member.name for member in cluster["a"].members()] == ["a", "b"]
+    cluster["b"].update_state("since then", like(5), "eventually_consistent")
+    cluster.restart("c")
+    cluster.run_until_quiet()
+    assert likes(cluster) == [3, 3, 3] and likes(cluster, "since then") == [5, 5, 5]
+    cluster.run_until(cluster.all_are_members)
+    assert cluster["a"].update_state("post", like(), "crdt_enhanced", acks="all", timeout=5).acks == 2
+    cluster.close()
+
+
 def test_what_others_acknowledged_survives_the_writer(cluster: Cluster) -> None:
     result = cluster["a"].update_state("post", like(), "crdt_enhanced", acks="all")
     assert (result.outcome, result.acks) == ("acknowledged", 2)
