@@ -4,9 +4,9 @@ import os
 import platform
 import sys
 
-from benchmarks import node, text, types
+from benchmarks import node, sync, text, types
 
-PARTS = {"types": types.main, "text": text.main, "node": node.main}
+PARTS = {"types": types.main, "text": text.main, "node": node.main, "sync": sync.main}
 
 
 def main() -> int:

@@ -6,6 +6,21 @@ from typing import Any
 
 import pytest
 
+from replication.handshake import HEADER_BYTES, is_greeting
+from replication.messages import (
+    Check,
+    Deltas,
+    Heads,
+    Holdings,
+    InSync,
+    RepairAnswer,
+    RepairEnd,
+    RepairEntries,
+    RepairOffer,
+    Stored,
+    Sums,
+    decode,
+)
 from replication.simulation import Cluster, Conditions
 from replication.storage import Batch, Part
 from tests.simulation.test_cluster import Votes, like
@@ -145,3 +160,55 @@ def test_a_digest_that_is_wrong_on_a_disk_is_written_anew(cluster: Cluster) -> N
     cluster.restart("b")
     cluster.run_until(lambda: disk.digest("post") == right, 60.0)
     cluster.run_until(lambda: "b" in cluster["a"].status()["sync"]["agreed"], 60.0)
+
+
+def bytes_said(cluster: Cluster, kinds: tuple[type, ...]) -> tuple[list[Any], list[int]]:
+    """The messages of these kinds from now on, and their bytes with all that stands before them in a stream."""
+    messages: list[Any] = []
+    sizes: list[int] = []
+
+    def sent(source: str, target: str, frame: bytes) -> None:
+        if not is_greeting(frame) and isinstance(message := decode(frame[HEADER_BYTES:]), kinds):
+            messages.append(message)
+            sizes.append(len(frame) + 8)
+
+    cluster.network.sent.append(sent)
+    return messages, sizes
+
+
+@pytest.fixture
+def large() -> Iterator[Cluster]:
+    """Two nodes that hold ten thousand notes."""
+    cluster = Cluster(Votes, "ab", seed=1)
+    cluster["a"].update_state("post", lambda s: s.notes.update({f"key {k}": k for k in range(10_000)}), "crdt_enhanced")
+    cluster.run_until_quiet()
+    yield cluster
+    cluster.close()
+
+
+def test_two_nodes_in_sync_say_so_in_64_bytes_each_way(large: Cluster) -> None:
+    messages, sizes = bytes_said(large, (Check, InSync, Sums, Heads, Holdings))
+    large.run(10.0)
+    assert len(sizes) > 10 and max(sizes) <= 64
+    assert {type(message) for message in messages} == {Check, InSync}
+
+
+def test_changed_entries_cost_150_bytes_beside_them_and_one_round_trip(large: Cluster) -> None:
+    large["a"].update_state("post", lambda s: s.notes.update({f"key {97 * k}": -k for k in range(100)}))
+    large["a"].flush()
+    messages, sizes = bytes_said(large, (Sums, Heads, Holdings, Deltas, Stored))
+    large["b"]._others.sync.repair("a", ["post"], large.world.now)
+    large["b"]._driver.run_soon()
+    large.run_until(large.converged, 5.0)
+    assert [type(message) for message in messages] == [Holdings, Deltas, Stored]
+    assert sum(sizes) - len(messages[1].items[0].delta) <= 150
+
+
+def test_entries_that_versions_do_not_tell_cost_four_kilobytes_beside_them(large: Cluster) -> None:
+    for name in "ab":
+        large.damage(name, "post", lambda s, name=name: s.notes.update({f"{name} {k}": k for k in range(50)}))
+    messages, sizes = bytes_said(large, (Sums, Heads, Holdings, RepairOffer, RepairAnswer, RepairEntries, RepairEnd))
+    large.run_until_quiet(60.0)
+    kinds = [type(message) for message in messages]
+    assert kinds[-3:] == [RepairOffer, RepairAnswer, RepairEntries]
+    assert sum(sizes) - sum(len(message.entries) for message in messages[-2:]) <= 4096

@@ -1,0 +1,148 @@
+"""What it costs two nodes to become equal: bytes and messages on the wire, and seconds of their threads.
+
+Two real nodes in the simulator, where every frame can be counted: all of it, with the length and the
+checksum before each frame and the header before each message; but not what membership says meanwhile.
+"""
+
+import time
+from collections import Counter
+from typing import Any
+
+from benchmarks.measure import row
+from crdt import Composite, LWWMap
+from replication.handshake import HEADER_BYTES, is_greeting
+from replication.messages import Check, Deltas, InSync, RepairAnswer, RepairEntries, decode
+from replication.simulation import Cluster
+from replication.storage import Batch, Part
+
+ENTRIES = 1_000_000
+AGENTS = 1_000_000
+CHANGED = 100
+# The length and the checksum before a frame.
+_FRAME = 8
+
+
+class State(Composite):
+    config: LWWMap
+
+
+class Pair:
+    """Two nodes that begin with the same agents on their disks."""
+
+    def __init__(self, parts: list[Part], **limits: Any) -> None:
+        self.cluster = Cluster(State, "ab", seed=1, max_agents_in_memory=100_000, **limits)
+        for name in "ab":
+            self.cluster.crash(name)
+            self.cluster.hosts[name].disk.write(Batch(parts))
+            self.cluster.restart(name)
+        self.steps: list[float] = []
+        for name in "ab":
+            self._time_steps(self.cluster[name]._deliveries)
+        self.bytes = self.payload = 0
+        self.counts_checks = True
+        self.messages: Counter[str] = Counter()
+        self.cluster.network.sent.append(self._sent)
+        self.cluster.run(5.0)
+        assert self.is_in_sync()
+        self.forget()
+
+    def _time_steps(self, deliveries: Any) -> None:
+        treat = deliveries.treat
+
+        def timed(*arguments: Any) -> bool:
+            began = time.perf_counter()
+            done: bool = treat(*arguments)
+            self.steps.append(time.perf_counter() - began)
+            return done
+
+        deliveries.treat = timed
+
+    def _sent(self, source: str, target: str, frame: bytes) -> None:
+        if is_greeting(frame):
+            return
+        message = decode(frame[HEADER_BYTES:])
+        if frame[HEADER_BYTES] < 0x20:  # of membership
+            return
+        if isinstance(message, Check | InSync) and not self.counts_checks:
+            return
+        self.bytes += len(frame) + _FRAME
+        self.messages[type(message).__name__] += 1
+        if isinstance(message, Deltas):
+            self.payload += sum(len(item.delta) for item in message.items)
+        elif isinstance(message, RepairAnswer | RepairEntries):
+            self.payload += len(message.entries)
+
+    def forget(self) -> None:
+        self.bytes = self.payload = 0
+        self.messages.clear()
+
+    def is_in_sync(self) -> bool:
+        a, b = (self.cluster[name]._store.summary.root for name in "ab")
+        return a == b
+
+    def until_in_sync(self) -> None:
+        self.cluster.run(0.05)  # what was changed a moment ago is on disk now
+        while not self.is_in_sync():
+            self.cluster.run(0.01)
+        self.cluster.run(0.3)  # the last acknowledgement
+
+    def report(self, what: str) -> None:
+        row(f"{what}: payload", self.payload, "bytes")
+        row(f"{what}: beside it", self.bytes - self.payload, "bytes")
+        said = ", ".join(f"{count} {kind}" for kind, count in self.messages.items())
+        row(f"{what}: messages", self.messages.total(), said)
+
+
+def large_agent(entries: int) -> Part:
+    state = State("w", clock=lambda: 1)  # long before the simulated time
+    state.config.update({f"key {k}": k for k in range(entries)})
+    return Part("agent", 0, state.to_bytes(), True, state.digest())
+
+
+def changes(first: int, count: int) -> Any:
+    return lambda state: state.config.update({f"key {7919 * k % ENTRIES}": -k for k in range(first, first + count)})
+
+
+def one_large_agent(entries: int = ENTRIES) -> None:
+    pair = Pair([large_agent(entries)])
+    cluster = pair.cluster
+    cluster.run(20.0)
+    checks = pair.messages[Check.__name__]
+    row("in sync: each check, both ways", pair.bytes / max(1, checks), "bytes")
+    pair.forget()
+    pair.counts_checks = False  # the figure above is theirs
+    cluster["a"].update_state("agent", changes(1, CHANGED), "reactive")
+    cluster["a"].flush()
+    # As when it is known that b lacks something: it asks with its version. What finds that out is in the last part.
+    cluster["b"]._others.sync.repair("a", ["agent"], cluster.world.now)
+    cluster["b"]._driver.run_soon()
+    pair.until_in_sync()
+    pair.report(f"{CHANGED} of {entries:,} entries, by versions")
+    pair.forget()
+    for name, first in (("a", 1000), ("b", 2000)):
+        cluster.damage(name, "agent", changes(first, CHANGED // 2))
+    pair.until_in_sync()
+    pair.report(f"{CHANGED} of {entries:,} entries, without")
+    row("a step of that, of the node's own thread, p50", 1e3 * sorted(pair.steps)[len(pair.steps) // 2], "ms")
+    row("the longest", 1e3 * max(pair.steps), "ms")
+    cluster.close()
+
+
+def many_agents(agents: int = AGENTS) -> None:
+    state = State("w", clock=lambda: 1)  # long before the simulated time
+    state.config["k"] = 1
+    data, digest = state.to_bytes(), state.digest()
+    pair = Pair([Part(f"agent-{k}", 0, data, True, digest) for k in range(agents)])
+    cluster = pair.cluster
+    for k in range(10):
+        cluster["ab"[k % 2]].update_state(f"agent-{k * agents // 10}", changes(k, 1), "reactive")
+        cluster["ab"[k % 2]].flush()
+    pair.forget()
+    pair.until_in_sync()
+    pair.report(f"10 of {agents:,} agents")
+    cluster.close()
+
+
+def main() -> None:
+    one_large_agent()
+    many_agents()
