@@ -129,7 +129,7 @@ class Config(NamedTuple):
     # peer half as many; more are begun when these are over. One that nothing is heard of for so many
     # seconds is given up, and begun again later.
     repairs_max: int = 8
-    repair_timeout: float = 20.0
+    repair_timeout: float = 60.0
     # Bytes of a delta above which it goes in chunks of this size, so that others are not held up;
     # and how many chunks of one delta may be on their way.
     chunk_bytes: int = 256 << 10

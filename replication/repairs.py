@@ -18,6 +18,7 @@ whatever order pairs meet, all end with the same.
 Pure: a core as in `core`. States are in the hands of `Treat`.
 """
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -44,6 +45,7 @@ from replication.messages import (
     encode,
 )
 from replication.reconcile import Initiator, Responder
+from replication.repair_messages import OfSession, heard, told
 from replication.transfer import Incoming, Outgoing
 
 # Does a step on the state of an agent (None: unknown here) and says how many seconds it took; None: not now.
@@ -55,11 +57,9 @@ REASONS = ("stale", "equal", "unknown", "busy", "failed", "given up")
 _TRIES_MAX = 3
 # Parts of this node's time that repairs may take.
 _EFFORT = 0.1
-_HASH_BYTES = 8
 _REMEMBERED_MAX = 1000
 # What bytes from a peer may raise in a step; then nothing was changed.
 _REFUSED = (CRDTError, TypeError, OverflowError)
-_OfSession = RepairOffer | RepairMore | RepairSymbols | RepairAnswer | RepairEntries | RepairEnd
 
 
 class Tries(NamedTuple):
@@ -75,13 +75,14 @@ class Tries(NamedTuple):
 class _Session:
     """One session, and this node's side of it, which is made when it is this agent's turn."""
 
-    __slots__ = ("agent_id", "digest", "heard", "key", "message", "party", "peer", "version")
+    __slots__ = ("agent_id", "digest", "has_spoken", "heard", "key", "message", "party", "peer", "version")
 
     def __init__(self, peer: str, agent_id: str, key: bytes, now: float) -> None:
         self.peer, self.agent_id, self.key = peer, agent_id, key
         self.heard = now
-        self.message: _OfSession | None = None  # that came and is not answered
+        self.message: OfSession | None = None  # that came and is not answered
         self.party: Initiator | Responder | None = None
+        self.has_spoken = False
         self.version = VersionVector()
         self.digest = b""
 
@@ -108,7 +109,7 @@ class Repairs:
         self._random = random
         self._on_end = on_end
         self._sessions: dict[tuple[str, bytes], _Session] = {}
-        self._due: list[_Session] = []
+        self._due: deque[_Session] = deque()
         self._effort = Budget(_EFFORT)
         self._over: dict[tuple[str, bytes], None] = {}
         self._tries: dict[tuple[str, str], Tries] = {}
@@ -167,7 +168,7 @@ class Repairs:
         elif isinstance(message, RepairChunkReceived):
             self._outgoing.received(peer, message, now)
             self._heard_of(peer, now)
-        elif isinstance(message, _OfSession):
+        elif isinstance(message, OfSession):
             self._take(peer, message, now)
 
     def _take_chunk(self, peer: str, chunk: RepairChunk, now: float) -> None:
@@ -180,7 +181,7 @@ class Repairs:
                 message = decode(arrival.delta, len(arrival.delta))
             except MessageError:
                 return
-            if isinstance(message, _OfSession):
+            if isinstance(message, OfSession):
                 self._take(peer, message, now)
 
     def _heard_of(self, peer: str, now: float) -> None:
@@ -189,7 +190,7 @@ class Repairs:
             if session.peer == peer:
                 session.heard = now
 
-    def _take(self, peer: str, message: _OfSession, now: float) -> None:
+    def _take(self, peer: str, message: OfSession, now: float) -> None:
         session = self._sessions.get((peer, message.session))
         if isinstance(message, RepairOffer):
             session = self._offered(peer, message, now) if session is None else None
@@ -223,19 +224,19 @@ class Repairs:
 
     def _work(self, now: float) -> None:
         """Do the steps that are due, as far as there is time for them, and their agents are at rest."""
-        due, self._due = self._due, []
-        for place, session in enumerate(due):
-            if not self._effort.is_open(now):
-                self._due += due[place:]
-                return
+        busy: list[_Session] = []
+        while self._due and self._effort.is_open(now):
+            session = self._due.popleft()
             if self._sessions.get((session.peer, session.key)) is not session:
                 continue
             seconds = self._treat(session.agent_id, session.peer, partial(self._act, session, now))
             if seconds is None:
-                self._due.append(session)
+                busy.append(session)
             else:
+                session.heard = now  # the peer waits for this side as long as it has to wait for its time
                 self._effort.spend(seconds)
                 self._seconds += seconds
+        self._due.extend(busy)
 
     def _act(self, session: _Session, now: float, state: Any) -> None:
         """One step, with the agent's state in hand."""
@@ -243,41 +244,49 @@ class Repairs:
             self._break_off(session, "unknown", now)
             return
         try:
-            reply = self._open(session, state, now) if session.party is None else self._go_on(session, state)
+            if session.party is None:
+                self._open(session, state, now)
+                return
+            reply = self._go_on(session, state) if session.has_spoken else self._speak(session, state)
         except _REFUSED:
             self._complete(session, now, "failed")
             self._out.append(Send(session.peer, RepairEnd(session.key, "failed")))
             return
         session.message = None
-        if reply is not None and (session.peer, session.key) in self._sessions:
+        if reply is not None:
             self._send(session, reply, now)
-        if session.party is not None and session.party.is_over:
+        if session.party.is_over and (session.peer, session.key) in self._sessions:
             self._complete(session, now, "repaired")
 
-    def _open(self, session: _Session, state: Any, now: float) -> Message | None:
+    def _open(self, session: _Session, state: Any, now: float) -> None:
+        """Look at all entries. What follows is another step: of a large agent each takes its time."""
         session.version, session.digest = state.version, state.digest()
         tries = self._tries.get((session.peer, session.agent_id))
         is_same = tries is not None and (tries.version, tries.digest) == (session.version, session.digest)
+        offer = session.message
         if tries is not None and is_same and tries.completed >= _TRIES_MAX:
             self._break_off(session, "given up", now)
-            return None
-        offer = session.message
-        if offer is None:
+        elif not isinstance(offer, RepairOffer):
             self._counts["begun"] += 1
-            session.party = initiator = Initiator(state, session.key)
-            version = session.version.to_bytes()
-            return RepairOffer(session.key, session.agent_id, version, session.digest, initiator.offer().symbols)
-        assert isinstance(offer, RepairOffer)
-        if offer.digest == session.digest:
+            session.party = Initiator(state, session.key)
+            self._due.append(session)
+        elif offer.digest == session.digest:
             self._break_off(session, "equal", now)
-            return None
-        theirs = VersionVector.from_bytes(offer.version)
-        if theirs != session.version:
+        elif (theirs := VersionVector.from_bytes(offer.version)) != session.version:
             self._break_off(session, "stale", now)
-            return None
-        self._counts["answered"] += 1
-        session.party = responder = Responder(state, reconcile.Offer(session.key, theirs, offer.symbols))
-        return _told(session.key, responder.answer(state))
+        else:
+            self._counts["answered"] += 1
+            session.party = Responder(state, reconcile.Offer(session.key, theirs, offer.symbols))
+            self._due.append(session)
+
+    def _speak(self, session: _Session, state: Any) -> Message:
+        """The first word of this side."""
+        session.has_spoken = True
+        if isinstance(session.party, Responder):
+            return told(session.key, session.party.answer(state))
+        assert session.party is not None
+        symbols = session.party.offer().symbols
+        return RepairOffer(session.key, session.agent_id, session.version.to_bytes(), session.digest, symbols)
 
     def _go_on(self, session: _Session, state: Any) -> Message | None:
         party, message = session.party, session.message
@@ -287,9 +296,9 @@ class Repairs:
         is_next = not isinstance(message, RepairSymbols) or symbols_end(message.symbols) > getattr(party, "received", 0)
         if not is_next:
             return None
-        heard = _heard(message)
-        reply = None if heard is None else party.step(state, heard)
-        return None if reply is None else _told(session.key, reply)
+        said = heard(message)
+        reply = None if said is None else party.step(state, said)
+        return None if reply is None else told(session.key, reply)
 
     def _send(self, session: _Session, message: Message, now: float) -> None:
         if sum(len(field) for field in message if isinstance(field, bytes)) <= self._config.chunk_bytes:
@@ -363,36 +372,3 @@ def _remember(table: dict[Any, Any], key: Any, value: Any) -> None:
     table[key] = value
     if len(table) > _REMEMBERED_MAX:
         del table[next(iter(table))]
-
-
-def _told(session: bytes, message: reconcile.Message) -> Message:
-    """What a side of `reconcile` says, as a message between nodes."""
-    match message:
-        case reconcile.More(count=count):
-            return RepairMore(session, count)
-        case reconcile.Cells(symbols=symbols):
-            return RepairSymbols(session, symbols)
-        case reconcile.Answer(entries=entries, wanted=wanted):
-            hashes = b"".join(each.to_bytes(_HASH_BYTES, "little") for each in wanted or ())
-            return RepairAnswer(session, entries, hashes, wanted is None)
-        case reconcile.Repairs(entries=entries):
-            return RepairEntries(session, entries)
-        case _:
-            return RepairEnd(session, "stale")
-
-
-def _heard(message: Message) -> reconcile.Message | None:
-    """And back."""
-    match message:
-        case RepairMore(number=count):
-            return reconcile.More(count)
-        case RepairSymbols(symbols=symbols):
-            return reconcile.Cells(symbols)
-        case RepairAnswer(entries=entries, wanted=wanted, everything=everything):
-            hashes = [wanted[at : at + _HASH_BYTES] for at in range(0, len(wanted), _HASH_BYTES)]
-            found = tuple(int.from_bytes(each, "little") for each in hashes)
-            return reconcile.Answer(entries, None if everything else found)
-        case RepairEntries(entries=entries):
-            return reconcile.Repairs(entries)
-        case _:
-            return None

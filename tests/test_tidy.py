@@ -98,6 +98,7 @@ REPLICATION_LAYERS = {
     "replication.asks": 1,
     "replication.comparison": 3,
     "replication.sync": 4,
+    "replication.repair_messages": 1,
     "replication.repairs": 4,
     "replication.merge": 3,
     "replication.merge.core": 4,

@@ -61,7 +61,7 @@ class Ward:
         self.events, self.number = [], count()
         self.log = []
         self.lose = lambda sender, receiver, message: False
-        config = Config(**limits)
+        config = Config(**{"repair_timeout": 20.0} | limits)
         self.nodes = {
             name: Node(self, name, state, config, f"{seed} {name}")
             for name, state in zip("abcdefgh", states, strict=False)
