@@ -92,8 +92,11 @@ class _Session:
 
 
 class Repairs:
-    """The core. `on_end(agent_id, peer, outcome)` is called when two are equal, as far as one knows: "repaired";
-    and when a peer is given up, each time it would be asked again: "given up"."""
+    """The core.
+
+    `on_end(agent_id, peer, outcome)` is called when a session came to its end ("repaired"), and each time a peer would
+    be asked again that was given up ("given up").
+    """
 
     handles = (
         RepairOffer, RepairMore, RepairSymbols, RepairAnswer, RepairEntries, RepairEnd,
@@ -291,11 +294,11 @@ class Repairs:
     def _go_on(self, session: _Session, state: Any) -> Message | None:
         party, message = session.party, session.message
         assert party is not None and message is not None
-        if isinstance(party, Initiator) and isinstance(message, RepairMore) and message.number != party.sent:
-            return None  # it came twice: the other side always asks for as many as it has
-        is_next = not isinstance(message, RepairSymbols) or symbols_end(message.symbols) > getattr(party, "received", 0)
-        if not is_next:
-            return None
+        match party, message:  # what comes twice: the other side always asks for as many as it has
+            case Initiator(), RepairMore() if message.number != party.sent:
+                return None
+            case Responder(), RepairSymbols() if symbols_end(message.symbols) <= party.received:
+                return None
         said = heard(message)
         reply = None if said is None else party.step(state, said)
         return None if reply is None else told(session.key, reply)
