@@ -177,13 +177,8 @@ class Node(Access):
     def _value_and_version(self, agent_id: str) -> tuple[Any, VersionVector]:
         self._check_not_inside(agent_id)
         slot = self._store.acquire(agent_id, create=False)
-        if slot is None:
-            state = self._store.empty()
-            return state.value, state.version
-        try:
-            return slot.state.value, slot.state.version
-        finally:
-            slot.release()
+        found: tuple[Any, VersionVector] = self._look_held(slot, lambda s: (s.value, s.version), agent_id)
+        return found
 
     # About the node
 

@@ -231,7 +231,7 @@ class Cluster:
                 raise ValueError(f"agent {agent_id!r} at {dict(version)} cannot be damaged by this change")
             slot.repaired = True
             if not slot.dirty:
-                store.mark(slot)
+                store.changes.mark(slot)
         finally:
             slot.release()
         self.world.note("damage", name, agent_id)
