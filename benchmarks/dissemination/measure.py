@@ -76,7 +76,8 @@ class Bench:
     """A cluster whose nodes have all met, and everything that its network carries, counted."""
 
     def __init__(self, count: int, seed: int = 0, all_linked: bool = True) -> None:
-        self.cluster = Cluster(Tally, names_of(count), seed=seed)
+        # What arrives is seen when it comes to a disk, so that is to be at once.
+        self.cluster = Cluster(Tally, names_of(count), seed=seed, merge_flush_interval=0.0)
         self._random = Random(f"{seed}/writers")
         self._number = 0
         self._sent: Counter[tuple[str, str]] = Counter()
