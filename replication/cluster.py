@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from replication.absences import NOTE_KEY as ABSENCES_KEY
+from replication.absences import Absences, Waits
 from replication.catalog import StoreCatalog
+from replication.comeback import Comeback
 from replication.config import Config
 from replication.consistency import EVENTUALLY_CONSISTENT
 from replication.core import Carrier, Core
@@ -20,12 +23,14 @@ from replication.driver import Driver
 from replication.errors import Closed
 from replication.gossip.core import GossipCore
 from replication.gossip.membership import NOTE_KEY, Membership
+from replication.growth import StoreGrowth
 from replication.handshake import Known
 from replication.links import Links
 from replication.merge.core import MergeCore
 from replication.messages import PROTOCOL_HIGHEST, PROTOCOL_LOWEST, Hello, Message
 from replication.result import Member
 from replication.runtime import Runtime, call
+from replication.stability import Stability
 from replication.storage import Note, Storage
 from replication.store import Store
 from replication.sync import Sync
@@ -65,21 +70,31 @@ class Cluster:
         self._seeds = tuple(seeds)
         self._links: Links | None = None
         self._siblings: Siblings | None = None
-        self._known: dict[str, Known] = {}
         self._reachable: tuple[str, ...] = ()
         self.address: str | None = None
         self.members: tuple[Member, ...] = ()
         self.replicas: tuple[str, ...] = ()
         self.problems: dict[str, str] = {}
         identity, notes = storage.identity, storage.notes()
+        self._known = _read_known(notes.get(_KNOWN_NOTE, b""))
         random = Random(runtime.random.getrandbits(64))
         catalog = StoreCatalog(store, storage, lambda agent_id: self.merge.is_arriving(agent_id), runtime.time, random)
         self.membership = Membership(identity.name, "", identity.opens, config, random, {}, notes.get(NOTE_KEY))
         self.sync = Sync(store.summary, catalog, config, random, self._diverged)
-        self.merge = MergeCore(identity.writer, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas)
+        self.merge = MergeCore(
+            store.writers.of, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas
+        )
         self.gossip = GossipCore(config, random)
-        self.cores: tuple[Core, ...] = (self.membership, self.merge, self.gossip, self.sync)
+        self.comeback = Comeback(store, identity.name, random, self.membership.reachable, self.merge.rewritten)
+        self._absences = Absences(config, notes.get(ABSENCES_KEY, b""))
+        growth = StoreGrowth(store, config)
+        self.stability = Stability(identity.name, growth, config, random.getrandbits(32), self._waits)
+        self.cores: tuple[Core, ...] = (self.membership, self.merge, self.gossip, self.sync, self.stability)
+        changed = store.summary.on_change
+        assert changed is not None
+        store.summary.on_change = lambda agent_id: (changed(agent_id), growth.note(agent_id))  # type: ignore[func-returns-value, assignment]
         self._look(runtime.time())
+        runtime.call_soon(self._grow)
 
     def connect(self, addresses: Iterable[str], siblings: "Siblings | None" = None) -> None:
         """Take links at these addresses, and look for the other nodes. From another thread; OSError if one is taken."""
@@ -87,13 +102,12 @@ class Cluster:
             call(self._runtime, self._start, self._transport, tuple(addresses), siblings)
 
     def _start(self, transport: Transport, addresses: tuple[str, ...], siblings: "Siblings | None" = None) -> None:
-        identity, notes = self._storage.identity, self._storage.notes()
+        identity = self._storage.identity
         bound = [transport.listen(address) for address in addresses]
         if siblings is not None:
             self._listen_to_siblings(transport, siblings)
         self.address = bound[0] if bound else None
         self.membership.set_address(self.address or "")
-        self._known = _read_known(notes.get(_KNOWN_NOTE, b""))
         hello = Hello(
             PROTOCOL_LOWEST,
             PROTOCOL_HIGHEST,
@@ -194,6 +208,8 @@ class Cluster:
                 self._links.seek(self._siblings.look(now))
             self._links.tick(now)
         self._look(now)
+        for peer, agent_id in self.comeback.take_wanted():
+            self.sync.fetch(peer, agent_id, now)
 
     def take_tickets(self) -> list[Ticket]:
         return self.merge.take_tickets()
@@ -248,6 +264,30 @@ class Cluster:
         if event.kind == "conflict":
             self._problem("name", f"another node at {event.address} is named {event.name!r} like this one")
 
+    # Bounded growth
+
+    def _waits(self, now: float) -> Waits:
+        """Whom a purge has to do with."""
+        name = self._storage.identity.name
+        states = {view.name: view.state for view in self.membership.members() if view.name != name}
+        waits = self._absences.look(states, self._known, now)
+        note = self._absences.note()
+        if note is not None:
+            self._driver.keep_note(Note(ABSENCES_KEY, note))
+        unmet = tuple(each for each in self.replicas if each not in states)
+        if self._siblings is not None and not self._siblings.is_alone and not states:
+            unmet = (*unmet, "another process of this directory")
+        return waits._replace(absent=waits.absent + unmet)
+
+    def _grow(self) -> None:
+        """Look what may go, also while there is nobody else and no time passes."""
+        if self._driver.failure is not None:
+            return
+        self.stability.tick(self._runtime.time())
+        self._driver.run_soon()
+        seconds = self._config.tick_interval if self.stability.is_busy else self._config.purge_interval
+        self._runtime.call_later(seconds, self._grow)
+
     def status(self) -> dict[str, Any]:
         """What goes on between this node and the others."""
         return {
@@ -256,6 +296,7 @@ class Cluster:
             "direct": self.merge.status(),
             "gossip": self.gossip.status(),
             "sync": self.sync.status(),
+            "growth": {**self.stability.status(), **self.comeback.counts},
             "links": {} if self._links is None else self._links.status(),
             "replicas": {} if self._siblings is None else self._siblings.status(),
         }

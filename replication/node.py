@@ -77,6 +77,7 @@ class Node(Access):
         from replication.cluster import Cluster
 
         self._others = Cluster(cluster, storage, self._store, config, runtime, self._driver, transport, peers)
+        self._deliveries.meeting = self._others.comeback
         self._transactions = Transactions(
             self._store, self.name, config.operation_bytes_max, lambda: self._others.replicas
         )
@@ -273,7 +274,7 @@ class Node(Access):
             failure = self._driver.failure
             self._watchers.close()
             _open_nodes.discard(self)
-            self._storage.close(clean=failure is None)
+            self._storage.close(clean=failure is None and not self._store.writers.has_renamed)
             if failure is not None:
                 raise failure
 

@@ -28,6 +28,7 @@ from replication.access import Slot
 from replication.config import Config
 from replication.core import Change, Tell, Told
 from replication.errors import Closed, CorruptStore, Timeout
+from replication.identity import Writers
 from replication.operations import OperationTable
 from replication.storage import Batch, Part, Storage
 from replication.storage.buckets import key_of
@@ -76,7 +77,7 @@ class Store:
         self._updates_of_the_gone = 0
         self._storage = storage
         self._config = config
-        self.writer = storage.identity.writer
+        self.writers = Writers(storage.identity)
         self._options: dict[str, Any] = {} if clock is None else {"clock": clock}
         self._wake = wake
         self._dirty: deque[Slot] = deque()
@@ -132,7 +133,7 @@ class Store:
 
     def empty(self) -> Any:
         """A new state, as an unknown agent has it."""
-        return self.schema(self.writer, **self._options)
+        return self.schema(self.writers.default, **self._options)
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -176,6 +177,10 @@ class Store:
     @property
     def dirty_count(self) -> int:
         return len(self._dirty)
+
+    def dirty_agents(self) -> list[str]:
+        """The agents that hold more than the storage."""
+        return [slot.agent_id for slot in list(self._dirty)]
 
     def take_tickets(self) -> list[Ticket]:
         """The callers whose promise no flush has begun to keep, and none will."""
@@ -224,7 +229,7 @@ class Store:
             snapshot = (
                 slot.delta_bytes > config.compaction_bytes_min + config.compaction_ratio * slot.snapshot_bytes
                 or slot.delta_rows >= config.compaction_rows_max
-                or slot.next_number == 0
+                or stored is None  # nothing is there, or what is there is of no use any more
             )
             data: bytes = state.to_bytes() if snapshot else state.delta(stored)
             if data and version and version != stored:
@@ -248,13 +253,14 @@ class Store:
 
     def _change(self, slot: Slot, version: VersionVector, stored: VersionVector | None, written: bytes) -> Change:
         """What the own writer did since others were told; reuses the bytes written to disk if they are just that."""
-        count = version.get(self.writer, 0)
+        writer = slot.state.replica
+        count = version.get(writer, 0)
         base, delta = version, b""
         if count > slot.told:
-            if written and stored is not None and not slot.merged and stored.get(self.writer, 0) == slot.told:
+            if written and stored is not None and not slot.merged and stored.get(writer, 0) == slot.told:
                 base, delta = stored, written
             else:
-                base = VersionVector({**version, self.writer: slot.told})
+                base = VersionVector({**version, writer: slot.told})
                 delta = slot.state.delta(base)
         change = Change(slot.agent_id, slot.mode, delta, base, version, count, tuple(slot.tickets or ()))
         slot.told, slot.mode, slot.tickets = count, 0, None
@@ -311,13 +317,14 @@ class Store:
             if not parts and not create:
                 return None
             self._make_room(flushing)
-            slot = Slot(agent_id, self._decode(agent_id, parts), next_number)
+            state = self._decode(agent_id, parts)
+            slot = Slot(agent_id, state, next_number)
             slot.digest = digest
             for position, part in enumerate(parts):
                 self._account(slot, len(part), position == 0)
             if parts:
                 slot.stored = slot.state.version
-                slot.told = slot.stored.get(self.writer, 0)
+                slot.told = slot.stored.get(state.replica, 0)
             self._ring.append(slot)
             self.slots[agent_id] = slot
             return slot
@@ -326,8 +333,8 @@ class Store:
         where = self._storage.path or "memory"
         try:
             if not parts:
-                return self.empty()
-            state: Any = self.schema.from_bytes(parts[0], replica=self.writer, **self._options)
+                return self.schema(self.writers.of(agent_id), **self._options)
+            state: Any = self.schema.from_bytes(parts[0], replica=self.writers.of(agent_id), **self._options)
             for number, part in enumerate(parts[1:], 1):
                 # Without minding drift: the clock may have been set back since this was written here.
                 if state._merge_bytes(part, False) > _NO_NEWS:

@@ -102,6 +102,8 @@ REPLICATION_LAYERS = {
     "replication.gossip.roster": 4,
     "replication.gossip.probes": 5,
     "replication.gossip.membership": 6,
+    "replication.absences": 1,
+    "replication.stability": 3,
     "replication.handshake": 1,
     "replication.dialling": 2,
     "replication.sessions": 3,
@@ -110,6 +112,8 @@ REPLICATION_LAYERS = {
     # What acts.
     "replication.store": 4,
     "replication.catalog": 5,
+    "replication.growth": 5,
+    "replication.comeback": 5,
     "replication.delivery": 5,
     "replication.pump": 6,
     "replication.driver": 7,

@@ -174,6 +174,15 @@ class Cluster:
         self.world.note("crash", name, "silently" if silent else "")
         self.hosts[name].crash(silent)
 
+    def leave(self, name: str) -> None:
+        """Let a node say farewell and end at once; what it has not flushed by then is gone, as with `crash`."""
+        node = self[name]
+        self.world.note("leave", name)
+        others, host = node._others, self.hosts[name]
+        if others._links is not None and host.process.thread.is_free:
+            others._leave(others._links)
+        host.crash(silent=False)
+
     def restart(self, name: str) -> None:
         """Start a node that crashed, or that was closed, on the disk it left."""
         host = self.hosts[name]
