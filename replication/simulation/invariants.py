@@ -11,7 +11,8 @@ its own account of it:
 4. A promise is true when it is made: what n others acknowledged is on their disks at that moment.
 5. A disk never goes back, and a restart reads what the disk held.
 6. Nothing goes wrong inside: no exception ends a node but a broken disk.
-7. What happens is bounded: nodes do not keep each other busy with nothing.
+7. Nobody is purged without: whoever is a member can be merged with, whatever the others have purged.
+8. What happens is bounded: nodes do not keep each other busy with nothing.
 """
 
 from typing import Any
@@ -43,6 +44,8 @@ class Observer:
         self._failures = cluster.world.failures
         self._dots: dict[tuple[str, str, int], int] = {}
         self._cuts: dict[str, int] = {}
+        # By host and agent: under what other name it wrote again what it alone had.
+        self._rewritten: dict[tuple[str, str], VersionVector] = {}
         # How often each was looked at; a watch that never sees anything watches nothing.
         self.looks = {"commits": 0, "deltas": 0, "claims": 0, "promises": 0, "restarts": 0, "purges": 0, "rebases": 0}
         for name, host in cluster.hosts.items():
@@ -63,9 +66,7 @@ class Observer:
         state = disk.setdefault(part.agent_id, self._cluster.schema("observer"))
         landing = state._land(part.data, False)
         if landing >= _RETIRED and part.snapshot:
-            # Rebased: it was away while others purged. What it alone had, the ledger looks for at the end.
-            self.looks["rebases"] += 1
-            state = disk[part.agent_id] = self._cluster.schema.from_bytes(part.data, replica="observer")
+            state = self._rebased(name, part, state)
         elif landing > _NO_NEWS:
             raise Violation(f"the disk of {name}: a part of agent {part.agent_id!r} builds on what is not there")
         after = state.version
@@ -80,6 +81,18 @@ class Observer:
                 f"the disk of {name}: agent {part.agent_id!r} at version {dict(after)} is not what another disk "
                 "holds at that version: a dot has two meanings, or a merge lost something"
             )
+
+    def _rebased(self, name: str, part: Part, before: Any) -> Any:
+        """What a disk held could not be merged any more; what it alone had, the ledger looks for at the end."""
+        self.looks["rebases"] += 1
+        cluster = self._cluster
+        if name not in cluster.left and cluster.config.dead_kept > cluster.world.now:
+            raise Violation(f"node {name} was waited for, and agent {part.agent_id!r} was purged of what it needs")
+        state = self._disks[name][part.agent_id] = cluster.schema.from_bytes(part.data, replica="observer")
+        news = {writer: count for writer, count in state.version.items() if writer not in before.version}
+        again = {writer: count for writer, count in news.items() if writer.startswith(f"{name}~")}
+        self._rewritten[name, part.agent_id] = VersionVector(again)
+        return state
 
     def _started(self, name: str) -> None:
         """Of a few agents, what a restarted node reads must be what its disk held."""
@@ -135,7 +148,10 @@ class Observer:
                 )
         if not operation.kept:
             return
-        holders = [name for name in self._disks if self._holds(name, agent_id, writer, count)]
+        needed = VersionVector({writer: count})
+        if not self._holds(operation.node, agent_id, needed):
+            needed = self._rewritten.get((operation.node, agent_id), needed)
+        holders = [name for name in self._disks if self._holds(name, agent_id, needed)]
         others = [name for name in holders if name != operation.node]
         if operation.node not in holders or len(others) < acks:
             raise Violation(
@@ -143,9 +159,9 @@ class Observer:
                 f"and is on those of {', '.join(holders) or 'nobody'}"
             )
 
-    def _holds(self, name: str, agent_id: str, writer: str, count: int) -> bool:
+    def _holds(self, name: str, agent_id: str, version: VersionVector) -> bool:
         held = self._disks[name].get(agent_id)
-        return held is not None and held.version.get(writer, 0) >= count
+        return held is not None and version <= held.version
 
     # Nodes
 

@@ -171,8 +171,8 @@ def _read_tallies(value: dict[str, int]) -> Iterable[int]:
 
 
 def _victim(candidates: list[T], random: Random) -> T | None:
-    """One in four operations takes away what another has put there, if there is anything."""
-    return random.choice(candidates) if candidates and random.random() < 0.25 else None
+    """Two in five operations take away what another has put there, if there is anything."""
+    return random.choice(candidates) if candidates and random.random() < 0.4 else None
 
 
 def _is_one_of(value: Any) -> Iterable[int]:

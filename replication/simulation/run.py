@@ -137,7 +137,7 @@ _SHORT_TIMES = {
     "sync_wait_max": 4.0,
     "transfer_retry": 0.4,
     "transfer_keep": 4.0,
-    "purge_interval": 0.5,
+    "purge_interval": 0.2,
     "purge_min": 1,
 }
 _SMALL_BOUNDS = {
