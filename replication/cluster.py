@@ -187,7 +187,8 @@ class Cluster:
     def is_alone(self) -> bool:
         idle = self._links is None or self._links.is_idle
         # Who was told of peers looks for them for ever, also for those that have been forgotten as dead.
-        alone = idle and not self.replicas and not (self._seeds and self._links) and (self._siblings is None or self._siblings.is_alone)
+        seeks = self._links is not None and bool(self._seeds)
+        alone = idle and not seeks and not self.replicas and (self._siblings is None or self._siblings.is_alone)
         if alone:
             self.membership.rest()
         return alone

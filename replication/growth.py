@@ -35,8 +35,11 @@ class StoreGrowth:
         changed, self._changed = list(self._changed), {}
         return changed
 
-    def excess(self, agent_id: str) -> int | None:
-        """Entries that would go, and names beyond one for each node. O(rows of tables with deletions)."""
+    def excess(self, agent_id: str, gone: frozenset[str]) -> int | None:
+        """Entries that would go, and names beyond one for each node that is not gone.
+
+        O(rows of tables with deletions).
+        """
         slot = self._acquire(agent_id)
         if slot is None:
             return None
@@ -44,7 +47,7 @@ class StoreGrowth:
             version = slot.state.version
             nodes = {writer.rpartition("~")[0] for writer in version}
             entries: int = slot.state._purgeable(version)
-            return entries + len(version) - len(nodes)
+            return entries + len(version) - len(nodes - gone)
         finally:
             slot.release()
 
@@ -75,7 +78,9 @@ class StoreGrowth:
         try:
             before = slot.state.version
             purge = decide(slot.state.replica, before)
-            if purge is None or slot.state._is_retired or not slot.state._purge(*purge):
+            if purge is None or slot.state._is_retired:
+                return None
+            if not slot.state._purge(*purge):
                 return False
             if carried:
                 self._store.carry(slot, Ticket(set(), lambda _: None, None, CRDT_ENHANCED.rank))

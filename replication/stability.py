@@ -54,14 +54,17 @@ class Growth(Protocol):
     def take_changed(self) -> list[str]:
         """The agents that changed since this was last asked."""
 
-    def excess(self, agent_id: str) -> int | None:
-        """How much would go if all that is held were stable; None if that cannot be told at this moment."""
+    def excess(self, agent_id: str, gone: frozenset[str]) -> int | None:
+        """How much would go if all that is held were stable and `gone` were gone for good; None if busy."""
 
     def standing(self, agent_id: str) -> Standing | None:
         """How far this node is; None if that cannot be told at this moment."""
 
     def purge(self, agent_id: str, decide: Decide, carried: bool) -> bool | None:
-        """Ask `decide` with the own writer and the version held, and do so; whether anything went, None if busy."""
+        """Ask `decide` with the own writer and the version held, and do so; whether anything went.
+
+        None if it is busy, or nothing was decided: then it is worth another try.
+        """
 
 
 class _Round:
@@ -91,9 +94,11 @@ class Stability:
         self._look_at: float | None = None
         self._changed: dict[str, None] = {}
         self._due: dict[str, None] = {}
+        self._again: dict[str, None] = {}  # due, but not before the next look
         self._round: _Round | None = None
         self._send: list[Send] = []
         self._absent: tuple[str, ...] = ()
+        self._gone: frozenset[str] = frozenset()
         self.counts = dict.fromkeys(("polls", "purges", "measured", "unanswered", "answered"), 0)
 
     @property
@@ -114,6 +119,7 @@ class Stability:
             self._measure(now)
         if self._round is not None and now >= self._round.until:
             self.counts["unanswered"] += 1
+            self._again.update(dict.fromkeys(self._round.answers))
             self._round = None
 
     def step(self, peer: str, message: Message, now: float) -> None:
@@ -129,35 +135,41 @@ class Stability:
         return Ready(send=send)
 
     def status(self) -> dict[str, Any]:
-        return {**self.counts, "due": len(self._due), "waits_for": list(self._absent)}
+        return {**self.counts, "due": len(self._due) + len(self._again), "waits_for": list(self._absent)}
 
     # Looking
 
     def _look(self, now: float) -> None:
         changed = self._growth.take_changed()
         waits = self._waits(now)
-        self._absent = waits.absent
+        self._absent, self._gone = waits.absent, waits.gone
         if waits.ask and self._name > min(waits.ask):
             # Another asks; should it go, what grows from then on is seen here.
             self._changed.clear()
             self._due.clear()
+            self._again.clear()
             return
         self._changed.update(dict.fromkeys(changed))
-        while len(self._changed) > self._config.purge_queue_max:
-            del self._changed[next(iter(self._changed))]
+        self._due.update(self._again)
+        self._again.clear()
+        self._bound(self._changed)
+        self._bound(self._due)
         self._ask(now)
 
     def _measure(self, now: float) -> None:
         for agent_id in list(islice(self._changed, _MEASURED_AT_ONCE)):
             del self._changed[agent_id]
-            excess = self._growth.excess(agent_id)
+            excess = self._growth.excess(agent_id, self._gone)
             self.counts["measured"] += 1
             if excess is None or excess >= self._config.purge_min:
                 self._due[agent_id] = None
-        while len(self._due) > self._config.purge_queue_max:
-            del self._due[next(iter(self._due))]
+        self._bound(self._due)
         if not self._changed:
             self._ask(now)
+
+    def _bound(self, agents: dict[str, None]) -> None:
+        while len(agents) > self._config.purge_queue_max:
+            del agents[next(iter(agents))]
 
     # Asking
 
@@ -214,15 +226,20 @@ class Stability:
         assert round is not None
         waits = self._waits(now)
         if waits.absent or not set(waits.ask) <= set(round.asked):
-            return  # somebody came or went meanwhile; what is due shows at the next change
+            self._again.update(dict.fromkeys(round.answers))
+            return  # somebody came or went meanwhile
         for agent_id, answers in round.answers.items():
             if len(answers) < len(round.asked):
+                self._again[agent_id] = None
                 continue
 
             def decide(writer: str, held: VersionVector, answers: dict[str, Answer] = answers) -> Purge | None:
                 return decide_purge(self._name, writer, held, answers, waits.gone)
 
-            if self._growth.purge(agent_id, decide, bool(round.asked)):
+            done = self._growth.purge(agent_id, decide, bool(round.asked))
+            if done is None:
+                self._again[agent_id] = None
+            elif done:
                 self.counts["purges"] += 1
         self._ask(now)
 

@@ -1,17 +1,24 @@
 """Real nodes: alone in a directory or in memory, several of one directory, and one that returns after its close."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import replication
-from crdt import LWWMap
 from replication.simulation.cluster import Cluster
 from replication.simulation.ledger import Everything
-from replication.stability import decide_purge
 from tests.cluster.nodes import Nodes, eventually
 from tests.replication.agents import AgentState
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[Nodes]:
+    cluster = Nodes(tmp_path)
+    yield cluster
+    cluster.close()
+
 
 OFTEN: dict[str, Any] = {"purge_interval": 0.1, "purge_min": 1}
 

@@ -33,7 +33,7 @@ class Agents:
         changed, self.changed = self.changed, []
         return changed
 
-    def excess(self, agent_id: str) -> int | None:
+    def excess(self, agent_id: str, gone: frozenset[str]) -> int | None:
         return self.left
 
     def standing(self, agent_id: str) -> Standing | None:
@@ -43,7 +43,7 @@ class Agents:
         purge = decide(self.writer, self.held)
         if purge is not None:
             self.purges.append(purge)
-        return purge is not None
+        return None if purge is None else True
 
 
 HELD = vector(a1=5, b1=3)
@@ -102,6 +102,20 @@ def test_nothing_goes_while_somebody_is_absent() -> None:
     assert core.status()["waits_for"] == ["c"]
 
 
+def test_what_could_not_be_purged_is_asked_about_again() -> None:
+    core, agents = node(waits("b"))
+    round = tick(core, 0.0, 1.0)[0].message.round
+    ahead = Standing("agent", "b~1", vector(a1=5, b1=4).to_bytes(), b"")
+    core.step("b", Standings(round, (ahead,)), 1.1)
+    assert agents.purges == []
+    (sent,) = tick(core, 1.5, 2.5)
+    assert sent.message.agents == ("agent",)
+    core.step("b", Standings(sent.message.round, ()), 2.6)
+    (sent,) = tick(core, 3.6)
+    core.step("b", Standings(sent.message.round, (ahead._replace(stored=HELD.to_bytes()),)), 3.7)
+    assert agents.purges == [Purge(HELD, vector())]
+
+
 def test_an_answer_to_an_earlier_poll_or_of_a_stranger_counts_nothing() -> None:
     core, agents = node(waits("b"))
     round = tick(core, 0.0, 1.0)[0].message.round
@@ -125,7 +139,7 @@ def test_little_is_left_alone() -> None:
 
 
 def test_a_poll_is_answered_with_what_the_disk_has() -> None:
-    core, agents = node(waits("b"))
+    core, _ = node(waits("b"))
     core.step("b", Poll(7, ("agent",)), 0.0)
     (sent,) = core.ready().send
     assert sent.peer == "b"
