@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from crdt import VersionVector
 from replication.absences import NOTE_KEY as ABSENCES_KEY
 from replication.absences import Absences, Waits
 from replication.catalog import StoreCatalog
@@ -85,7 +86,7 @@ class Cluster:
             store.writers.of, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas
         )
         self.gossip = GossipCore(config, random)
-        self.comeback = Comeback(store, identity.name, random, self.membership.reachable, self.merge.rewritten)
+        self.comeback = Comeback(store, identity.name, random, self.membership.reachable, self._rewritten)
         self._absences = Absences(config, notes.get(ABSENCES_KEY, b""))
         growth = StoreGrowth(store, config)
         self.stability = Stability(identity.name, growth, config, random.getrandbits(32), self._waits)
@@ -267,6 +268,10 @@ class Cluster:
             self._problem("name", f"another node at {event.address} is named {event.name!r} like this one")
 
     # Bounded growth
+
+    def _rewritten(self, agent_id: str, top: VersionVector, made: int) -> None:
+        # It may be the siblings' thread that tells; and what is told before the next flush is in time.
+        self._runtime.call_soon(self.merge.rewritten, agent_id, top, made)
 
     def _waits(self, now: float) -> Waits:
         """Whom a purge has to do with."""

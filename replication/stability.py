@@ -28,6 +28,8 @@ from replication.messages import Message, Poll, Standing, Standings
 
 # Agents that are measured in one tick, so that nothing else waits long.
 _MEASURED_AT_ONCE = 16
+# One of which so much would go was long to measure: the others' turn comes in the next tick.
+_MUCH = 1000
 
 
 class Answer(NamedTuple):
@@ -163,6 +165,8 @@ class Stability:
             self.counts["measured"] += 1
             if excess is None or excess >= self._config.purge_min:
                 self._due[agent_id] = None
+            if excess is not None and excess >= _MUCH:
+                break
         self._bound(self._due)
         if not self._changed:
             self._ask(now)
