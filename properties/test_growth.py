@@ -66,6 +66,27 @@ def test_a_count_that_began_anew_is_not_joined_with_what_was_purged() -> None:
     assert c.to_bytes() == a.to_bytes()
 
 
+def test_what_lost_to_a_purged_deletion_is_not_news() -> None:
+    """An entry comes late and without the deletion that it lost to, which its receiver held already and has purged."""
+    clock = iter(range(1_700_000_000_000, 1_700_000_001_000, 10))
+    a, b, c, d = (crdt.ORMap(name, of=crdt.LWWMap, clock=lambda: next(clock)) for name in "abcd")
+    c["k"]["x"] = "lost"
+    a["k"]["x"] = "deleted"
+    del a["k"]["x"]
+    d.merge(a)
+    before = d.version
+    for replica in (a, b, d):
+        replica.merge(c)
+        replica.merge(a)
+    d["other"]["y"] = "news"
+    late = d.delta(before)
+    assert b._purge(b.version)
+    assert b.merge(late)
+    assert b.value == d.value
+    assert b.value["k"] == {}
+    b.check_invariants()
+
+
 def test_a_removal_above_the_cut_still_holds_what_it_had_seen() -> None:
     a, b, c = three_counters()
     del b["k"]
