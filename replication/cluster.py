@@ -91,9 +91,14 @@ class Cluster:
         growth = StoreGrowth(store, config)
         self.stability = Stability(identity.name, growth, config, random.getrandbits(32), self._waits)
         self.cores: tuple[Core, ...] = (self.membership, self.merge, self.gossip, self.sync, self.stability)
-        changed = store.summary.on_change
-        assert changed is not None
-        store.summary.on_change = lambda agent_id: (changed(agent_id), growth.note(agent_id))  # type: ignore[func-returns-value, assignment]
+        told = store.summary.on_change
+        assert told is not None
+
+        def on_change(agent_id: str) -> None:
+            told(agent_id)
+            growth.note(agent_id)
+
+        store.summary.on_change = on_change
         self._look(runtime.time())
         runtime.call_soon(self._grow)
 
