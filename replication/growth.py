@@ -81,7 +81,8 @@ class StoreGrowth:
             if purge is None or slot.state._is_retired:
                 return None
             if not slot.state._purge(*purge):
-                return False
+                # What the cut does not cover yet, it may at the next look.
+                return False if purge.cut == before else None
             if carried:
                 self._store.carry(slot, Ticket(set(), lambda _: None, None, CRDT_ENHANCED.rank))
             elif not slot.dirty:

@@ -65,7 +65,7 @@ class Growth(Protocol):
     def purge(self, agent_id: str, decide: Decide, carried: bool) -> bool | None:
         """Ask `decide` with the own writer and the version held, and do so; whether anything went.
 
-        None if it is busy, or nothing was decided: then it is worth another try.
+        None if it is worth another try: it is busy, or somebody is not as far yet.
         """
 
 

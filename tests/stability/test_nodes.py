@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 import replication
+from crdt import VersionVector
+from replication.growth import StoreGrowth
 from replication.simulation.cluster import Cluster
 from replication.simulation.ledger import Everything
+from replication.stability import Purge
 from tests.cluster.nodes import Nodes, eventually
 from tests.replication.agents import AgentState
 
@@ -85,6 +88,20 @@ def test_old_incarnations_are_dropped(tmp_path: Path) -> None:
             return len(node.read_state("agent", lambda s: s.version))
 
         eventually(lambda: writers() <= 2, "only the last are named")
+
+
+def test_what_somebody_does_not_have_yet_goes_later(tmp_path: Path) -> None:
+    with replication.open(tmp_path, schema=AgentState) as node:
+        put(node, "key")
+        before = node.read_state("agent", lambda s: s.version)
+        drop(node, "key")
+        node.flush()
+        growth = StoreGrowth(node._store, node.config)
+        nothing = VersionVector()
+        assert growth.purge("agent", lambda writer, held: Purge(before, nothing), False) is None
+        assert growth.purge("agent", lambda writer, held: None, False) is None
+        assert growth.purge("agent", lambda writer, held: Purge(held, nothing), False) is True
+        assert growth.purge("agent", lambda writer, held: Purge(held, nothing), False) is False
 
 
 def test_nodes_over_tcp_purge_together(nodes: Nodes) -> None:
