@@ -7,6 +7,7 @@ import pytest
 from crdt import VersionVector
 from replication.absences import Absences, Waits
 from replication.config import Config
+from replication.core import Send
 from replication.messages import Poll, Standing, Standings
 from replication.stability import Answer, Decide, Purge, Stability, decide_purge
 
@@ -142,6 +143,7 @@ def test_a_poll_is_answered_with_what_the_disk_has() -> None:
     core, _ = node(waits("b"))
     core.step("b", Poll(7, ("agent",)), 0.0)
     (sent,) = core.ready().send
+    assert isinstance(sent, Send)
     assert sent.peer == "b"
     assert sent.message == Standings(7, (Standing("agent", "a~1", HELD.to_bytes(), b""),))
 
