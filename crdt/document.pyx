@@ -365,6 +365,14 @@ cdef class Replicated:
         """Whether deltas are held back; looking lands none of them, as `pending` does."""
         return len(self.root.held_back) != 0
 
+    @property
+    def _is_retired(self):
+        """Whether its own writer has been retired: it must `fork` before it can be changed. O(1)."""
+        cdef Root root = self.root
+        if root.doc.self < 0 and root.doc.replicas.growth_n != 0:
+            root.own()
+        return root.doc.is_retired
+
     def digest(self):
         """16 bytes, equal for equal states and, but for a hash collision, for no others. O(1)."""
         self._only_root("digest")
@@ -522,7 +530,10 @@ cdef class Replicated:
         if landing == MESSAGE_LANDED:
             if self.root.held_back:
                 self._land_held_back()
-        elif (landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY) and self.root.held_back_bytes + <size_t>len(data) <= held_back_max:
+        elif (
+            (landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY)
+            and self.root.held_back_bytes + <size_t>len(data) <= held_back_max
+        ):
             self._hold_back(data)
         return landing
 
@@ -712,6 +723,13 @@ cdef class Replicated:
         both. Kept are counts, elements, entries and removals of events that `onto` has not seen; writes of
         one key compete by their stamps. O(n), O(n log n) for sequences.
         """
+        return self._rebase(onto, replica, None)
+
+    def _rebase(self, onto, replica, writers, /):
+        """`rebase`; if `writers` is not None, only events of those writers are made again.
+
+        What any of them removed goes.
+        """
         self._only_root("rebasing")
         if self.root.doc.is_open:
             raise RuntimeError(f"{type(self).__name__}: rebasing is not possible inside an update")
@@ -728,7 +746,17 @@ cdef class Replicated:
             raise ValueError(f"replica: {root.replica!r} has written in one of the two states; name a new writer")
         root.take_name()
         self.here()
-        raise_status(document_rebase(root.doc, mine.doc), self)
+        cdef cbool *whose = NULL
+        cdef int status
+        if writers is not None:
+            whose = <cbool *>PyMem_Calloc(mine.doc.replicas.n + 1, sizeof(cbool))
+            if whose == NULL:
+                raise MemoryError()
+            for index in range(<int>mine.doc.replicas.n):
+                whose[index] = self._writer(index) in writers
+        status = document_rebase(root.doc, mine.doc, whose)
+        PyMem_Free(whose)
+        raise_status(status, self)
         root.others = None
         return state
 

@@ -167,7 +167,7 @@ cdef extern from "document.h" nogil:
         u64 stamp
         int self
         u32 epoch
-        bint is_open
+        bint is_open, is_retired
 
     enum: UNCHANGED, CHANGED
 
@@ -251,4 +251,4 @@ cdef extern from "growth.h" nogil:
     int document_purge(Document *doc, const u64 *cut, const cbool *retired)
 
 cdef extern from "rebase.h" nogil:
-    int document_rebase(Document *onto, const Document *source)
+    int document_rebase(Document *onto, const Document *source, const cbool *whose)

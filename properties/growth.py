@@ -65,6 +65,8 @@ class GrowthWorld(World):
         replica = self.at(index)
         cut = self.stable_cut(replica)
         count = replica.state._purgeable(cut)
+        for nothing in ({}, replica.state._cut):
+            assert replica.state._purgeable(nothing) == 0, "what is above the cut is not purged"
         before = replica.state.to_bytes()
         purged = replica.state._purge(cut)
         assert purged is (count > 0) is (replica.state.to_bytes() != before)

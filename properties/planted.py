@@ -239,7 +239,7 @@ IN_ENGINE = (
         "engine/table_decode.c",
         "is_seen(&j->doc->replicas, dot) && (row == NO_ROW || t->dot[row] != dot)",
         "is_seen(&j->doc->replicas, dot) && row != NO_ROW && t->dot[row] != dot",
-        "test_growth.py LWWMap",
+        "test_growth.py late_where",
     ),
     Mutant(
         "a purged count is joined with one that began anew",

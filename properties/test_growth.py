@@ -66,6 +66,58 @@ def test_a_count_that_began_anew_is_not_joined_with_what_was_purged() -> None:
     assert c.to_bytes() == a.to_bytes()
 
 
+def test_what_lost_to_a_purged_deletion_is_not_news() -> None:
+    """An entry comes late and without the deletion that it lost to, which its receiver held already and has purged."""
+    clock = iter(range(1_700_000_000_000, 1_700_000_001_000, 10))
+    a, b, c, d = (crdt.ORMap(name, of=crdt.LWWMap, clock=lambda: next(clock)) for name in "abcd")
+    c["k"]["x"] = "lost"
+    a["k"]["x"] = "deleted"
+    del a["k"]["x"]
+    d.merge(a)
+    before = d.version
+    for replica in (a, b, d):
+        replica.merge(c)
+        replica.merge(a)
+    d["other"]["y"] = "news"
+    late = d.delta(before)
+    assert b._purge(b.version)
+    assert b.merge(late)
+    assert b.value == d.value
+    assert b.value["k"] == {}
+    b.check_invariants()
+
+
+def late_to_a_purge(write_again: bool) -> tuple[crdt.LWWMap, crdt.LWWMap]:
+    """Who has purged a deletion, and who held all of it but not the purge, with news and what the deletion beat."""
+    clock = iter(range(1_700_000_000_000, 1_700_000_001_000, 10))
+    a, b, c, d = (crdt.LWWMap(name, clock=lambda: next(clock)) for name in "abcd")
+    c["x"] = "lost"
+    a["x"] = "deleted"
+    d.merge(c)
+    for replica in (a, b, c):
+        replica.merge(a)
+        replica.merge(c)
+    del a["x"]
+    for replica in (b, d):
+        replica.merge(a)
+    assert b._purge(b.version)
+    if write_again:
+        b["x"] = "again"
+    d["y"] = "news"
+    return b, d
+
+
+@pytest.mark.parametrize("write_again", [False, True])
+def test_a_deletion_that_comes_late_where_it_was_purged_is_not_news(write_again: bool) -> None:
+    b, d = late_to_a_purge(write_again)
+    assert b.merge(d.to_bytes())
+    assert b._purgeable(b._cut) == 0
+    b.check_invariants()
+    d.merge(b)
+    assert d.to_bytes() == b.to_bytes()
+    assert b.value == ({"x": "again", "y": "news"} if write_again else {"y": "news"})
+
+
 def test_a_removal_above_the_cut_still_holds_what_it_had_seen() -> None:
     a, b, c = three_counters()
     del b["k"]

@@ -6,7 +6,6 @@ from replication.slot cimport Slot
 @cython.final
 cdef class Changes:
     cdef object _config, _operations, _summary, _acquire, _wake
-    cdef str _writer
     cdef object _dirty
     # Used by who flushes alone, as is what it holds until it is promoted.
     cdef object _merged

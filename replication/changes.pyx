@@ -50,9 +50,8 @@ cdef class Changes:
     wake     called when there is something to flush
     """
 
-    def __init__(self, config, str writer, operations, summary, acquire, wake):
+    def __init__(self, config, operations, summary, acquire, wake):
         self._config = config
-        self._writer = writer
         self._operations = operations
         self._summary = summary
         self._acquire = acquire
@@ -63,6 +62,11 @@ cdef class Changes:
     def dirty_count(self):
         """How many agents the next flush takes."""
         return len(self._dirty)
+
+    def dirty_agents(self):
+        """The agents that hold more than the storage."""
+        cdef Slot slot
+        return [slot.agent_id for slot in (*self._dirty, *self._merged) if slot.dirty or slot.merged]
 
     @property
     def merged_count(self):
@@ -153,7 +157,7 @@ cdef class Changes:
             stored = slot.stored
             before = slot.digest
             snapshot = (
-                slot.next_number == 0
+                stored is None  # nothing is there, or what is there is of no use any more
                 or slot.repaired
                 or slot.delta_bytes > config.compaction_bytes_min + config.compaction_ratio * slot.snapshot_bytes
                 or slot.delta_rows >= config.compaction_rows_max
@@ -180,13 +184,14 @@ cdef class Changes:
 
     cdef object _change(self, Slot slot, version, stored, bytes written):
         """What the own writer did since others were told; reuses the bytes written to disk if they are just that."""
-        count = version.get(self._writer, 0)
+        cdef str writer = slot.state.replica
+        count = version.get(writer, 0)
         base, delta = version, b""
         if count > slot.told:
-            if written and stored is not None and not slot.merged and stored.get(self._writer, 0) == slot.told:
+            if written and stored is not None and not slot.merged and stored.get(writer, 0) == slot.told:
                 base, delta = stored, written
             else:
-                base = VersionVector({**version, self._writer: slot.told})
+                base = VersionVector({**version, writer: slot.told})
                 delta = slot.state.delta(base)
         change = Change(slot.agent_id, slot.mode, delta, base, version, count, tuple(slot.tickets))
         slot.told, slot.mode, slot.tickets = count, 0, None

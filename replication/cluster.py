@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from crdt import VersionVector
+from replication.absences import NOTE_KEY as ABSENCES_KEY
+from replication.absences import Absences, Waits
 from replication.catalog import StoreCatalog
+from replication.comeback import Comeback
 from replication.config import Config
 from replication.consistency import EVENTUALLY_CONSISTENT
 from replication.core import Carrier, Core
@@ -21,6 +25,7 @@ from replication.driver import Driver
 from replication.errors import Closed
 from replication.gossip.core import GossipCore
 from replication.gossip.membership import NOTE_KEY, Membership, MemberView
+from replication.growth import StoreGrowth
 from replication.handshake import Known
 from replication.links import Links
 from replication.merge.core import MergeCore
@@ -28,6 +33,7 @@ from replication.messages import PROTOCOL_HIGHEST, PROTOCOL_LOWEST, Hello, Messa
 from replication.repairs import Repairs
 from replication.result import Member
 from replication.runtime import Runtime, call
+from replication.stability import Stability
 from replication.storage import Note, Storage
 from replication.store import Store
 from replication.sync import Sync
@@ -69,7 +75,6 @@ class Cluster:
         self._seeds = tuple(seeds)
         self._links: Links | None = None
         self._siblings: Siblings | None = None
-        self._known: dict[str, Known] = {}
         self._reachable: tuple[str, ...] = ()
         # What `_look` took over last, and with which links and unmet seeds.
         self._views: tuple[MemberView, ...] = ()
@@ -79,15 +84,33 @@ class Cluster:
         self.replicas: tuple[str, ...] = ()
         self.problems: dict[str, str] = {}
         identity, notes = storage.identity, storage.notes()
+        self._known = _read_known(notes.get(_KNOWN_NOTE, b""))
         random = Random(runtime.random.getrandbits(64))
         catalog = StoreCatalog(store, storage, lambda agent_id: self.merge.is_arriving(agent_id), runtime.time, random)
         self.membership = Membership(identity.name, "", identity.opens, config, random, {}, notes.get(NOTE_KEY))
         self.repairs = Repairs(identity.name, self._treat, config, random, self._repair_ended)
         self.sync = Sync(store.summary, catalog, config, random, self._diverged, self.repairs.agreed)
-        self.merge = MergeCore(identity.writer, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas)
+        self.merge = MergeCore(
+            store.writers.of, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas
+        )
         self.gossip = GossipCore(config, random)
-        self.cores: tuple[Core, ...] = (self.membership, self.merge, self.gossip, self.sync, self.repairs)
+        self.comeback = Comeback(store, identity.name, random, self.membership.reachable, self._rewritten)
+        self._absences = Absences(config, notes.get(ABSENCES_KEY, b""))
+        growth = StoreGrowth(store, config)
+        self.stability = Stability(identity.name, growth, config, random.getrandbits(32), self._waits)
+        self.cores: tuple[Core, ...] = (
+            self.membership, self.merge, self.gossip, self.sync, self.repairs, self.stability
+        )  # fmt: skip
+        told = store.summary.on_change
+        assert told is not None
+
+        def on_change(agent_id: str) -> None:
+            told(agent_id)
+            growth.note(agent_id)
+
+        store.summary.on_change = on_change
         self._look(runtime.time())
+        runtime.call_soon(self._grow)
 
     def connect(self, addresses: Iterable[str], siblings: "Siblings | None" = None) -> None:
         """Take links at these addresses, and look for the other nodes. From another thread; OSError if one is taken."""
@@ -95,13 +118,12 @@ class Cluster:
             call(self._runtime, self._start, self._transport, tuple(addresses), siblings)
 
     def _start(self, transport: Transport, addresses: tuple[str, ...], siblings: "Siblings | None" = None) -> None:
-        identity, notes = self._storage.identity, self._storage.notes()
+        identity = self._storage.identity
         bound = [transport.listen(address) for address in addresses]
         if siblings is not None:
             self._listen_to_siblings(transport, siblings)
         self.address = bound[0] if bound else None
         self.membership.set_address(self.address or "")
-        self._known = _read_known(notes.get(_KNOWN_NOTE, b""))
         hello = Hello(
             PROTOCOL_LOWEST,
             PROTOCOL_HIGHEST,
@@ -180,7 +202,9 @@ class Cluster:
     @property
     def is_alone(self) -> bool:
         idle = self._links is None or self._links.is_idle
-        alone = idle and not self.replicas and (self._siblings is None or self._siblings.is_alone)
+        # Who was told of peers looks for them for ever, also for those that have been forgotten as dead.
+        seeks = self._links is not None and bool(self._seeds)
+        alone = idle and not seeks and not self.replicas and (self._siblings is None or self._siblings.is_alone)
         if alone:
             self.membership.rest()
         return alone
@@ -202,6 +226,8 @@ class Cluster:
                 self._links.seek(self._siblings.look(now))
             self._links.tick(now)
         self._look(now)
+        for peer, agent_id in self.comeback.take_wanted():
+            self.sync.fetch(peer, agent_id, now)
 
     def take_tickets(self) -> list[Ticket]:
         return self.merge.take_tickets()
@@ -275,6 +301,34 @@ class Cluster:
         if event.kind == "conflict":
             self._problem("name", f"another node at {event.address} is named {event.name!r} like this one")
 
+    # Bounded growth
+
+    def _rewritten(self, agent_id: str, top: VersionVector, made: int) -> None:
+        # It may be the siblings' thread that tells; and what is told before the next flush is in time.
+        self._runtime.call_soon(self.merge.rewritten, agent_id, top, made)
+
+    def _waits(self, now: float) -> Waits:
+        """Whom a purge has to do with."""
+        name = self._storage.identity.name
+        states = {view.name: view.state for view in self.membership.members() if view.name != name}
+        waits = self._absences.look(states, self._known, now)
+        note = self._absences.note()
+        if note is not None:
+            self._driver.keep_note(Note(ABSENCES_KEY, note))
+        unmet = tuple(each for each in self.replicas if each not in states)
+        if self._siblings is not None and not self._siblings.is_alone and not states:
+            unmet = (*unmet, "another process of this directory")
+        return waits._replace(absent=waits.absent + unmet)
+
+    def _grow(self) -> None:
+        """Look what may go, also while there is nobody else and no time passes."""
+        if self._driver.failure is not None:
+            return
+        self.stability.tick(self._runtime.time())
+        self._driver.run_soon()
+        seconds = self._config.tick_interval if self.stability.is_busy else self._config.purge_interval
+        self._runtime.call_later(seconds, self._grow)
+
     def status(self) -> dict[str, Any]:
         """What goes on between this node and the others."""
         return {
@@ -284,6 +338,7 @@ class Cluster:
             "gossip": self.gossip.status(),
             "sync": self.sync.status(),
             "repair": self.repairs.status(),
+            "growth": {**self.stability.status(), **self.comeback.counts},
             "links": {} if self._links is None else self._links.status(),
             "replicas": {} if self._siblings is None else self._siblings.status(),
         }

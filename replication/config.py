@@ -59,7 +59,7 @@ class Config(NamedTuple):
     claim_retransmit_factor: int = 4
     # Seconds between exchanges of all that is known of members, with one of them; longer in clusters above 32.
     push_pull_interval: float = 30.0
-    # Seconds that a dead or left member is remembered.
+    # Seconds that a dead or left member is remembered; and that removals are kept for a dead one.
     dead_kept: float = 86400.0
     # Members that are known of; above it the longest gone is forgotten, and claims about more are refused.
     members_max: int = 10_000
@@ -142,6 +142,15 @@ class Config(NamedTuple):
     # Seconds without an answer after which a chunk is sent again, and after which a delta is given up.
     transfer_retry: float = 1.0
     transfer_keep: float = 60.0
+    # Seconds between two looks at which agents hold much that only removals and old writers left behind, and
+    # the entries and names above which it goes. Agents that changed since the last look; beyond that
+    # many the oldest is left until it changes again.
+    purge_interval: float = 30.0
+    purge_min: int = 64
+    purge_queue_max: int = 10_000
+    # Seconds for which the writers of a node that left, or was forgotten or is dead are kept; should it
+    # come back later, what it holds of them is taken for new.
+    writer_kept: float = 2592000.0
 
     @classmethod
     def of(cls, limits: dict[str, Any]) -> "Config":

@@ -6,7 +6,7 @@ it builds on is bounded: beyond that it is dropped, and anti-entropy brings it a
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from crdt import DecodeError, VersionVector
 from replication.config import Config
@@ -25,8 +25,24 @@ _RETIRED, _BEHIND = 4, 5
 _OUTCOMES = ("landed", "known", "waiting", "waiting", "retired", "behind")
 
 
+class Meeting(Protocol):
+    """Brings together what cannot be merged. Called with the slot's lock held."""
+
+    def meet(self, slot: Slot, peer: str, data: bytes, is_behind: bool) -> bool:
+        """These bytes of a peer were refused. Whether the slot's state was rebased, and now has all of them."""
+
+    def adopt(self, slot: Slot, origin: str, parts: list[bytes]) -> bool:
+        """As `meet`, for an agent as it lies on a disk that is about to be emptied."""
+
+    def rename(self, slot: Slot) -> None:
+        """The writer of the slot's state has been retired: go on under another."""
+
+
 class Deliveries:
     """Merges deltas into the store and tells watchers. Used by the runtime's thread."""
+
+    # What to do about "retired" and "behind"; without, they are only reported.
+    meeting: Meeting | None = None
 
     def __init__(self, store: Store, watchers: Watchers, config: Config) -> None:
         self._store = store
@@ -66,6 +82,14 @@ class Deliveries:
             landing: int = slot.state._deliver(delivery.delta, self._held_back_max)
         except (DecodeError, TypeError, OverflowError):
             return "refused"
+        if landing >= _RETIRED and self.meeting is not None:
+            try:
+                if self.meeting.meet(slot, delivery.peer, delivery.delta, landing == _BEHIND):
+                    landing = 0
+            except (DecodeError, TypeError, OverflowError):
+                return "refused"
+        if landing == 0 and slot.state._is_retired and self.meeting is not None:
+            self.meeting.rename(slot)
         if watches and landing == 0:
             _tell(watches, slot, before, delivery.peer)
         return _OUTCOMES[landing]
@@ -103,21 +127,25 @@ class Deliveries:
         finally:
             slot.release()
 
-    def take_in(self, agent_id: str, parts: Iterable[bytes], origin: str) -> Slot | None:
+    def take_in(self, agent_id: str, parts: Iterable[bytes], origin: str, is_last: bool = False) -> Slot | None:
         """Merge an agent as it lies on a disk beside this one; the agent, if the own disk lacks anything of it now.
 
-        From any other thread than the runtime's: waits for the agent. CRDTError if it is of no schema.
+        From any other thread than the runtime's: waits for the agent. CRDTError if it is of no schema. `is_last`: that
+        disk is about to be emptied, so what cannot be merged is rebased.
         """
         slot = self._store.acquire(agent_id)
         assert slot is not None
         try:
             watches = self._watchers.matching(agent_id) if self._watchers else ()
             before = slot.state.value if watches else {}
+            parts = list(parts)
             for part in parts:
                 # Without minding drift: what is on a disk here has been taken for true before.
                 landing = slot.state._land(part, False)
                 if landing in (_RETIRED, _BEHIND):
                     self.counts[_OUTCOMES[landing]] += 1
+                    if is_last and self.meeting is not None:
+                        self.meeting.adopt(slot, origin, parts)
                     break  # the two cannot meet: one has purged what the other was written without
                 if landing > _NO_NEWS:
                     raise CorruptStore(f"agent {agent_id!r} lacks what one of its parts builds on", path=None)

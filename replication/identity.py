@@ -49,6 +49,33 @@ class Identity(NamedTuple):
         return f"{self.name}~{self.incarnation}.{self.token}"
 
 
+class Writers:
+    """The names under which a node writes its agents: that of its identity, but for agents in which that had to go.
+
+    A name that was given up for one agent must not be taken up there again, and which those are is not on
+    disk: a node that `has_renamed` any must not close its store as clean.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        self.default = identity.writer
+        self._identity = identity
+        self._names: dict[str, str] = {}
+
+    def of(self, agent_id: str) -> str:
+        return self._names.get(agent_id, self.default)
+
+    def fresh(self, token: str) -> str:
+        """A name of this node that nobody had, if the token, six hexadecimal digits, is random."""
+        return self._identity._replace(token=token).writer
+
+    def rename(self, agent_id: str, writer: str) -> None:
+        self._names[agent_id] = writer
+
+    @property
+    def has_renamed(self) -> bool:
+        return bool(self._names)
+
+
 def check_name(name: Any) -> str:
     """The name, if it can name a node; TypeError or ValueError otherwise."""
     if not isinstance(name, str):

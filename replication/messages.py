@@ -215,6 +215,37 @@ class Holdings(NamedTuple):
     more: bool
 
 
+# ---- bounded growth
+
+
+class Poll(NamedTuple):
+    """How far are you in these agents? Answered with `Standings` of the same round."""
+
+    round: int
+    agents: tuple[str, ...]
+
+
+class Standing(NamedTuple):
+    """How far a node is in an agent.
+
+    writer  under which it writes the agent from now on
+    stored  the version that its disk holds; b"" if none
+    held    the version in its memory; b"" if that is the same
+    """
+
+    agent_id: str
+    writer: str
+    stored: bytes
+    held: bytes
+
+
+class Standings(NamedTuple):
+    """Of the agents polled; those that could not be told just now are not among them."""
+
+    round: int
+    standings: tuple[Standing, ...]
+
+
 # ---- repair of one agent, of which versions do not tell what differs (`reconcile`)
 
 
@@ -290,6 +321,7 @@ Message = (
     | Ping | Pong | PingRequest | NoPong | Members
     | Deltas | Stored | Rumours | Chunk | ChunkReceived
     | Check | InSync | Sums | Heads | Holdings
+    | Poll | Standings
     | RepairOffer | RepairMore | RepairSymbols | RepairAnswer | RepairEntries | RepairEnd
     | RepairChunk | RepairChunkReceived
 )  # fmt: skip
@@ -299,6 +331,7 @@ _KINDS: dict[int, type[Any]] = {
     0x10: Ping, 0x11: Pong, 0x12: PingRequest, 0x13: NoPong, 0x14: Members,
     0x20: Deltas, 0x21: Stored, 0x22: Rumours, 0x23: Chunk, 0x24: ChunkReceived,
     0x30: Check, 0x31: InSync, 0x32: Sums, 0x33: Heads, 0x34: Holdings,
+    0x40: Poll, 0x41: Standings,
     0x50: RepairOffer, 0x51: RepairMore, 0x52: RepairSymbols, 0x53: RepairAnswer, 0x54: RepairEntries,
     0x55: RepairEnd, 0x56: RepairChunk, 0x57: RepairChunkReceived,
 }  # fmt: skip

@@ -81,6 +81,7 @@ class Node(Access):
         self._others = Cluster(
             cluster, storage, self._store, self._deliveries, config, runtime, self._driver, transport, peers
         )
+        self._deliveries.meeting = self._others.comeback
         self._transactions = Transactions(
             self._store, self.name, config.operation_bytes_max, lambda: self._others.replicas
         )
@@ -266,7 +267,7 @@ class Node(Access):
             failure = self._driver.failure
             self._watchers.close()
             _open_nodes.discard(self)
-            self._storage.close(clean=failure is None)
+            self._storage.close(clean=failure is None and not self._store.writers.has_renamed)
             if failure is not None:
                 raise failure
 

@@ -189,7 +189,7 @@ class Siblings:
                 replica = SQLiteStorage(directory, None, os.urandom(3).hex(), "fsync", *limits)
                 try:
                     identity = replica.identity
-                    self._merge(replica, identity.name)
+                    self._merge(replica, identity.name, is_last=True)
                     replica.clear()
                     self._absorbed += 1
                 finally:
@@ -200,11 +200,11 @@ class Siblings:
         finally:
             directory.release()
 
-    def _merge(self, source: Source, origin: str) -> None:
-        """Merge what this node lacks, and wait until its disk has it."""
+    def _merge(self, source: Source, origin: str, is_last: bool = False) -> None:
+        """Merge what this node lacks, and wait until its disk has it; `is_last` as in `Deliveries.take_in`."""
         touched: set[Slot] = set()
         for agent_id in differing(self._storage.heads(), source.heads()):
-            slot = self._deliveries.take_in(agent_id, source.load(agent_id).parts, origin)
+            slot = self._deliveries.take_in(agent_id, source.load(agent_id).parts, origin, is_last)
             if slot is not None:
                 touched.add(slot)
             self._wait_for(touched, _MERGED_MAX)

@@ -29,6 +29,7 @@ from replication import arguments
 from replication.changes import Changes, account
 from replication.config import Config
 from replication.errors import Closed, CorruptStore, Timeout
+from replication.identity import Writers
 from replication.operations import OperationTable
 from replication.slot import Slot
 from replication.storage import Loaded, Storage
@@ -57,9 +58,9 @@ class Store:
         self._updates_of_the_gone = 0
         self._storage = storage
         self._config = config
-        self.writer = storage.identity.writer
+        self.writers = Writers(storage.identity)
         self._options: dict[str, Any] = {} if clock is None else {"clock": clock}
-        self.changes = Changes(config, self.writer, self.operations, self.summary, self.acquire, wake)
+        self.changes = Changes(config, self.operations, self.summary, self.acquire, wake)
         self._ring: deque[Slot] = deque()
         self._loading = threading.Lock()
         self._closed = False
@@ -112,7 +113,7 @@ class Store:
 
     def empty(self) -> Any:
         """A new state, as an unknown agent has it."""
-        return self.schema(self.writer, **self._options)
+        return self.schema(self.writers.default, **self._options)
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -159,7 +160,7 @@ class Store:
             account(slot, len(part), position == 0)
         if parts:
             slot.stored = slot.state.version
-            slot.told = slot.stored.get(self.writer, 0)
+            slot.told = slot.stored.get(slot.state.replica, 0)
         self._ring.append(slot)
         self.slots[agent_id] = slot
         return slot
@@ -168,8 +169,8 @@ class Store:
         where = self._storage.path or "memory"
         try:
             if not parts:
-                return self.empty()
-            state: Any = self.schema.from_bytes(parts[0], replica=self.writer, **self._options)
+                return self.schema(self.writers.of(agent_id), **self._options)
+            state: Any = self.schema.from_bytes(parts[0], replica=self.writers.of(agent_id), **self._options)
             for number, part in enumerate(parts[1:], 1):
                 # Without minding drift: the clock may have been set back since this was written here.
                 if state._merge_bytes(part, False) > _NO_NEWS:

@@ -136,6 +136,12 @@ class Sync:
         holdings = [each for agent_id in agent_ids if (each := self._ask_with_version(peer, agent_id, now, True))]
         self._send_holdings(peer, holdings, reply=True, more=False)
 
+    def fetch(self, peer: str, agent_id: str, now: float) -> None:
+        """Ask the peer for all it has of an agent: a part, as it sent one, is of no use here."""
+        self._asks.answered(peer, agent_id)
+        if self._may_ask(peer, agent_id, now, True):
+            self._send_holdings(peer, [Holding(agent_id, b"", b"")], reply=False, more=False)
+
     def tick(self, now: float) -> None:
         self._asks.expire(now)
         if self._next_check is None:

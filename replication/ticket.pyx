@@ -53,6 +53,11 @@ cdef class Ticket:
             self._acked = set()
         self._acked.add(peer)
 
+    def recount(self, count, /):
+        """The change was made again, and ends at another count: nobody holds it yet."""
+        self.count = count
+        self._acked = None
+
     def finish(self, /):
         """The promise holds, or `error` says why it does not: wake the caller."""
         self.is_settled = True

@@ -230,15 +230,26 @@ static int rebase_container(Rebase *r, Container *to, const Container *from)
     }
 }
 
-int document_rebase(Document *onto, const Document *from)
+/* Whether `onto` has dropped the name of this writer, of which it then had seen all. */
+static bool is_dropped(const Rebase *r, u32 writer)
+{
+    Dot retirement = growth_of(&r->from->replicas, (u16)writer).retirement;
+    if (retirement == 0 || r->there[writer] >= 0)
+        return false;
+    i32 by = r->there[dot_replica(retirement)];
+    return by >= 0 && dot_sequence(retirement) <= r->onto->replicas.all[by].seen;
+}
+
+int document_rebase(Document *onto, const Document *from, const bool *whose)
 {
     u32 mine = onto->replicas.n, theirs = from->replicas.n;
     Rebase r = {.onto = onto, .from = from, .known = mine};
     r.there = malloc((theirs + 1) * sizeof(i32));
     r.here = malloc((mine + 1) * sizeof(i32));
     r.seen = malloc((mine + 1) * sizeof(u64));
+    r.whose = malloc((theirs + 1) * sizeof(bool));
     int status = ERROR_MEMORY;
-    if (r.there != NULL && r.here != NULL && r.seen != NULL) {
+    if (r.there != NULL && r.here != NULL && r.seen != NULL && r.whose != NULL) {
         for (u32 i = 0; i < mine; i++) {
             r.here[i] = replicas_find(&from->replicas, replica_id(&onto->replicas, (u16)i),
                                       onto->replicas.all[i].id_bytes);
@@ -247,10 +258,13 @@ int document_rebase(Document *onto, const Document *from)
         for (u32 i = 0; i < theirs; i++)
             r.there[i] = replicas_find(&onto->replicas, replica_id(&from->replicas, (u16)i),
                                        from->replicas.all[i].id_bytes);
+        for (u32 i = 0; i < theirs; i++)
+            r.whose[i] = (whose == NULL || whose[i]) && !is_dropped(&r, i);
         status = rebase_container(&r, onto->root, from->root);
     }
     free(r.there);
     free(r.here);
     free(r.seen);
+    free(r.whose);
     return status;
 }

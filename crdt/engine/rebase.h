@@ -10,8 +10,9 @@
 #include "document.h"
 
 /* Write what `from` has and `onto` has not seen into `onto`, under its own writer, which `from` must not
- * know. On an error `onto` may have a part of it: throw it away. O(size of both), log for sequences. */
-int document_rebase(Document *onto, const Document *from);
+ * know. `whose` (by index in `from`; NULL: everybody) marks the writers whose events are made again. On an
+ * error `onto` may have a part of it: throw it away. O(size of both), log for sequences. */
+int document_rebase(Document *onto, const Document *from, const bool *whose);
 
 /* ---- between its files ------------------------------------------------------------------------- */
 
@@ -22,11 +23,14 @@ typedef struct {
     i32 *here;  /* the other way */
     u64 *seen;  /* of `onto` before the rebase, by its own indexes */
     u32 known;  /* writers of `onto` then */
+    bool *whose; /* by index in `from`: the writers whose events are made again */
 } Rebase;
 
-/* Whether this event of `from` is unknown to `onto`. */
+/* Whether this event of `from` is unknown to `onto`, and to be made again. */
 static inline bool is_alone(const Rebase *r, Dot d)
 {
+    if (!r->whose[dot_replica(d)])
+        return false;
     i32 there = r->there[dot_replica(d)];
     return there < 0 || (u32)there >= r->known || dot_sequence(d) > r->seen[there];
 }

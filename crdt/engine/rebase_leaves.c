@@ -156,8 +156,29 @@ static bool is_later(const Rebase *r, const Table *to, const Table *from, u32 ro
     return later;
 }
 
+/* What `from` had seen and holds no entry of at all it has deleted, and purged that deletion: it was later. */
+static int delete_purged(Rebase *r, Table *to, const Table *from)
+{
+    for (u32 row = to->n; row-- > 0;) {
+        if (row >= to->n || to->value[row] >> 4 == ABSENT || !is_observed(r, to->dot[row]))
+            continue;
+        Item key = key_of(to, row), nothing = {.type = ABSENT};
+        Probe p = probe_of(&key, r->from->seed);
+        Matches m = {0};
+        if (from->n != 0 && table_next_match(from, &p, &m) != NO_ROW)
+            continue;
+        int status = table_put_stamped(r->onto, to, &key, &nothing, to->stamp[row] + 1);
+        if (status < 0)
+            return status;
+    }
+    return DONE;
+}
+
 static int rebase_stamped(Rebase *r, Table *to, const Table *from)
 {
+    int gone = delete_purged(r, to, from);
+    if (gone < 0)
+        return gone;
     for (u32 row = 0; row < from->n; row++) {
         if (!is_alone(r, from->dot[row]) || !is_later(r, to, from, row))
             continue;
@@ -303,6 +324,8 @@ int rebase_sequence(Rebase *r, SequenceNode *to, const SequenceNode *from)
         n = 0;
         u32 position;
         bool visible;
+        if (r->there[dot_replica(dot)] < 0)
+            continue; /* not to be made again */
         Dot there = dot_of((u16)r->there[dot_replica(dot)], dot_sequence(dot));
         if (sequence_position_of(to->sequence, there, &position, &visible) >= 0)
             cursor = position + visible;

@@ -74,6 +74,7 @@ class Channel:
 class MergeCore:
     """Carries changes straight to every replica. Fills the Core port.
 
+    writer_of the name under which this node writes an agent
     repair    called with a peer and agents of which it lacks something
     replicas  the names of all other replicas, those that cannot be reached now included
     """
@@ -82,13 +83,13 @@ class MergeCore:
 
     def __init__(
         self,
-        writer: str,
+        writer_of: Callable[[str], str],
         config: Config,
         first_sequence: int,
         repair: Callable[[str, Iterable[str], float], None],
         replicas: Callable[[], tuple[str, ...]],
     ) -> None:
-        self._writer = writer
+        self._writer_of = writer_of
         self._config = config
         # Never used twice, also when a peer was away: an answer from before would be taken for one of now.
         self._next_sequence = first_sequence
@@ -150,7 +151,7 @@ class MergeCore:
         channel = self._channels.get(told.tell.peer)
         if channel is not None and told.delta:
             item = Item(told.tell.agent_id, told.delta, b"")
-            sent = _Sent(told.tell.agent_id, told.top, told.top.get(self._writer, 0))
+            sent = _Sent(told.tell.agent_id, told.top, told.top.get(self._writer_of(told.tell.agent_id), 0))
             self._offer(told.tell.peer, channel, item, sent, urgent=told.tell.agent_id in self._waiting)
 
     def _offer(self, peer: str, channel: Channel, item: Item, sent: _Sent, urgent: bool) -> None:
@@ -288,6 +289,21 @@ class MergeCore:
         waiting, self._waiting = self._waiting, {}
         return [ticket for each in waiting.values() for ticket in each.tickets]
 
+    def rewritten(self, agent_id: str, top: VersionVector, made: int) -> None:
+        """What this node had made of an agent it made again, under another name: that is to be acknowledged."""
+        nothing = _Sent(agent_id, VersionVector(), 0)  # what an answer to what was sent before says now
+        for channel in self._channels.values():
+            channel.behind.pop(agent_id, None)
+            channel.queue = [(item, nothing if sent.agent_id == agent_id else sent) for item, sent in channel.queue]
+            for sequence, flight in channel.flights.items():
+                items = tuple([nothing if each.agent_id == agent_id else each for each in flight.items])
+                channel.flights[sequence] = flight._replace(items=items)
+        waiting = self._waiting.get(agent_id)
+        if waiting is not None:
+            waiting.sent = _Sent(agent_id, top, made)
+            for ticket in waiting.tickets:
+                ticket.recount(made)
+
     # Receiving
 
     def landed(self, landing: Landing, now: float) -> None:
@@ -348,7 +364,7 @@ class MergeCore:
 
     def _asked_of(self, sent: _Sent) -> VersionVector:
         """What of a change to ask for: the part this node made; what else it held is for others to see to."""
-        return VersionVector({self._writer: sent.made}) if sent.made else sent.top
+        return VersionVector({self._writer_of(sent.agent_id): sent.made}) if sent.made else sent.top
 
     def ready(self) -> Ready:
         self._send += self._outgoing.ready()

@@ -111,6 +111,8 @@ class Cluster:
         self.world = World(seed, trace)
         self.network = Network(self.world, conditions)
         self.hosts: dict[str, Host] = {}
+        # Those that ever left, and may have been purged without.
+        self.left: set[str] = set()
         # Called with the name of a node that was started; also for those that are there from the start.
         self.started: list[Callable[[str], None]] = []
         for place, name in enumerate(names):
@@ -174,6 +176,16 @@ class Cluster:
         self[name]
         self.world.note("crash", name, "silently" if silent else "")
         self.hosts[name].crash(silent)
+
+    def leave(self, name: str) -> None:
+        """Let a node say farewell and end at once; what it has not flushed by then is gone, as with `crash`."""
+        node = self[name]
+        self.world.note("leave", name)
+        self.left.add(name)
+        others, host = node._others, self.hosts[name]
+        if others._links is not None and host.process.thread.is_free:
+            others._leave(others._links)
+        host.crash(silent=False)
 
     def restart(self, name: str) -> None:
         """Start a node that crashed, or that was closed, on the disk it left."""

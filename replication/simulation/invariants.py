@@ -6,14 +6,16 @@ its own account of it:
 1. What leaves a node is on its disk: no message carries or claims more of an agent than its sender's
    disk holds.
 2. A dot names one change for ever: no two operations are given the same one.
-3. Equal versions are equal states: whatever disk commits them, their digests agree.
+3. Equal versions are equal states: whatever disk commits them, their digests agree; and what a disk holds is what
+   its parts come to, also when they are put together elsewhere.
 4. A promise is true when it is made: what n others acknowledged is on their disks at that moment.
 5. A disk never goes back, and a restart reads what the disk held.
 6. Nothing goes wrong inside: no exception ends a node but a broken disk.
-7. What happens is bounded: nodes do not keep each other busy with nothing.
+7. Nobody is purged without: whoever is a member can be merged with, whatever the others have purged.
+8. What happens is bounded: nodes do not keep each other busy with nothing.
 """
 
-from copy import copy
+from typing import Any
 
 from crdt import VersionVector
 from crdt.version import span_of
@@ -23,6 +25,8 @@ from replication.simulation.cluster import Cluster
 from replication.simulation.ledger import Operation, Violation
 from replication.storage import Batch, Part
 
+# Of what landing bytes comes to.
+_NO_NEWS, _RETIRED = 1, 4
 # The first byte of the messages that say something of agents' versions.
 _TELLING = {
     encode(message)[0]
@@ -38,14 +42,17 @@ class Observer:
     def __init__(self, cluster: Cluster, events_max: int) -> None:
         self._cluster = cluster
         self._events_max = events_max
-        # By host and agent: what its disk holds, and the digest of that.
-        self._disks: dict[str, dict[str, tuple[VersionVector, bytes]]] = {name: {} for name in cluster.names}
+        # By host and agent: the state that its disk holds, put together here once more.
+        self._disks: dict[str, dict[str, Any]] = {name: {} for name in cluster.names}
         self._digests: dict[tuple[str, bytes], bytes] = {}
         self._violations: list[str] = []
         self._failures = cluster.world.failures
         self._dots: dict[tuple[str, str, int], int] = {}
+        self._cuts: dict[str, int] = {}
+        # By host and agent: under what other name it wrote again what it alone had.
+        self._rewritten: dict[tuple[str, str], VersionVector] = {}
         # How often each was looked at; a watch that never sees anything watches nothing.
-        self.looks = {"commits": 0, "deltas": 0, "claims": 0, "promises": 0, "restarts": 0}
+        self.looks = {"commits": 0, "deltas": 0, "claims": 0, "promises": 0, "restarts": 0, "purges": 0, "rebases": 0}
         for name, host in cluster.hosts.items():
             host.disk.committed.append(lambda batch, name=name: self._committed(name, batch))  # type: ignore[misc]
         cluster.network.sent.append(self._sent)
@@ -61,14 +68,18 @@ class Observer:
 
     def _part_committed(self, name: str, part: Part) -> None:
         disk = self._disks[name]
-        before = disk[part.agent_id][0] if part.agent_id in disk else VersionVector()
-        base, top = span_of(part.data)
-        if not base <= before:
+        state = disk.setdefault(part.agent_id, self._cluster.schema("observer"))
+        landing = state._land(part.data, False)
+        if landing >= _RETIRED and part.snapshot:
+            state = self._rebased(name, part, state)
+        elif landing > _NO_NEWS:
             raise Violation(f"the disk of {name}: a part of agent {part.agent_id!r} builds on what is not there")
-        after = copy(before).merge(top)
-        if part.snapshot and after != top:
-            raise Violation(f"the disk of {name}: a snapshot of agent {part.agent_id!r} holds less than was there")
-        disk[part.agent_id] = after, part.digest
+        after = state.version
+        if state.digest() != part.digest:
+            raise Violation(f"the disk of {name}: agent {part.agent_id!r} is not what its parts come to")
+        if sum(state._cut.values()) > self._cuts.get((part.agent_id), 0):
+            self._cuts[part.agent_id] = sum(state._cut.values())
+            self.looks["purges"] += 1
         key = part.agent_id, after.to_bytes()
         if self._digests.setdefault(key, part.digest) != part.digest:
             raise Violation(
@@ -76,11 +87,24 @@ class Observer:
                 "holds at that version: a dot has two meanings, or a merge lost something"
             )
 
+    def _rebased(self, name: str, part: Part, before: Any) -> Any:
+        """What a disk held could not be merged any more; what it alone had, the ledger looks for at the end."""
+        self.looks["rebases"] += 1
+        cluster = self._cluster
+        if name not in cluster.left and cluster.config.dead_kept > cluster.world.now:
+            raise Violation(f"node {name} was waited for, and agent {part.agent_id!r} was purged of what it needs")
+        state = self._disks[name][part.agent_id] = cluster.schema.from_bytes(part.data, replica="observer")
+        news = {writer: count for writer, count in state.version.items() if writer not in before.version}
+        again = {writer: count for writer, count in news.items() if writer.startswith(f"{name}~")}
+        self._rewritten[name, part.agent_id] = VersionVector(again)
+        return state
+
     def _started(self, name: str) -> None:
         """Of a few agents, what a restarted node reads must be what its disk held."""
         self.looks["restarts"] += 1
         node = self._cluster[name]
-        for agent_id, (version, digest) in list(self._disks[name].items())[:3]:
+        for agent_id, state in list(self._disks[name].items())[:3]:
+            version, digest = state.version, state.digest()
             read = node.read_state(agent_id, lambda state: (state.version, state.digest()))
             if read != (version, digest):
                 raise Violation(
@@ -106,11 +130,11 @@ class Observer:
 
     def _left(self, source: str, agent_id: str, version: VersionVector, did: str) -> None:
         held = self._disks[source].get(agent_id)
-        if held is None or not version <= held[0]:
+        if held is None or not version <= held.version:
             # Not raised here: it would look like an error of the node's, and be caught by it.
             self._violations.append(
                 f"node {source} {did} agent {agent_id!r} at {dict(version)} while its disk held "
-                f"{dict(held[0]) if held else 'nothing'} of it"
+                f"{dict(held.version) if held else 'nothing'} of it"
             )
 
     # Clients
@@ -128,7 +152,10 @@ class Observer:
                 )
         if not operation.kept:
             return
-        holders = [name for name in self._disks if self._holds(name, agent_id, writer, count)]
+        needed = VersionVector({writer: count})
+        if not self._holds(operation.node, agent_id, needed):
+            needed = self._rewritten.get((operation.node, agent_id), needed)
+        holders = [name for name in self._disks if self._holds(name, agent_id, needed)]
         others = [name for name in holders if name != operation.node]
         if operation.node not in holders or len(others) < acks:
             raise Violation(
@@ -136,9 +163,9 @@ class Observer:
                 f"and is on those of {', '.join(holders) or 'nobody'}"
             )
 
-    def _holds(self, name: str, agent_id: str, writer: str, count: int) -> bool:
+    def _holds(self, name: str, agent_id: str, version: VersionVector) -> bool:
         held = self._disks[name].get(agent_id)
-        return held is not None and held[0].get(writer, 0) >= count
+        return held is not None and version <= held.version
 
     # Nodes
 

@@ -156,8 +156,14 @@ def _read_words(value: str) -> Iterable[int]:
     return [int(number) for number in _WORD.findall(value)]
 
 
-def _tally(tallies: Any, number: int, random: Random) -> None:
-    tallies[f"tally {number}"].increment()
+def _tally_or_drop(tallies: Any, number: int, random: Random) -> int | None:
+    present = sorted(int(key.removeprefix("tally ")) for key in tallies)
+    victim = _victim(present, random)
+    if victim is None:
+        tallies[f"tally {number}"].increment()
+    else:
+        del tallies[f"tally {victim}"]
+    return victim
 
 
 def _read_tallies(value: dict[str, int]) -> Iterable[int]:
@@ -165,8 +171,8 @@ def _read_tallies(value: dict[str, int]) -> Iterable[int]:
 
 
 def _victim(candidates: list[T], random: Random) -> T | None:
-    """One in four operations takes away what another has put there, if there is anything."""
-    return random.choice(candidates) if candidates and random.random() < 0.25 else None
+    """Two in five operations take away what another has put there, if there is anything."""
+    return random.choice(candidates) if candidates and random.random() < 0.4 else None
 
 
 def _is_one_of(value: Any) -> Iterable[int]:
@@ -183,7 +189,7 @@ KINDS: dict[str, Kind] = {
     "opinions": Kind(_set, _is_one_of),
     "log": Kind(_insert_or_delete, list),
     "text": Kind(_write_or_erase, _read_words),
-    "tallies": Kind(_tally, _read_tallies),
+    "tallies": Kind(_tally_or_drop, _read_tallies),
 }
 # Fields in which a later operation replaces an earlier one, whether it has seen it or not.
 REPLACED = ("latest", "opinions")

@@ -101,6 +101,12 @@ class Nemesis:
                 self._cluster.crash(name)
                 self._undo(lambda name=name: self._restart(name))  # type: ignore[misc]
 
+    def _leave(self) -> None:
+        name = self._running()
+        if name is not None:
+            self._cluster.leave(name)
+            self._undo(lambda: self._restart(name))
+
     def _restart(self, name: str) -> None:
         if self._cluster.hosts[name].node is None:
             self._cluster.restart(name)
@@ -163,6 +169,7 @@ class Nemesis:
 FAULTS: tuple[Callable[[Nemesis], None], ...] = (
     Nemesis._crash_one,
     Nemesis._crash_all,
+    Nemesis._leave,
     Nemesis._pause,
     Nemesis._cut,
     Nemesis._partition,

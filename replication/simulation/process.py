@@ -68,6 +68,11 @@ class ThreadLane:
             return False
         return True
 
+    @property
+    def is_free(self) -> bool:
+        """Whether what is called now would run now."""
+        return self.process.alive and not self.process.paused and not self.blocked
+
     def call(self, fn: Callable[..., Any], *args: Any) -> None:
         """Run it within this event if the lane is free, else once it is."""
         if self.admits(Event(self, fn, args)):

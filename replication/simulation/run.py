@@ -113,6 +113,7 @@ def _draw_limits(draw: Random) -> dict[str, Any]:
         "flush_interval": draw.choice((0.0, 0.005, 0.1)),
         "tick_interval": draw.choice((0.1, 0.25)),
         **_SHORT_TIMES,
+        "dead_kept": draw.choice((86400.0, 86400.0, 1.0)),
     }
     for name, value in _SMALL_BOUNDS.items():
         if draw.random() < 0.15:
@@ -136,6 +137,8 @@ _SHORT_TIMES = {
     "sync_wait_max": 4.0,
     "transfer_retry": 0.4,
     "transfer_keep": 4.0,
+    "purge_interval": 0.2,
+    "purge_min": 1,
 }
 _SMALL_BOUNDS = {
     "flush_bytes_max": 1000,

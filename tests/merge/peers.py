@@ -129,7 +129,7 @@ def merge_network(names: str = "abc", config: Config | None = None, **faults: An
 
     def make(node: Node) -> MergeCore:
         others = tuple(name for name in names if name != node.name)
-        return MergeCore(node.name, limits, 7, node.repair, lambda: others)
+        return MergeCore(lambda _: node.name, limits, 7, node.repair, lambda: others)
 
     network.add(names, make)
     return network

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from crdt import VersionVector
 from crdt.version import span_of
+from replication import stability
 from replication.changes import Round
 from replication.delivery import Deliveries
 from replication.driver import Driver
@@ -174,6 +176,13 @@ def partial_chunk_applied(patch: Any) -> None:
     patch.setattr(Incoming, "chunk", first)
 
 
+def purge_before_stability(patch: Any) -> None:
+    """What one node holds is taken for what all hold: it purges without asking how far the others are."""
+    patch.setattr(
+        stability, "decide_purge", lambda name, writer, held, answers, gone: stability.Purge(held, VersionVector())
+    )
+
+
 PLANTS: tuple[Plant, ...] = (
     send_before_persist,
     dot_reuse_after_crash,
@@ -184,4 +193,5 @@ PLANTS: tuple[Plant, ...] = (
     incarnation_ignored,
     duplicate_delta_counted_twice,
     partial_chunk_applied,
+    purge_before_stability,
 )

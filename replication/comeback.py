@@ -1,0 +1,151 @@
+"""Two states of one agent that cannot be merged any more, since one was purged without the other: one gives way.
+
+It is rebased onto the other (`Replicated.rebase`): what it alone had is written again on top, under a new writer's
+name. Which of the two gives way, and whose events it writes again, must come to the same on every node
+that holds one of the two, without asking:
+
+- Histories that have nothing in common (two groups that met late): the smaller gives way.
+- Else the one that does not hold what was purged gives way; if each lacks what the other has purged, the
+  one that has purged less.
+- Each node writes its own events again, of all its incarnations: two nodes that were away together hold
+  the same events, and what both wrote again would be there twice. Events of nodes that cannot be reached are taken
+  along by the first, by name, of the nodes present that have events to write again.
+
+What is needed for it is all of the other state. So of a delta that is refused only its sender is noted: it is
+asked for everything, and what then comes is met here. Nothing is kept in between, so a crash does no harm; the
+rebased state replaces the old one on disk in one write.
+
+Knows nothing of messages or of who is where.
+"""
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+from crdt import DecodeError, VersionVector
+from crdt.version import span_of
+from replication.slot import Slot
+from replication.store import Store
+
+_LANDED, _BEHIND = 0, 5
+# Peers that are to be asked for everything of an agent; more are found again by comparing.
+_WANTED_MAX = 1000
+
+
+class Comeback:
+    """Fills the Meeting port of `delivery`.
+
+    reachable  the names of the other nodes that can be reached now
+    rewritten  called with an agent, its version, and the new writer's count, after a rebase
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        random: Random,
+        reachable: Callable[[], Iterable[str]],
+        rewritten: Callable[[str, VersionVector, int], None],
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._random = random
+        self._reachable = reachable
+        self._rewritten = rewritten
+        self._wanted: dict[tuple[str, str], None] = {}
+        self.counts = dict.fromkeys(("rebased", "adopted", "renamed"), 0)
+
+    def take_wanted(self) -> list[tuple[str, str]]:
+        """Peers and agents of which all is needed to go on."""
+        wanted, self._wanted = list(self._wanted), {}
+        return wanted
+
+    def meet(self, slot: Slot, peer: str, data: bytes, is_behind: bool) -> bool:
+        base, top = span_of(data)
+        ours = slot.state
+        if base:
+            if (is_behind or not is_related(ours.version, top)) and len(self._wanted) < _WANTED_MAX:
+                self._wanted[peer, slot.agent_id] = None
+            return False
+        theirs = self._store.empty()
+        if theirs._land(data, True) != _LANDED or not gives_way(ours, theirs, is_behind):
+            return False
+        writers = to_write_again(ours.version, theirs.version, self._name, self._reachable())
+        self._replace(slot, ours._rebase(theirs, self._new_name(), writers))
+        return True
+
+    def adopt(self, slot: Slot, origin: str, parts: list[bytes]) -> bool:
+        theirs = self._store.empty()
+        for part in parts:
+            if theirs._land(part, False) > 1:
+                raise DecodeError(f"agent {slot.agent_id!r} lacks what one of its parts builds on", 0)
+        ours = slot.state
+        there = [name for name in self._reachable() if name != origin]
+        if gives_way(ours, theirs, ours.fork("probe")._land(theirs.to_bytes(), False) == _BEHIND):
+            writers = to_write_again(ours.version, theirs.version, self._name, there)
+            self._replace(slot, ours._rebase(theirs, self._new_name(), writers))
+            return True
+        # The other node is gone for good, and this one writes its events again.
+        writers = to_write_again(theirs.version, ours.version, origin, there)
+        slot.state.merge(theirs._rebase(ours, self._new_name(), writers))
+        self.counts["adopted"] += 1
+        slot.merged = True
+        if not slot.dirty:
+            self._store.changes.mark(slot)
+        return True
+
+    def rename(self, slot: Slot) -> None:
+        self.counts["renamed"] += 1
+        self._go_on(slot, slot.state.fork(self._new_name()))
+
+    def _replace(self, slot: Slot, state: Any) -> None:
+        self.counts["rebased"] += 1
+        self._go_on(slot, state)
+        version = state.version
+        self._rewritten(slot.agent_id, version, version.get(state.replica, 0))
+
+    def _go_on(self, slot: Slot, state: Any) -> None:
+        """With this state from now on, of which the next flush writes all; a crash before it leaves the old one."""
+        self._store.writers.rename(slot.agent_id, state.replica)
+        slot.state, slot.stored, slot.told, slot.merged = state, None, 0, True
+        if not slot.dirty:
+            self._store.changes.mark(slot)
+
+    def _new_name(self) -> str:
+        return self._store.writers.fresh(f"{self._random.getrandbits(24):06x}")
+
+
+def node_of(writer: str) -> str:
+    """The name of the node that a writer is an incarnation of."""
+    return writer.rpartition("~")[0]
+
+
+def is_related(a: VersionVector, b: VersionVector) -> bool:
+    """Whether two histories have anything in common."""
+    return any(writer in b for writer in a)
+
+
+def gives_way(ours: Any, theirs: Any, is_behind: bool) -> bool:
+    """Whether of two states that cannot be merged the first is to be rebased; false for the other, if true for it.
+
+    `is_behind`: the first lacks what the second has purged.
+    """
+    a, b = ours.version, theirs.version
+    if not is_related(a, b):
+        return _size(a) < _size(b)
+    if (theirs.fork("probe")._land(ours.to_bytes(), False) == _BEHIND) != is_behind:
+        return is_behind
+    return _size(ours._cut) < _size(theirs._cut)
+
+
+def _size(version: VersionVector) -> tuple[int, int, bytes]:
+    return len({node_of(writer) for writer in version}), sum(version.values()), version.to_bytes()
+
+
+def to_write_again(ours: VersionVector, theirs: VersionVector, name: str, reachable: Iterable[str]) -> set[str]:
+    """The writers whose events the node `name` writes again when it goes on from `theirs`."""
+    alone = {writer for writer, count in ours.items() if count > theirs.get(writer, 0)}
+    authors = {node_of(writer) for writer in alone}
+    present = {name, *reachable}
+    takes_along = min(authors & present, default=name) == name
+    return {writer for writer in alone if (node := node_of(writer)) == name or (takes_along and node not in present)}
