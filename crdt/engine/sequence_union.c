@@ -4,7 +4,7 @@
  * writer); then the origin that closes the circle is cut off, the same on both sides. */
 #include "sequence_union.h"
 
-#include "sequence_state.h"
+#include "sequence_purge.h"
 
 enum { CHUNK = 64 };
 
@@ -298,6 +298,29 @@ static int cut(Union *u)
     return elements <= ELEMENTS_MAX ? DONE : ERROR_LIMIT;
 }
 
+/* What one side has condemned and the union does not show. */
+static int unite_condemned(Union *u, const Sequence *side)
+{
+    CondemnedList more = {0};
+    int status = DONE;
+    for (u32 i = 0; i < side->condemned.n && status == DONE; i++) {
+        Condemned c = side->condemned.all[i];
+        for (u32 n; c.n != 0 && status == DONE; c.first += n, c.n -= n) {
+            u32 number, run = runs_find(&side->runs, c.first), left = run_end(&side->runs, run) - c.first;
+            n = runs_stretch(&u->to->runs, runs_dot(&side->runs, c.first), c.n < left ? c.n : left, &number);
+            Point at = tree_locate(&u->to->tree, number);
+            Span span = point_span(&u->to->tree, at);
+            n = n < span_n(span) - at.offset ? n : span_n(span) - at.offset;
+            if (span_is_deleted(span))
+                status = condemned_append(&more, (Condemned){number, n, c.by});
+        }
+    }
+    if (status == DONE && more.n != 0)
+        status = sequence_join_condemned(u->to, &more);
+    condemned_free(&more);
+    return status;
+}
+
 static int unite(Union *u, const u64 *held)
 {
     const Replicas *replicas = u->to->replicas;
@@ -308,6 +331,8 @@ static int unite(Union *u, const u64 *held)
             status = place_next(u, writer);
     }
     end_typing(u->to);
+    for (int k = 0; k < 2 && status == DONE; k++)
+        status = unite_condemned(u, u->side[k]);
     bool deleted = u->to->tree.count != u->to->tree.visible;
     for (u32 i = 0; deleted && i < replicas->n && status == DONE; i++)
         if (held[i] != 0)
@@ -377,5 +402,8 @@ bool sequence_is_within(const Sequence *s, const u64 *tops)
         if (author->n != 0 && author_last(&s->runs, author) > tops[author->replica])
             return false;
     }
+    for (u32 i = 0; i < s->condemned.n; i++)
+        if (dot_sequence(s->condemned.all[i].by) > tops[dot_replica(s->condemned.all[i].by)])
+            return false;
     return true;
 }
