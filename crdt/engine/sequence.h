@@ -7,8 +7,8 @@
  * Every element has an id, which is a dot, and two origins fixed at birth: `left`, the visible
  * element before the place it was typed at, and `right`, the element next after `left`, deleted
  * ones included. Origins alone decide the order (sequence_integrate.c). Deleting an element frees its
- * content and keeps its id and origins, until a purge takes it out. Inside a sequence elements go by local numbers (`u32`, in
- * order of arrival); other replicas never see those.
+ * content and keeps its id and origins, until a purge takes it out. Inside a sequence elements go by
+ * local numbers (`u32`, in order of arrival); other replicas never see those.
  *
  * The parts, each knowing nothing of the later ones:
  *   sequence_content   the units of one leaf: code points or list cells
@@ -134,7 +134,8 @@ int sequence_apply(Sequence *s, Decoder *d);
 /* ---- bounded growth (growth.h, sequence_purge.c) ------------------------------------------------ */
 
 /* How many deleted elements a purge would condemn, or take out if the cut rose to `cut` (by local index,
- * beside the replicas' own); without `cut`, how many the replicas' own should have. 0 also when out of memory. O(runs + spans), with a logarithm. */
+ * beside the replicas' own); without `cut`, how many the replicas' own should have. 0 also when out of
+ * memory. O(runs + spans), with a logarithm. */
 u64 sequence_purgeable(const Sequence *s, const u64 *cut);
 
 /* Whether a purge has condemned something that is still there; with `e`, one that its receiver lacks. */

@@ -9,7 +9,8 @@ static int map_stretch(Joining *j, u32 section, u32 local)
 {
     if (j->n != 0) {
         Mapping last = j->map[j->n - 1];
-        if (last.local == NOTHING || local == NOTHING ? last.local == local : last.local - last.section == local - section)
+        bool is_gone = last.local == NOTHING || local == NOTHING;
+        if (is_gone ? last.local == local : last.local - last.section == local - section)
             return DONE;
     }
     const u32 few = sizeof j->few / sizeof j->few[0];
@@ -210,7 +211,9 @@ static int join_run(Joining *j, const WireRun *run)
     if (j->n == 0 && join_typing(j, run, dot))
         return DONE;
     s->typing.next = 0;
-    u64 section = j->r.count - run->n, gone = j->afresh && !j->d->writers[run->place].forgotten ? 0 : gone_below(j->d, run->place);
+    u64 section = j->r.count - run->n, gone = gone_below(j->d, run->place);
+    if (j->afresh && !j->d->writers[run->place].forgotten)
+        gone = 0;
     Growth growth = {0};
     u32 count = s->tree.count;
     Digest before = s->digest;

@@ -180,6 +180,28 @@ int sequence_join_condemned(Sequence *s, CondemnedList *more)
     return status;
 }
 
+int condemned_adopt(Sequence *s, const Sequence *side)
+{
+    CondemnedList more = {0};
+    int status = DONE;
+    for (u32 i = 0; i < side->condemned.n && status == DONE; i++) {
+        Condemned c = side->condemned.all[i];
+        for (u32 n; c.n != 0 && status == DONE; c.first += n, c.n -= n) {
+            u32 number, run = runs_find(&side->runs, c.first), left = run_end(&side->runs, run) - c.first;
+            n = runs_stretch(&s->runs, runs_dot(&side->runs, c.first), c.n < left ? c.n : left, &number);
+            Point at = tree_locate(&s->tree, number);
+            Span span = point_span(&s->tree, at);
+            n = n < span_n(span) - at.offset ? n : span_n(span) - at.offset;
+            if (span_is_deleted(span))
+                status = condemned_append(&more, (Condemned){number, n, c.by});
+        }
+    }
+    if (status == DONE && more.n != 0)
+        status = sequence_join_condemned(s, &more);
+    condemned_free(&more);
+    return status;
+}
+
 /* Deleted elements that no other needs and no purge has announced yet. */
 static int find_unannounced(const Sequence *s, CondemnedList *out)
 {

@@ -19,6 +19,9 @@ Digest digest_of_condemned(const Sequence *s);
 /* Join what others have condemned: stretches that are apart, in any order. They are put in order. */
 int sequence_join_condemned(Sequence *s, CondemnedList *more);
 
+/* Join what `side`, of which all elements are here too, has condemned and this one does not show. */
+int condemned_adopt(Sequence *s, const Sequence *side);
+
 /* ---- the wire (sequence_purge_wire.c) ------------------------------------------------------------ */
 
 /* Write what is condemned by purges that the receiver lacks; and read over it. */

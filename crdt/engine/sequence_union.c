@@ -298,29 +298,6 @@ static int cut(Union *u)
     return elements <= ELEMENTS_MAX ? DONE : ERROR_LIMIT;
 }
 
-/* What one side has condemned and the union does not show. */
-static int unite_condemned(Union *u, const Sequence *side)
-{
-    CondemnedList more = {0};
-    int status = DONE;
-    for (u32 i = 0; i < side->condemned.n && status == DONE; i++) {
-        Condemned c = side->condemned.all[i];
-        for (u32 n; c.n != 0 && status == DONE; c.first += n, c.n -= n) {
-            u32 number, run = runs_find(&side->runs, c.first), left = run_end(&side->runs, run) - c.first;
-            n = runs_stretch(&u->to->runs, runs_dot(&side->runs, c.first), c.n < left ? c.n : left, &number);
-            Point at = tree_locate(&u->to->tree, number);
-            Span span = point_span(&u->to->tree, at);
-            n = n < span_n(span) - at.offset ? n : span_n(span) - at.offset;
-            if (span_is_deleted(span))
-                status = condemned_append(&more, (Condemned){number, n, c.by});
-        }
-    }
-    if (status == DONE && more.n != 0)
-        status = sequence_join_condemned(u->to, &more);
-    condemned_free(&more);
-    return status;
-}
-
 static int unite(Union *u, const u64 *held)
 {
     const Replicas *replicas = u->to->replicas;
@@ -332,7 +309,7 @@ static int unite(Union *u, const u64 *held)
     }
     end_typing(u->to);
     for (int k = 0; k < 2 && status == DONE; k++)
-        status = unite_condemned(u, u->side[k]);
+        status = condemned_adopt(u->to, u->side[k]);
     bool deleted = u->to->tree.count != u->to->tree.visible;
     for (u32 i = 0; deleted && i < replicas->n && status == DONE; i++)
         if (held[i] != 0)
