@@ -36,7 +36,7 @@ class GrowthWorld(World):
         return [op for op in super().visible(seen) if op.name != "purge"]
 
     def purges_in(self, seen: Seen) -> list[Seen]:
-        return [op.seen for op in super().visible(seen) if op.name == "purge"]
+        return [dict(op.seen) for op in super().visible(seen) if op.name == "purge"]
 
     def step(self, name: str, *args: Any) -> Iterator[Replica]:
         changed = list(super().step(name, *args))

@@ -68,7 +68,7 @@ class World:
     def visible(self, seen: Seen) -> list[Op]:
         return [op for writer, number in seen.items() for op in self.history.get(writer, ())[:number]]
 
-    def purges_in(self, _seen: Seen) -> list[Seen]:
+    def purges_in(self, seen: Seen) -> list[Seen]:
         """What each purge had seen that is seen here: nobody purges in this world."""
         return []
 

@@ -125,7 +125,8 @@ def test_a_delta_that_brings_again_what_was_taken_out_is_understood() -> None:
     late = b.delta({})
     assert a.merge(late) is False
     b.append("!")
-    for since in ({}, start):
+    nothing: dict[str, int] = {}
+    for since in (nothing, start):
         fresh = Text.from_bytes(a.to_bytes(), replica="c")
         assert fresh.merge(b.delta(since))
         assert str(fresh) == "zero one two!"
