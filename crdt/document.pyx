@@ -761,7 +761,7 @@ cdef class Replicated:
         return state
 
     def _purgeable(self, cut, /):
-        """How many entries a purge at `cut` would drop. O(rows of tables with deletions)."""
+        """How many entries a purge at `cut` would drop, or announce that they go at a later one. O(n)."""
         cdef VersionVector vector = VersionVector(cut)
         self.here()
         cdef u64 *counts = self.counts_of(vector, False)

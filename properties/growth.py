@@ -35,6 +35,9 @@ class GrowthWorld(World):
     def visible(self, seen: Seen) -> list[Op]:
         return [op for op in super().visible(seen) if op.name != "purge"]
 
+    def purges_in(self, seen: Seen) -> list[Seen]:
+        return [dict(op.seen) for op in super().visible(seen) if op.name == "purge"]
+
     def step(self, name: str, *args: Any) -> Iterator[Replica]:
         changed = list(super().step(name, *args))
         self.remember()

@@ -180,6 +180,16 @@ def elements_in_order(ops: Ops) -> list[tuple[Element, bool]]:
     return [(element, element.id not in dead) for element in tree.in_order()]
 
 
+def needless(order: list[tuple[Element, bool]], among: set[ElementId]) -> set[ElementId]:
+    """Of these elements the most that are origins of no element but each other."""
+    found = set(among)
+    while True:
+        needed = {origin for e, _ in order if e.id not in found for origin in (e.left, e.right)}
+        if not found & needed:
+            return found
+        found -= needed
+
+
 class FugueMaxTree:
     """The tree of the paper, one node per element. Left children come before their parent, right
     children after it. Siblings on the left are ordered by writer; on the right by where their right

@@ -135,3 +135,7 @@ class Below:
     @property
     def ops(self) -> Ops:
         return self.part(self.outer.ops)
+
+    @property
+    def purges(self) -> list[dict[str, int]]:
+        return self.outer.purges

@@ -38,6 +38,8 @@ class Writing(Protocol):
     def number(self) -> int: ...
     @property
     def ops(self) -> Ops: ...
+    @property
+    def purges(self) -> list[dict[str, int]]: ...  # of those that were seen, what each had seen
 
 
 class Subject:
@@ -238,8 +240,18 @@ class Sequence(Subject):
     def length(self, ops: Ops) -> int:
         return len(self.value(ops))
 
+    def idle(self, writing: Writing) -> set[models.ElementId]:
+        """What purges have condemned and nothing needs: it is passed over where a right origin is looked for."""
+        condemned: set[models.ElementId] = set()
+        for past in writing.purges:
+            order = self.order([op for op in writing.ops if op.number <= past.get(op.writer, 0)])
+            condemned |= models.needless(order, {element.id for element, visible in order if not visible})
+        return models.needless(self.order(writing.ops), condemned) if condemned else condemned
+
     def insertion(self, position: int, run: Any, writing: Writing) -> Effect:
         order = self.order(writing.ops)
+        idle = self.idle(writing)
+        order = [(element, visible) for element, visible in order if element.id not in idle]
         places = [i for i, (_, visible) in enumerate(order) if visible]
         before = places[position - 1] if position else -1
         left = order[before][0].id if position else None

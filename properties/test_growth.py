@@ -13,7 +13,7 @@ from .registry import EVERYTHING, NESTED, SIMPLE
 from .strategies import Step
 from .subjects import Subject
 
-SUBJECTS = [SIMPLE["LWWMap"], SIMPLE["ORSet"], SIMPLE["Text"], *NESTED, EVERYTHING]
+SUBJECTS = [SIMPLE["LWWMap"], SIMPLE["ORSet"], SIMPLE["Text"], SIMPLE["OpBasedList"], *NESTED, EVERYTHING]
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=repr)

@@ -68,6 +68,10 @@ class World:
     def visible(self, seen: Seen) -> list[Op]:
         return [op for writer, number in seen.items() for op in self.history.get(writer, ())[:number]]
 
+    def purges_in(self, seen: Seen) -> list[Seen]:
+        """What each purge had seen that is seen here: nobody purges in this world."""
+        return []
+
     def stamp(self, replica: Replica) -> int:
         last = max((op.stamp for op in self.visible(replica.seen)), default=0)
         return max(last + 1, replica.clock[0] << 16)
@@ -234,6 +238,10 @@ class Account:
     @property
     def ops(self) -> Ops:
         return self.world.visible(self.replica.seen)
+
+    @property
+    def purges(self) -> list[Seen]:
+        return self.world.purges_in(self.replica.seen)
 
 
 def assert_equal_states(a: Any, b: Any) -> None:

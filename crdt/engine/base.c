@@ -95,3 +95,16 @@ int array_reserve(void *items, u32 *capacity, size_t need, size_t width)
     *capacity = (u32)next;
     return DONE;
 }
+
+void array_shrink(void *items, u32 *capacity, size_t need, size_t width)
+{
+    void *block;
+    memcpy(&block, items, sizeof block);
+    if (need > *capacity / 2)
+        return;
+    void *smaller = block_resize(block, *capacity * width, need * width);
+    if (smaller == NULL && need != 0)
+        return;
+    memcpy(items, &smaller, sizeof smaller);
+    *capacity = (u32)need;
+}

@@ -68,6 +68,9 @@ static inline size_t grown_capacity(size_t capacity, size_t need)
 /* Make room for `need` items of `width` bytes in the array `*items` of `*capacity`. */
 int array_reserve(void *items, u32 *capacity, size_t need, size_t width);
 
+/* Give back room when more than half of it is unused; when refused, the old block is merely large. */
+void array_shrink(void *items, u32 *capacity, size_t need, size_t width);
+
 static inline u64 load64(const void *p)
 {
     u64 v;

@@ -19,6 +19,7 @@ typedef struct {
     bool canonical;   /* rows in canonical order: the full state of to_bytes */
     bool lacks_whole; /* the receiver lacks some of what came here as a whole state (Replica.whole) */
     bool complete;    /* something was purged that the receiver may still hold: absence means removal */
+    bool tells_condemned; /* sections of sequences end with what is condemned */
 } Encoder;
 
 static inline bool is_news(const Encoder *e, Dot d)
@@ -53,6 +54,10 @@ typedef struct {
     bool saw_whole;   /* a composite that came as a whole was landed */
     bool has_cut;     /* it tells what was purged */
     bool complete;    /* it builds on less than its cut: absence means removal */
+    bool tells_condemned; /* sections of sequences end with what is condemned */
+    bool may_be_gone; /* what is held of a writer and is not here may have been taken out of a sequence */
+    bool replaces;    /* a sequence takes the place of what is here: what that lacks is known of */
+    bool has_raised_cut;
     u64 stamp;        /* the clock of those who purged */
     bool changed;
     u8 flags;
@@ -64,6 +69,21 @@ typedef struct {
 static inline bool is_covered(const u64 *tops, Dot d)
 {
     return dot_sequence(d) <= tops[dot_replica(d)];
+}
+
+/* What a section of a sequence builds on: nothing, where absence means removal. */
+static inline u64 section_base(const Decoder *d, u32 place)
+{
+    return d->complete ? 0 : d->writers[place].base;
+}
+
+/* Elements of a writer up to here that are not here have been taken out. */
+static inline u64 gone_below(const Decoder *d, u32 place)
+{
+    const Sender *s = &d->writers[place];
+    if (s->forgotten)
+        return s->top;
+    return !d->may_be_gone || s->local < 0 ? 0 : d->replicas->all[s->local].seen;
 }
 
 /* An event's dot as place (varint) and difference to `*previous` sequence (zigzag varint). */

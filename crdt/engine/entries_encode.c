@@ -209,6 +209,8 @@ static int write_message(EntryWriter *ew, bool with_version)
     u8 header[HEADER_BYTES] = {MAGIC, VERSION};
     write_bytes(w, header, HEADER_BYTES);
     u8 flags = flags_of_growth(ew, with_version);
+    ew->e.tells_condemned = growth_condemned(ew->doc->root, NULL);
+    flags |= ew->e.tells_condemned ? FLAG_CONDEMNED : 0;
     write_byte(w, flags | FLAG_ENTRIES | (with_version ? FLAG_VERSION : 0));
     write_number(w, ew->doc->root->shape);
     write_holders(ew);

@@ -49,6 +49,9 @@ typedef struct {
     Document *doc;
     const u64 *cut; /* by local index, beside the document's own; NULL: that one alone, and take out */
     u64 found;
+    bool is_overdue;      /* count only what should have gone already */
+    bool spares_elements; /* of sequences */
+    Dot condemns;         /* 0, or the purge that condemns elements, beside taking out */
 } Sweep;
 
 static bool is_below(const Sweep *s, Dot d)
@@ -135,6 +138,19 @@ static void sweep_counter(Sweep *s, Counter *c)
     }
 }
 
+static void sweep_sequence(Sweep *s, Sequence *sequence)
+{
+    if (s->cut != NULL)
+        s->found += sequence_purgeable(sequence, s->is_overdue ? NULL : s->cut);
+    if (s->cut != NULL || s->spares_elements)
+        return;
+    digest_subtract(&s->doc->digest, sequence_digest(sequence));
+    if (s->condemns != 0)
+        (void)sequence_condemn(sequence, s->condemns); /* or the next purge does */
+    (void)sequence_sweep(sequence);
+    digest_add(&s->doc->digest, sequence_digest(sequence));
+}
+
 static void sweep_container(Sweep *s, Container *c)
 {
     switch (container_kind(c)) {
@@ -166,14 +182,24 @@ static void sweep_container(Sweep *s, Container *c)
             table_settle(s->doc, t);
         return;
     }
+    case OP_LIST:
+    case TEXT:
+        sweep_sequence(s, ((SequenceNode *)c)->sequence);
+        return;
     default:
-        return; /* what sets and sequences hold of removals is no table of tombstones */
+        return; /* sets hold nothing of removals */
     }
 }
 
 void growth_sweep(Document *doc)
 {
     Sweep s = {.doc = doc};
+    sweep_container(&s, doc->root);
+}
+
+void growth_sweep_entries(Document *doc)
+{
+    Sweep s = {.doc = doc, .spares_elements = true};
     sweep_container(&s, doc->root);
 }
 
@@ -189,6 +215,13 @@ void growth_sweep_key(Document *doc, Table *t, const Probe *p)
     u32 rows;
     if (t->tombstones != 0 && key_goes(&s, t, p, &rows))
         key_remove(doc, t, p, rows);
+}
+
+u64 document_overdue(Document *doc, const u64 *nothing)
+{
+    Sweep s = {.doc = doc, .cut = nothing, .is_overdue = true};
+    sweep_container(&s, doc->root);
+    return s.found;
 }
 
 u64 document_purgeable(Document *doc, const u64 *cut)
@@ -350,12 +383,13 @@ int document_purge(Document *doc, const u64 *cut, const bool *retired)
         if (status == DONE)
             status = growth_reserve(r);
         if (status == DONE) {
-            raise_cut(doc, cut, retired, edit_event(doc, doc->root, 1));
+            Sweep s = {.doc = doc, .condemns = edit_event(doc, doc->root, 1)};
+            raise_cut(doc, cut, retired, s.condemns);
             cut_stamp_raise(doc, doc->stamp);
             for (u32 i = 0; i < r->n; i++)
                 if (forgotten[i])
                     writer_forget(doc, (u16)i);
-            growth_sweep(doc);
+            sweep_container(&s, doc->root);
             status = CHANGED;
         }
     }

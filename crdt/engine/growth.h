@@ -10,6 +10,8 @@
  *     are at or below the cut;
  *   - below an ORMap, a counter's slot that adds nothing, if its last event and the removal that
  *     observed it are;
+ *   - a deleted element of a sequence that no other needs, if the purge that condemned it is: that is the first after
+ *     its deletion (sequence_condemned.h);
  *   - the name of a retired writer that nothing in the state refers to any more, when the purge after
  *     the one that retired it is made, if that one is at or below the cut by then.
  *
@@ -25,6 +27,8 @@
 /* How many entries would go if the cut rose to `cut` (by local index). O(rows of tables that hold
  * deletions), no allocation. */
 u64 document_purgeable(Document *doc, const u64 *cut);
+/* How many entries are left that the document's own cut purges. `nothing` is a cut of zeros. */
+u64 document_overdue(Document *doc, const u64 *nothing);
 
 /* Raise the cut, which must be seen, and retire the writers that `retired` marks (by local index; not
  * the own one), by one event. UNCHANGED, without an event, if nothing goes and nobody is retired. */
@@ -32,8 +36,13 @@ int document_purge(Document *doc, const u64 *cut, const bool *retired);
 
 /* ---- between the files of the engine ----------------------------------------------------------- */
 
-/* Take what the document's own cut purges out of the whole tree. */
+/* Take what the document's own cut purges out of the whole tree. Out of memory, elements of sequences stay until
+ * the cut rises again. */
 void growth_sweep(Document *doc);
+/* The same but for elements of sequences: before a message is joined, what it brings may need them. */
+void growth_sweep_entries(Document *doc);
+/* Whether anything is condemned in a sequence below; with `e`, by a purge that its receiver lacks. */
+bool growth_condemned(const Container *c, const Encoder *e);
 /* The same for one table: after rows have gone from it. */
 void growth_sweep_table(Document *doc, Table *t);
 /* The same for one key of a table below an ORMap: after its entries were joined. */

@@ -227,8 +227,9 @@ void growth_land(Document *doc, Decoder *d)
         growth_digest(doc, (u16)s->local, true);
     }
     cut_stamp_raise(doc, d->stamp);
+    d->has_raised_cut = news;
     if (news)
-        growth_sweep(doc);
+        growth_sweep_entries(doc);
 }
 
 void growth_forget(Document *doc, const Decoder *d)

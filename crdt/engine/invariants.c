@@ -160,7 +160,7 @@ const char *document_broken_invariant(Document *doc)
             return "a retirement that is not seen (7)";
     }
     u64 *nothing = has_cut(&doc->replicas) ? calloc(doc->replicas.n + 1, sizeof(u64)) : NULL;
-    u64 left = nothing == NULL ? 0 : document_purgeable(doc, nothing);
+    u64 left = nothing == NULL ? 0 : document_overdue(doc, nothing);
     free(nothing);
     if (left != 0)
         return "something below the cut that should be purged (7)";

@@ -66,7 +66,8 @@ int document_encode(const Document *doc, const u64 *since, bool everything, Writ
     u8 header[HEADER_BYTES] = {MAGIC, VERSION};
     write_bytes(&e.out, header, HEADER_BYTES);
     u8 flags = growth_flags(doc, since, everything, &e.complete);
-    write_byte(&e.out, flags | (everything ? FLAG_FULL : 0));
+    e.tells_condemned = (flags & FLAG_CUT) && growth_condemned(doc->root, NULL);
+    write_byte(&e.out, flags | (everything ? FLAG_FULL : 0) | (e.tells_condemned ? FLAG_CONDEMNED : 0));
     write_number(&e.out, doc->root->shape);
     write_writers(doc, &e);
     growth_write(doc, &e, flags, NULL);
@@ -188,9 +189,12 @@ static int land(Document *doc, Decoder *d)
     }
     if (d->flags & FLAGS_GROWTH)
         growth_land(doc, d);
+    d->replaces = doc->is_behind;
     int status = section_apply(doc, d, doc->root, tops);
     free(tops);
     doc->is_behind = false;
+    if (status == DONE && d->has_raised_cut)
+        growth_sweep(doc);
     for (u32 i = 0; i < d->n; i++) {
         Replica *writer = &doc->replicas.all[d->writers[i].local];
         if (d->writers[i].forgotten) {
@@ -217,8 +221,9 @@ static int read_preamble(Decoder *d, u64 *shape)
     if (status != DONE)
         return status;
     u8 flags = read_byte(&d->in);
-    if (flags & ~(FLAG_FULL | FLAGS_GROWTH))
+    if ((flags & ~(FLAG_FULL | FLAGS_GROWTH | FLAG_CONDEMNED)) || ((flags & FLAG_CONDEMNED) && !(flags & FLAG_CUT)))
         return refuse(&d->in, "unknown flags");
+    d->tells_condemned = flags & FLAG_CONDEMNED;
     d->flags = flags;
     d->is_full = flags & FLAG_FULL;
     *shape = read_number(&d->in);
@@ -250,6 +255,7 @@ int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, L
                    const char **error, size_t *offset, u64 *base)
 {
     Decoder d = {.in = {.p = bytes, .end = bytes + n, .start = bytes}, .replicas = &doc->replicas};
+    d.may_be_gone = has_cut(&doc->replicas);
     size_t section_at = 0;
     int status = check_message(doc, &d, landing, &section_at);
     if (status == ERROR_DECODE) {

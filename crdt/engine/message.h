@@ -13,6 +13,7 @@ enum {
     FLAG_RETIRED = 4,  /* who has left follows them */
     FLAGS_GROWTH = FLAG_CUT | FLAG_RETIRED,
     FLAG_ENTRIES = 8,  /* chosen entries, for repair.c: neither full nor a delta */
+    FLAG_CONDEMNED = 32, /* sections of sequences end with what is condemned */
     FLAG_VERSION = 16, /* and all that a holder of the same version lacks */
 };
 

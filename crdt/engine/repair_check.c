@@ -173,10 +173,11 @@ int repair_check(Repair *r, size_t *groups_at)
     if (status != DONE)
         return status;
     u8 flags = read_byte(in);
-    if ((flags & ~(FLAGS_GROWTH | FLAG_VERSION)) != FLAG_ENTRIES)
+    if ((flags & ~(FLAGS_GROWTH | FLAG_VERSION | FLAG_CONDEMNED)) != FLAG_ENTRIES)
         return refuse(in, "not a message of entries");
     r->takes_version = flags & FLAG_VERSION;
     r->d.flags = flags;
+    r->d.tells_condemned = flags & FLAG_CONDEMNED;
     r->d.is_full = true; /* so that the writers' bases are 0 */
     u64 shape = read_number(in);
     if (in->error == NULL && shape != r->doc->root->shape)

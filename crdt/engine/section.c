@@ -304,8 +304,14 @@ int section_apply_blank(Document *doc, Container *c, const u64 *tops)
         counter_drop(doc, (Counter *)c, tops);
         return DONE;
     case OP_LIST:
-    case TEXT:
-        return DONE; /* deleted elements are never forgotten: nothing can be missing */
+    case TEXT: {
+        Sequence *s = ((SequenceNode *)c)->sequence;
+        if (!doc->is_behind)
+            return DONE; /* what is not there was taken out, and is here too */
+        digest_subtract(&doc->digest, sequence_digest(s));
+        sequence_empty(s);
+        return DONE;
+    }
     case COMPOSITE:
         return apply_unnamed(doc, (Composite *)c, tops, NULL, c->schema == NULL ? 0 : c->schema->n);
     default:

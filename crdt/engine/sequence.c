@@ -2,11 +2,8 @@
 
 /* ---- life -------------------------------------------------------------------------------- */
 
-Sequence *sequence_new(Replicas *replicas, bool is_text, u64 path)
+static void start(Sequence *s, Replicas *replicas, bool is_text, u64 path)
 {
-    Sequence *s = block_resize(NULL, 0, sizeof(Sequence));
-    if (s == NULL)
-        return NULL;
     u8 width = is_text ? 1 : CELL_WIDTH;
     *s = (Sequence){
         .replicas = replicas,
@@ -19,19 +16,39 @@ Sequence *sequence_new(Replicas *replicas, bool is_text, u64 path)
         .pile.width = width,
         .is_text = is_text,
     };
+}
+
+Sequence *sequence_new(Replicas *replicas, bool is_text, u64 path)
+{
+    Sequence *s = block_resize(NULL, 0, sizeof(Sequence));
+    if (s != NULL)
+        start(s, replicas, is_text, path);
     return s;
+}
+
+static void free_parts(Sequence *s)
+{
+    tree_free(&s->tree);
+    runs_free(&s->runs);
+    log_free(&s->log);
+    arena_free(&s->arena);
+    content_free(&s->pile);
+    condemned_free(&s->condemned);
+    condemned_free(&s->idle);
 }
 
 void sequence_free(Sequence *s)
 {
     if (s == NULL)
         return;
-    tree_free(&s->tree);
-    runs_free(&s->runs);
-    log_free(&s->log);
-    arena_free(&s->arena);
-    content_free(&s->pile);
+    free_parts(s);
     block_free(s, sizeof(Sequence));
+}
+
+void sequence_empty(Sequence *s)
+{
+    free_parts(s);
+    start(s, s->replicas, s->is_text, s->path);
 }
 
 Sequence *sequence_clone(const Sequence *s, Replicas *replicas)
@@ -41,7 +58,8 @@ Sequence *sequence_clone(const Sequence *s, Replicas *replicas)
         return NULL;
     copy->digest = s->digest;
     if (tree_copy(&copy->tree, &s->tree) != DONE || runs_copy(&copy->runs, &s->runs) != DONE ||
-        log_copy(&copy->log, &s->log) != DONE || arena_reserve(&copy->arena, s->arena.used) != DONE) {
+        log_copy(&copy->log, &s->log) != DONE || condemned_copy(&copy->condemned, &s->condemned) != DONE ||
+        arena_reserve(&copy->arena, s->arena.used) != DONE) {
         sequence_free(copy);
         return NULL;
     }
@@ -56,7 +74,8 @@ size_t sequence_memory(const Sequence *s)
 {
     return block_footprint(sizeof(Sequence)) + tree_memory(&s->tree) + runs_memory(&s->runs) +
            log_memory(&s->log) + block_footprint(s->arena.capacity) +
-           block_footprint(content_bytes(&s->pile));
+           block_footprint(content_bytes(&s->pile)) +
+           block_footprint((s->condemned.capacity + s->idle.capacity) * sizeof(Condemned));
 }
 
 /* Rewrite the live payloads of a list into a new arena. Out of memory, the old one goes on. */

@@ -7,8 +7,8 @@
  * Every element has an id, which is a dot, and two origins fixed at birth: `left`, the visible
  * element before the place it was typed at, and `right`, the element next after `left`, deleted
  * ones included. Origins alone decide the order (sequence_integrate.c). Deleting an element frees its
- * content and keeps its id and origins. Inside a sequence elements go by local numbers (`u32`, in
- * order of arrival); other replicas never see those.
+ * content and keeps its id and origins, until a purge takes it out. Inside a sequence elements go by
+ * local numbers (`u32`, in order of arrival); other replicas never see those.
  *
  * The parts, each knowing nothing of the later ones:
  *   sequence_content   the units of one leaf: code points or list cells
@@ -19,6 +19,7 @@
  *   sequence_state     the whole, its digest; deleting and reviving by local number
  *   sequence_edit, _undo           local edits and taking them back
  *   sequence_integrate             where a remote element goes
+ *   sequence_gaps, _condemned, _purge   taking out deleted elements that nobody needs
  *   sequence_wire                  the bytes of a section
  *   sequence_news, _encode         what a peer lacks, and writing it
  *   sequence_check, _apply         reading it
@@ -33,6 +34,7 @@
  *   7. Of one writer, sequence numbers rise with local numbers, and no id is there twice.
  *   8. The digest is the sum over the state.
  *   9. The log names only deleted elements; its events rise for each writer.
+ *  10. What is condemned is deleted, in rising stretches.
  * That the document order is that of the origins is tested against an executable model.
  */
 #ifndef CRDT_SEQUENCE_H
@@ -49,6 +51,8 @@ typedef struct Sequence Sequence;
  * document's other containers. NULL when out of memory. */
 Sequence *sequence_new(Replicas *replicas, bool is_text, u64 path);
 void sequence_free(Sequence *s);
+/* Make it as it was when new. */
+void sequence_empty(Sequence *s);
 
 /* An independent copy over an equal table of replicas; NULL when out of memory. O(n), mostly memcpy. */
 Sequence *sequence_clone(const Sequence *s, Replicas *replicas);
@@ -115,7 +119,7 @@ bool sequence_has_news(const Sequence *s, const Encoder *e);
 int sequence_mark_writers(const Sequence *s, const Encoder *e, bool *used);
 int sequence_encode(const Sequence *s, Encoder *e);
 
-/* Set named[local index] for each writer of an element. */
+/* Set named[local index] for each writer of an element, and of a purge that condemned one. */
 void sequence_mark_authors(const Sequence *s, bool *named);
 /* Forget which deletions were events of this writer: nobody lacks them. */
 void sequence_forget_deleter(Sequence *s, u16 replica);
@@ -126,6 +130,23 @@ int sequence_check(const Sequence *s, bool is_text, Decoder *d);
 /* Join a checked section. What is held already is skipped. ERROR_MEMORY: a part may have been
  * joined; joining the same section again completes it. */
 int sequence_apply(Sequence *s, Decoder *d);
+
+/* ---- bounded growth (growth.h, sequence_purge.c) ------------------------------------------------ */
+
+/* How many deleted elements a purge would condemn, or take out if the cut rose to `cut` (by local index,
+ * beside the replicas' own); without `cut`, how many the replicas' own should have. 0 also when out of
+ * memory. O(runs + spans), with a logarithm. */
+u64 sequence_purgeable(const Sequence *s, const u64 *cut);
+
+/* Whether a purge has condemned something that is still there; with `e`, one that its receiver lacks. */
+bool sequence_has_condemned(const Sequence *s, const Encoder *e);
+
+/* Condemn the deleted elements that no other needs, by a purge. */
+int sequence_condemn(Sequence *s, Dot by);
+
+/* Take out what was condemned at or below the replicas' cut and no other element needs. ERROR_MEMORY:
+ * nothing was. Not while edits may be undone. */
+int sequence_sweep(Sequence *s);
 
 /* ---- tests ------------------------------------------------------------------------------- */
 

@@ -1,13 +1,18 @@
 /* Joining a checked section. Elements and deletions that are held already are stepped over, so a
  * section may be joined twice, or after one that overlaps it. */
 #include "sequence_apply.h"
+#include "sequence_purge.h"
 
 enum { UNITS_AT_ONCE = 512, CELLS_AT_ONCE = 64 };
 
 static int map_stretch(Joining *j, u32 section, u32 local)
 {
-    if (j->n != 0 && j->map[j->n - 1].local - j->map[j->n - 1].section == local - section)
-        return DONE;
+    if (j->n != 0) {
+        Mapping last = j->map[j->n - 1];
+        bool is_gone = last.local == NOTHING || local == NOTHING;
+        if (is_gone ? last.local == local : last.local - last.section == local - section)
+            return DONE;
+    }
     const u32 few = sizeof j->few / sizeof j->few[0];
     if (j->n == few && j->map == j->few) {
         j->map = NULL;
@@ -29,6 +34,8 @@ static u32 resolve(const Joining *j, const Origin *origin, u32 left)
     case ORIGIN_HELD:
         return runs_number(&j->s->runs, local_dot(j->d, origin->held));
     case ORIGIN_SAME:
+        if (left == NOTHING)
+            return NOTHING; /* only of bytes that no sender makes */
         return j->s->runs.all[runs_find_near(&j->s->runs, left, j->s->run)].right;
     default:
         return NOTHING;
@@ -120,23 +127,28 @@ static void skip_content(Joining *j, u64 n)
     }
 }
 
-/* The ids of a run that are held: step over their content, delete those the sender has deleted. */
-static int join_known(Joining *j, Dot first, u64 section, u64 n, bool deleted)
+/* How many of the ids from `first` on, up to n, are held, or have been and are taken out (*number is NOTHING);
+ * 0 if they are new. */
+static u64 known_part(const Joining *j, Dot first, u64 gone, u64 n, u32 *number)
+{
+    u32 held = runs_stretch(&j->s->runs, first, runs_limit(n), number);
+    if (held != 0)
+        return held;
+    *number = NOTHING;
+    u64 sequence = dot_sequence(first);
+    if (sequence > gone)
+        return 0;
+    u64 end = gone + 1 - sequence < n ? gone + 1 - sequence : n;
+    return runs_next(&j->s->runs, first, first + end) - first;
+}
+
+/* Ids that are known: step over their content, delete those the sender has deleted. */
+static int join_known(Joining *j, u32 number, u64 section, u64 n, bool deleted)
 {
     if (!deleted)
         skip_content(j, n);
-    while (n != 0) {
-        u32 number, piece = runs_stretch(&j->s->runs, first, (u32)n, &number);
-        int status = map_stretch(j, (u32)section, number);
-        if (status == DONE && deleted)
-            status = delete_numbers(j, number, piece);
-        if (status != DONE)
-            return status;
-        first += piece;
-        section += piece;
-        n -= piece;
-    }
-    return DONE;
+    int status = map_stretch(j, (u32)section, number);
+    return status == DONE && deleted && number != NOTHING ? delete_numbers(j, number, (u32)n) : status;
 }
 
 /* Where the next new elements of a run go; its origins are those of the first of them. */
@@ -199,10 +211,9 @@ static int join_run(Joining *j, const WireRun *run)
     if (j->n == 0 && join_typing(j, run, dot))
         return DONE;
     s->typing.next = 0;
-    const Author *author = runs_author(&s->runs, dot_replica(dot));
-    u64 last = author != NULL ? author_last(&s->runs, author) : 0;
-    u64 known = run->sequence > last ? 0 : last - run->sequence + 1;
-    u64 section = j->r.count - run->n;
+    u64 section = j->r.count - run->n, gone = gone_below(j->d, run->place);
+    if (j->afresh && !j->d->writers[run->place].forgotten)
+        gone = 0;
     Growth growth = {0};
     u32 count = s->tree.count;
     Digest before = s->digest;
@@ -210,9 +221,14 @@ static int join_run(Joining *j, const WireRun *run)
     int status = DONE;
     u64 done = 0;
     for (u64 n; status == DONE && (n = next_piece(&pieces)) != 0; done += n) {
-        u64 held = done >= known ? 0 : known - done < n ? known - done : n;
-        if (held != 0)
-            status = join_known(j, dot + done, section + done, held, pieces.deleted);
+        u64 held = 0;
+        u32 number;
+        for (u64 part; !growth.begun && held < n && status == DONE; held += part) {
+            part = known_part(j, dot + done + held, gone, n - held, &number);
+            if (part == 0)
+                break;
+            status = join_known(j, number, section + done + held, part, pieces.deleted);
+        }
         if (held == n || status != DONE)
             continue;
         if (!growth.begun) {
@@ -234,6 +250,7 @@ static int join_run(Joining *j, const WireRun *run)
     }
     digest_add(&s->digest, digest_of_origins(s, growth.first, growth.left, growth.right));
     runs_append(&s->runs, growth.first, growth.n, growth.left, growth.right);
+    idle_meet(s, growth.left, growth.right);
     begin_typing(s, growth.first + growth.n, &growth.at, NOTHING);
     j->d->changed = true;
     return DONE;
@@ -241,11 +258,13 @@ static int join_run(Joining *j, const WireRun *run)
 
 int sequence_apply(Sequence *s, Decoder *d)
 {
-    Joining j = {.s = s, .d = d};
+    Joining j = {.s = s, .d = d, .afresh = d->replaces};
     j.map = j.few;
     int status = DONE;
     section_open(&j.r, d, ELEMENTS_MAX);
     s->cursor.leaf = NOTHING;
+    if (d->replaces)
+        sequence_empty(s);
     for (u64 left = read_number(&d->in); left != 0 && status == DONE; left--) {
         WireRun run;
         status = section_read_run(&j.r, &run);
@@ -257,6 +276,8 @@ int sequence_apply(Sequence *s, Decoder *d)
         section_begin_deletions(&j.r);
         status = head & 1 ? join_deleted(&j, head >> 1) : join_deletions(&j, head >> 1);
     }
+    if (status == DONE && d->tells_condemned)
+        status = join_condemned(&j);
     if (status == DONE && s->pile.n == 0)
         sequence_tidy(s);
     section_close(&j.r);

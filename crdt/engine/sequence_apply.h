@@ -19,16 +19,17 @@ typedef struct {
     u32 n, capacity;
     u64 known;    /* events up to here of the writer at hand are logged */
     bool deleted; /* something is deleted that was not, or never was visible */
+    bool afresh;  /* it takes the place of all that was here */
 } Joining;
 
 /* The mapping that an element of the section falls under. */
 u32 mapping_of(const Joining *j, u64 number);
 
-/* The local number of an element of the section. */
+/* The local number of an element of the section; NOTHING for one that was taken out. */
 static inline u32 mapped(const Joining *j, u64 number)
 {
     const Mapping *m = &j->map[mapping_of(j, number)];
-    return m->local + ((u32)number - m->section);
+    return m->local == NOTHING ? NOTHING : m->local + ((u32)number - m->section);
 }
 
 /* Delete what is still visible of n elements from a local number on. */
@@ -37,5 +38,8 @@ int delete_numbers(Joining *j, u32 number, u32 n);
 /* Join `count` deletions: logged events, or all deleted ids. After these the events are unknown. */
 int join_deletions(Joining *j, u64 count);
 int join_deleted(Joining *j, u64 count);
+
+/* Join the list of condemned elements. */
+int join_condemned(Joining *j);
 
 #endif

@@ -31,8 +31,17 @@ int delete_numbers(Joining *j, u32 number, u32 n)
     return DONE;
 }
 
+/* The ids of a deletion from `probe` on, or backwards, of which none is here: they were taken out. */
+static u32 missing_from(const Joining *j, Dot target, u64 from, u64 to, bool backwards)
+{
+    const Runs *runs = &j->s->runs;
+    if (backwards)
+        return (u32)(target + to - runs_previous(runs, target + to - 1, target + from));
+    return (u32)(runs_next(runs, target + from, target + to) - (target + from));
+}
+
 /* The stretch of consecutive local numbers that begins with element `from` of a deletion, or with
- * `backwards` that ends before element `to`. */
+ * `backwards` that ends before element `to`. *number is NOTHING if they are not here any more. */
 static u32 stretch_from(const Joining *j, const WireDeletion *deletion, u64 from, u64 to,
                       bool backwards, u32 *number)
 {
@@ -46,7 +55,10 @@ static u32 stretch_from(const Joining *j, const WireDeletion *deletion, u64 from
         after = end - section;
     } else {
         const Runs *runs = &j->s->runs;
-        *number = runs_number(runs, local_dot(j->d, deletion->target) + probe);
+        Dot target = local_dot(j->d, deletion->target);
+        *number = runs_number(runs, target + probe);
+        if (*number == NOTHING)
+            return missing_from(j, target, from, to, backwards);
         u32 run = runs_find(runs, *number);
         before = *number - runs->all[run].first;
         after = run_end(runs, run) - *number;
@@ -54,7 +66,8 @@ static u32 stretch_from(const Joining *j, const WireDeletion *deletion, u64 from
     if (!backwards)
         return (u32)(after < to - from ? after : to - from);
     before = before < probe - from ? before : probe - from;
-    *number -= (u32)before;
+    if (*number != NOTHING)
+        *number -= (u32)before;
     return (u32)before + 1;
 }
 
@@ -90,8 +103,8 @@ static int join_deletion(Joining *j, const WireDeletion *deletion)
         u32 number, n = stretch_from(j, deletion, from, to, backwards, &number);
         if (backwards)
             to -= n;
-        int status = delete_numbers(j, number, n);
-        if (status == DONE)
+        int status = number == NOTHING ? DONE : delete_numbers(j, number, n);
+        if (status == DONE && number != NOTHING)
             status = log_deletion(j, deletion, number, backwards ? to : from, n);
         if (status != DONE)
             return status;
@@ -129,8 +142,11 @@ int join_deleted(Joining *j, u64 count)
         int status = section_read_deleted(&j->r, &first, &n);
         Dot dot = local_dot(j->d, first);
         while (n != 0 && status == DONE) {
-            u32 number, piece = runs_stretch(&j->s->runs, dot, (u32)n, &number);
-            status = delete_numbers(j, number, piece);
+            u32 number, piece = runs_stretch(&j->s->runs, dot, runs_limit(n), &number);
+            if (piece != 0)
+                status = delete_numbers(j, number, piece);
+            else
+                piece = (u32)(runs_next(&j->s->runs, dot, dot + n) - dot);
             dot += piece;
             n -= piece;
         }

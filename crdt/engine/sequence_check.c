@@ -1,15 +1,18 @@
 /* Validation of a section against what is held; nothing is changed and next to nothing allocated. */
 #include "sequence_state.h"
+#include "sequence_purge.h"
 #include "sequence_wire.h"
 
-/* Whether all of these ids are elements here. */
+/* Whether all of these ids are elements here, or were. */
 static bool all_held(const Sequence *s, const Decoder *d, RemoteDot first, u64 n)
 {
+    if (first.sequence + n - 1 <= gone_below(d, first.place))
+        return true;
     if (s == NULL || d->writers[first.place].local < 0)
         return false;
     Dot dot = local_dot(d, first);
     while (n != 0) {
-        u32 number, piece = runs_stretch(&s->runs, dot, n < UINT32_MAX ? (u32)n : UINT32_MAX, &number);
+        u32 number, piece = runs_stretch(&s->runs, dot, runs_limit(n), &number);
         if (piece == 0)
             return false;
         dot += piece;
@@ -18,14 +21,21 @@ static bool all_held(const Sequence *s, const Decoder *d, RemoteDot first, u64 n
     return true;
 }
 
+static bool is_held(const Sequence *s, const Decoder *d, RemoteDot id)
+{
+    return s != NULL && d->writers[id.place].local >= 0 && runs_number(&s->runs, local_dot(d, id)) != NOTHING;
+}
+
 static int check_origins(const Sequence *s, Decoder *d, const WireRun *run)
 {
-    bool held = run->left.form != ORIGIN_HELD || all_held(s, d, run->left.held, 1);
+    if (run->sequence + run->n - 1 <= gone_below(d, run->place))
+        return DONE; /* nothing of it is new */
+    bool held = run->left.form != ORIGIN_HELD || is_held(s, d, run->left.held);
     if (run->right.form == ORIGIN_HELD)
-        held = held && all_held(s, d, run->right.held, 1);
+        held = held && is_held(s, d, run->right.held);
     if (run->right.form == ORIGIN_NEXT && run->left.form == ORIGIN_HELD) {
         RemoteDot next = {run->left.held.place, run->left.held.sequence + 1};
-        held = held && next.sequence <= d->writers[next.place].base && all_held(s, d, next, 1);
+        held = held && next.sequence <= section_base(d, next.place) && is_held(s, d, next);
     }
     return held ? DONE : refuse(&d->in, "an origin that does not exist");
 }
@@ -62,6 +72,21 @@ static int check_content(bool is_text, Decoder *d, const WireRun *run)
     return status;
 }
 
+/* How many of these ids are elements here. */
+static u64 count_held(const Sequence *s, const Decoder *d, RemoteDot first, u64 n)
+{
+    if (s == NULL || d->writers[first.place].local < 0)
+        return 0;
+    Dot dot = local_dot(d, first), end = dot + n;
+    u64 held = 0;
+    while (dot < end) {
+        u32 number, piece = runs_stretch(&s->runs, dot, runs_limit(end - dot), &number);
+        held += piece;
+        dot = piece != 0 ? dot + piece : runs_next(&s->runs, dot, end);
+    }
+    return held;
+}
+
 static int check_deletions(const Sequence *s, SectionReader *r)
 {
     Decoder *d = r->d;
@@ -77,7 +102,7 @@ static int check_deletions(const Sequence *s, SectionReader *r)
                            : section_read_deletion(r, &deletion);
         if (status != DONE)
             return status;
-        named += deletion.n;
+        named += deletion.is_new ? deletion.n : count_held(s, d, deletion.target, deletion.n);
         if (named > elements * DELETIONS_PER_ELEMENT)
             return refuse(&d->in, "deletions that name all elements over and over");
         if (!deletion.is_new && !all_held(s, d, deletion.target, deletion.n))
@@ -103,6 +128,8 @@ int sequence_check(const Sequence *s, bool is_text, Decoder *d)
     }
     if (status == DONE)
         status = check_deletions(s, &r);
+    if (status == DONE && d->tells_condemned)
+        status = condemned_check(d);
     section_close(&r);
     return status;
 }

@@ -1,5 +1,5 @@
 /* Local edits: a place is found by counting what is visible, the origins are read off there. */
-#include "sequence_state.h"
+#include "sequence_purge.h"
 
 enum { CELLS_AT_ONCE = 64 };
 
@@ -53,6 +53,18 @@ typedef struct {
     u32 count; /* elements before it */
 } Insert;
 
+/* What is idle is no right origin; the place is then among it, where all others put the element. */
+static int pass_over_idle(Sequence *s, Dot first, Insert *insert)
+{
+    int status = idle_refresh(s);
+    u32 right = status == DONE ? idle_pass(s, insert->at) : insert->right;
+    if (right == insert->right)
+        return status;
+    insert->right = right;
+    insert->at = fugue_place(s, first, insert->left, right);
+    return DONE;
+}
+
 static int begin(Sequence *s, u32 position, Dot first, u32 n, Insert *insert)
 {
     if (position > s->tree.visible)
@@ -78,7 +90,7 @@ static int begin(Sequence *s, u32 position, Dot first, u32 n, Insert *insert)
     }
     insert->leaf = insert->at.leaf;
     insert->right = tree_element_at(&s->tree, insert->at);
-    return DONE;
+    return s->condemned.n == 0 || insert->right == NOTHING ? DONE : pass_over_idle(s, first, insert);
 }
 
 static int take_back(Sequence *s, const Insert *insert, Digest before, int status)

@@ -1,5 +1,8 @@
 /* Writing what a holder of `since` lacks: runs, then deletions (sequence_wire.h). */
 #include "sequence_news.h"
+#include "sequence_purge.h"
+
+#include <stdlib.h>
 
 /* ---- runs -------------------------------------------------------------------------------- */
 
@@ -231,12 +234,14 @@ static int write_runs(News *news)
 
 bool sequence_has_news(const Sequence *s, const Encoder *e)
 {
+    if (e->complete)
+        return s->tree.count != 0; /* all of it is told */
     for (u32 i = 0; i < s->runs.n_authors; i++)
         if (count_runs(&s->runs, &s->runs.authors[i], e->since[s->runs.authors[i].replica]) != 0)
             return true;
     if (log_has_news(&s->log, e->since))
         return true;
-    return s->tree.count != s->tree.visible && (e->complete || !log_reaches(&s->log, e->since));
+    return sequence_has_condemned(s, e) || (s->tree.count != s->tree.visible && !log_reaches(&s->log, e->since));
 }
 
 static void mark_run(const News *news, const Stretch *stretch, bool *used)
@@ -252,7 +257,10 @@ static void mark_run(const News *news, const Stretch *stretch, bool *used)
 void sequence_mark_authors(const Sequence *s, bool *named)
 {
     for (u32 i = 0; i < s->runs.n_authors; i++)
-        named[s->runs.authors[i].replica] = true;
+        if (s->runs.authors[i].n != 0)
+            named[s->runs.authors[i].replica] = true;
+    for (u32 i = 0; i < s->condemned.n; i++)
+        named[dot_replica(s->condemned.all[i].by)] = true;
 }
 
 int sequence_mark_writers(const Sequence *s, const Encoder *e, bool *used)
@@ -274,8 +282,25 @@ int sequence_mark_writers(const Sequence *s, const Encoder *e, bool *used)
     return status;
 }
 
+/* Where absence means removal, all of a sequence is told, as to somebody who has nothing. */
+static int encode_anew(const Sequence *s, Encoder *e)
+{
+    u64 *nothing = calloc(e->replicas->n + 1u, sizeof(u64));
+    if (nothing == NULL)
+        return ERROR_MEMORY;
+    Encoder anew = *e;
+    anew.since = nothing;
+    anew.canonical = true;
+    int status = sequence_encode(s, &anew);
+    e->out = anew.out;
+    free(nothing);
+    return status;
+}
+
 int sequence_encode(const Sequence *s, Encoder *e)
 {
+    if (e->complete && !e->canonical)
+        return encode_anew(s, e);
     News news;
     int status = open_news(&news, s, e);
     if (status == DONE)
@@ -283,6 +308,8 @@ int sequence_encode(const Sequence *s, Encoder *e)
     if (status == DONE)
         status = write_deletions(&news);
     close_news(&news);
+    if (status == DONE && e->tells_condemned)
+        condemned_write(s, e);
     if (status == DONE && e->out.failed)
         status = ERROR_MEMORY;
     return status;

@@ -196,7 +196,7 @@ static u64 take_deleted(News *news, bool write)
 static bool sends_whole(News *news, u64 *parts)
 {
     Extent extent = {0};
-    if (news->e->canonical || news->e->complete || !log_reaches(&news->s->log, news->e->since))
+    if (news->e->canonical || !log_reaches(&news->s->log, news->e->since))
         return true;
     (void)take_log(news, count_part, &extent);
     *parts = extent.parts;

@@ -1,5 +1,5 @@
 /* The numbered invariants of sequence.h, checked from scratch. */
-#include "sequence_state.h"
+#include "sequence_purge.h"
 
 static const char *broken_leaf(const Sequence *s, u32 place, u8 *seen)
 {
@@ -123,6 +123,7 @@ static const char *broken_digest(const Sequence *s)
         const Run *run = &s->runs.all[i];
         digest_add(&sum, digest_of_origins(s, run_dot(run), run->left, run->right));
     }
+    digest_add(&sum, digest_of_condemned(s));
     bool same = sum.low == s->digest.low && sum.high == s->digest.high;
     return same ? NULL : "8: the digest is not the sum over the state";
 }
@@ -146,6 +147,21 @@ static const char *broken_log(const Sequence *s)
     return NULL;
 }
 
+static const char *broken_condemned(const Sequence *s)
+{
+    u32 end = 0;
+    for (u32 i = 0; i < s->condemned.n; i++) {
+        const Condemned *c = &s->condemned.all[i];
+        if (c->n == 0 || c->first < end || c->first >= s->tree.count || c->n > s->tree.count - c->first)
+            return "10: what is condemned is out of order or not there";
+        for (u32 k = c->first; k < c->first + c->n; k++)
+            if (!span_is_deleted(point_span(&s->tree, tree_locate(&s->tree, k))))
+                return "10: a visible element is condemned";
+        end = c->first + c->n;
+    }
+    return NULL;
+}
+
 const char *sequence_broken_invariant(const Sequence *s)
 {
     if (s->runs.count != s->tree.count)
@@ -157,5 +173,7 @@ const char *sequence_broken_invariant(const Sequence *s)
         broken = broken_digest(s);
     if (broken == NULL)
         broken = broken_log(s);
+    if (broken == NULL)
+        broken = broken_condemned(s);
     return broken;
 }

@@ -197,6 +197,29 @@ void log_forget(DeleteLog *log, u16 replica)
     log->n = kept;
 }
 
+void log_take_out(DeleteLog *log, const Gaps *gaps)
+{
+    u32 kept = 0;
+    for (u32 i = 0; i < log->n_deleters; i++)
+        log->deleters[i].last = LOG_NOTHING;
+    for (u32 i = 0; i < log->n; i++) {
+        Deletion entry = log->all[i];
+        Deleter *deleter = &log->deleters[deleter_place(log, entry.replica)];
+        u32 first = gaps_below(gaps, entry.first), end = gaps_below(gaps, entry.first + entry.n);
+        if (end - first != entry.n) {
+            if (deleter->horizon < dot_sequence(deletion_end(&entry)))
+                deleter->horizon = dot_sequence(deletion_end(&entry));
+            continue;
+        }
+        entry.first = first;
+        entry.previous = deleter->last & LOG_NOTHING;
+        deleter->last = kept;
+        log->all[kept++] = entry;
+    }
+    log->n = kept;
+    array_shrink(&log->all, &log->capacity, kept, sizeof(Deletion));
+}
+
 void log_free(DeleteLog *log)
 {
     block_free(log->all, log->capacity * sizeof(Deletion));

@@ -10,7 +10,7 @@
 #ifndef CRDT_SEQUENCE_LOG_H
 #define CRDT_SEQUENCE_LOG_H
 
-#include "clock.h"
+#include "sequence_gaps.h"
 
 enum { LOG_ENTRIES_MIN = 256, LOG_NOTHING = (1 << 30) - 1 };
 
@@ -79,6 +79,9 @@ bool log_has_news(const DeleteLog *log, const u64 *since);
 
 /* Drop what the log says of a writer. */
 void log_forget(DeleteLog *log, u16 replica);
+
+/* Elements have been taken out: forget the events of entries that name one, which all who may ask have. */
+void log_take_out(DeleteLog *log, const Gaps *gaps);
 
 void log_free(DeleteLog *log);
 int log_copy(DeleteLog *to, const DeleteLog *from);

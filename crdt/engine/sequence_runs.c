@@ -82,6 +82,29 @@ u32 runs_number(const Runs *r, Dot dot)
     return runs_stretch(r, dot, 1, &number) != 0 ? number : NOTHING;
 }
 
+Dot runs_next(const Runs *r, Dot dot, Dot end)
+{
+    const Author *author = runs_author(r, dot_replica(dot));
+    u32 place = author == NULL ? 0 : author_run_at(r, author, dot_sequence(dot));
+    if (author == NULL || place == author->n)
+        return end;
+    Dot first = run_dot(&r->all[author->runs[place]]);
+    return first <= dot ? dot : first < end ? first : end;
+}
+
+Dot runs_previous(const Runs *r, Dot dot, Dot begin)
+{
+    const Author *author = runs_author(r, dot_replica(dot));
+    u32 place = author == NULL ? 0 : author_run_at(r, author, dot_sequence(dot));
+    if (author == NULL || (place < author->n && run_dot(&r->all[author->runs[place]]) <= dot))
+        return author == NULL ? begin : dot + 1;
+    if (place == 0)
+        return begin;
+    u32 run = author->runs[place - 1];
+    Dot end = run_dot(&r->all[run]) + (run_end(r, run) - r->all[run].first);
+    return end > begin ? end : begin;
+}
+
 int runs_reserve(Runs *r, u16 replica)
 {
     int status = array_reserve(&r->all, &r->capacity, r->n + 1, sizeof(Run));
@@ -126,6 +149,50 @@ void runs_pop(Runs *r, u32 n)
     u32 place = author_place(r, run->replica);
     r->n--;
     r->authors[place].n--;
+}
+
+static u32 origin_after(const Gaps *gaps, u32 origin)
+{
+    return origin == NOTHING ? NOTHING : gaps_below(gaps, origin);
+}
+
+/* Writers of nothing go too. */
+static void authors_take_out(Runs *r, const u32 *place)
+{
+    u32 authors = 0;
+    for (u32 i = 0; i < r->n_authors; i++) {
+        Author author = r->authors[i];
+        u32 n = 0;
+        for (u32 k = 0; k < author.n; k++)
+            if (place[author.runs[k]] != NOTHING)
+                author.runs[n++] = place[author.runs[k]];
+        author.n = n;
+        array_shrink(&author.runs, &author.capacity, n, sizeof(u32));
+        if (n != 0)
+            r->authors[authors++] = author;
+    }
+    r->n_authors = authors;
+    array_shrink(&r->authors, &r->authors_capacity, authors, sizeof(Author));
+}
+
+void runs_take_out(Runs *r, const Gaps *gaps, u32 *kept)
+{
+    u32 n = 0;
+    for (u32 i = 0; i < r->n; i++) {
+        Run run = r->all[i];
+        bool stays = kept[i] > run.first;
+        kept[i] = stays ? n : NOTHING; /* its place from now on */
+        if (!stays)
+            continue;
+        run.first = gaps_below(gaps, run.first);
+        run.left = origin_after(gaps, run.left);
+        run.right = origin_after(gaps, run.right);
+        r->all[n++] = run;
+    }
+    authors_take_out(r, kept);
+    r->n = n;
+    r->count = gaps_below(gaps, r->count);
+    array_shrink(&r->all, &r->capacity, n, sizeof(Run));
 }
 
 void runs_free(Runs *r)

@@ -90,6 +90,17 @@ u32 runs_number(const Runs *r, Dot dot);
  * the first is not here. */
 u32 runs_stretch(const Runs *r, Dot dot, u32 n, u32 *number);
 
+/* The first id from `dot` on that is here, at most `end`: all of one writer. O(log n). */
+Dot runs_next(const Runs *r, Dot dot, Dot end);
+
+/* The same from `dot` downwards: what follows the last id at or below it that is here, at least `begin`. */
+Dot runs_previous(const Runs *r, Dot dot, Dot begin);
+
+static inline u32 runs_limit(u64 n)
+{
+    return n < UINT32_MAX ? (u32)n : UINT32_MAX;
+}
+
 /* Whether elements of these ids and origins would merely continue the last run. */
 static inline bool runs_continues(const Runs *r, Dot first, u32 left, u32 right)
 {
@@ -107,6 +118,9 @@ void runs_append(Runs *r, Dot first, u32 n, u32 left, u32 right);
 
 /* Forget the last n elements, which are of the last run. */
 void runs_pop(Runs *r, u32 n);
+
+/* Take elements out, of each run the end: `kept`, by run, is the number where that begins. It is used up. */
+void runs_take_out(Runs *r, const Gaps *gaps, u32 *kept);
 
 void runs_free(Runs *r);
 int runs_copy(Runs *to, const Runs *from);

@@ -4,6 +4,7 @@
 
 #include "hash.h"
 #include "sequence.h"
+#include "sequence_condemned.h"
 #include "sequence_log.h"
 #include "sequence_runs.h"
 #include "sequence_tree.h"
@@ -37,6 +38,9 @@ struct Sequence {
     Content pile; /* content of the elements deleted since the last settle, in that order */
     u32 run;      /* where to look first for a run: that of the last deleted element or left origin */
     u32 sibling;  /* the last element that had concurrent siblings when it was placed */
+    CondemnedList condemned; /* deleted elements that a purge has announced */
+    CondemnedList idle;      /* those of them that no other element needs; when knows_idle */
+    bool knows_idle;
     bool is_text;
 };
 

@@ -9,6 +9,7 @@
 #define CRDT_SEQUENCE_TREE_H
 
 #include "sequence_content.h"
+#include "sequence_gaps.h"
 #include "sequence_index.h"
 
 #define NOTHING UINT32_MAX /* no element, no node */
@@ -71,6 +72,12 @@ static inline u32 span_visible(Span s)
     return span_is_deleted(s) ? 0 : s.bits;
 }
 
+/* Whether span b continues span a. */
+static inline bool span_continues(Span a, Span b)
+{
+    return a.first + span_n(a) == b.first && ((a.bits ^ b.bits) & SPAN_DELETED) == 0;
+}
+
 static inline Span point_span(const Tree *t, Point at)
 {
     return t->leaves[at.leaf].spans[at.index];
@@ -99,6 +106,9 @@ int tree_reserve(void *items, u32 *capacity, u32 need, size_t width);
 
 /* Move everything from a point on into a new leaf, the next one. */
 int tree_split(Tree *t, Point at);
+
+/* Make a leaf or node the child of a node at a slot. */
+void tree_adopt(Tree *t, u32 parent, u32 slot, u32 child, u32 visible);
 
 /* The visible element at `position` (below t->visible); `*leaf_start` = visible ones before its leaf. */
 Point tree_find(const Tree *t, u32 position, u32 *leaf_start);
@@ -133,5 +143,9 @@ void tree_pop(Tree *t, u32 n);
  * content; or the other way with content. `*at` then is where they stand. */
 int tree_delete(Tree *t, Point *at, u32 n);
 int tree_revive(Tree *t, Point *at, u32 n, Units units);
+
+/* Take deleted elements out; the others are numbered anew, and leaves are packed. All points and places
+ * are void after it. ERROR_MEMORY: nothing was changed. O(spans log spans). */
+int tree_take_out(Tree *t, const Gaps *gaps);
 
 #endif

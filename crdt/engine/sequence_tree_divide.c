@@ -1,6 +1,6 @@
 #include "sequence_tree.h"
 
-static void adopt(Tree *t, u32 parent, u32 slot, u32 child, u32 visible)
+void tree_adopt(Tree *t, u32 parent, u32 slot, u32 child, u32 visible)
 {
     Node *node = &t->nodes[parent];
     node->child[slot] = child;
@@ -27,8 +27,8 @@ static void attach(Tree *t, u32 left, u32 fresh, u32 visible, bool leaves)
     u32 parent = leaves ? t->leaves[left].parent : t->nodes[left].parent;
     if (parent == NOTHING) {
         u32 root = new_node(t, leaves);
-        adopt(t, root, 0, left, t->visible - visible);
-        adopt(t, root, 1, fresh, visible);
+        tree_adopt(t, root, 0, left, t->visible - visible);
+        tree_adopt(t, root, 1, fresh, visible);
         t->nodes[root].n = 2;
         t->root = root;
         t->height++;
@@ -42,7 +42,7 @@ static void attach(Tree *t, u32 left, u32 fresh, u32 visible, bool leaves)
         u32 keep = slot == NODE_CHILDREN ? NODE_CHILDREN : NODE_CHILDREN / 2;
         sibling = new_node(t, leaves);
         for (u32 i = keep; i < NODE_CHILDREN; i++)
-            adopt(t, sibling, i - keep, t->nodes[parent].child[i], t->nodes[parent].visible[i]);
+            tree_adopt(t, sibling, i - keep, t->nodes[parent].child[i], t->nodes[parent].visible[i]);
         t->nodes[sibling].n = (u8)(NODE_CHILDREN - keep);
         t->nodes[parent].n = (u8)keep;
         if (slot > keep || keep == NODE_CHILDREN) {
@@ -52,8 +52,8 @@ static void attach(Tree *t, u32 left, u32 fresh, u32 visible, bool leaves)
     }
     Node *node = &t->nodes[owner];
     for (u32 i = node->n; i > slot; i--)
-        adopt(t, owner, i, node->child[i - 1], node->visible[i - 1]);
-    adopt(t, owner, slot, fresh, visible);
+        tree_adopt(t, owner, i, node->child[i - 1], node->visible[i - 1]);
+    tree_adopt(t, owner, slot, fresh, visible);
     node->n++;
     if (sibling != NOTHING) {
         u32 moved = 0;

@@ -77,18 +77,12 @@ static void close_slots(Leaf *leaf, u32 index, u32 fewer)
     memmove(leaf->spans + index, leaf->spans + index + fewer, (leaf->n - index) * sizeof(Span));
 }
 
-/* Whether span b continues span a. */
-static bool continues(Span a, Span b)
-{
-    return a.first + span_n(a) == b.first && ((a.bits ^ b.bits) & SPAN_DELETED) == 0;
-}
-
 /* Insert n new elements that fit into the leaf of a point. */
 static int insert_piece(Tree *t, Point *at, u32 n, const Units *units)
 {
     Span fresh = {t->count, n | (units == NULL ? SPAN_DELETED : 0)};
     Leaf *leaf = &t->leaves[at->leaf];
-    bool merges = at->offset == 0 && at->index > 0 && continues(leaf->spans[at->index - 1], fresh);
+    bool merges = at->offset == 0 && at->index > 0 && span_continues(leaf->spans[at->index - 1], fresh);
     if (!merges) {
         int status = make_room(t, at, at->offset > 0 ? 2 : 1, false);
         if (status != DONE)
@@ -157,7 +151,7 @@ void tree_pop(Tree *t, u32 n)
         s->bits -= piece;
         if (span_n(*s) == 0) {
             close_slots(leaf, last.index, 1);
-            if (last.index > 0 && last.index < leaf->n && continues(s[-1], s[0])) {
+            if (last.index > 0 && last.index < leaf->n && span_continues(s[-1], s[0])) {
                 s[-1].bits += span_n(s[0]);
                 close_slots(leaf, last.index, 1);
             }
@@ -176,8 +170,8 @@ static u32 flip(Leaf *leaf, u32 index, u32 offset, u32 n)
     u32 total = span_n(*s), kept = s->bits & SPAN_DELETED;
     Span turned = {s->first + offset, n | (kept ^ SPAN_DELETED)};
     bool head = offset == 0, tail = offset + n == total;
-    bool joins_previous = head && index > 0 && continues(s[-1], turned);
-    bool joins_next = tail && index + 1u < leaf->n && continues(turned, s[1]);
+    bool joins_previous = head && index > 0 && span_continues(s[-1], turned);
+    bool joins_next = tail && index + 1u < leaf->n && span_continues(turned, s[1]);
     if (joins_next) {
         s[1].first -= n;
         s[1].bits += n;

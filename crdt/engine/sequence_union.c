@@ -4,7 +4,7 @@
  * writer); then the origin that closes the circle is cut off, the same on both sides. */
 #include "sequence_union.h"
 
-#include "sequence_state.h"
+#include "sequence_purge.h"
 
 enum { CHUNK = 64 };
 
@@ -308,6 +308,8 @@ static int unite(Union *u, const u64 *held)
             status = place_next(u, writer);
     }
     end_typing(u->to);
+    for (int k = 0; k < 2 && status == DONE; k++)
+        status = condemned_adopt(u->to, u->side[k]);
     bool deleted = u->to->tree.count != u->to->tree.visible;
     for (u32 i = 0; deleted && i < replicas->n && status == DONE; i++)
         if (held[i] != 0)
@@ -377,5 +379,8 @@ bool sequence_is_within(const Sequence *s, const u64 *tops)
         if (author->n != 0 && author_last(&s->runs, author) > tops[author->replica])
             return false;
     }
+    for (u32 i = 0; i < s->condemned.n; i++)
+        if (dot_sequence(s->condemned.all[i].by) > tops[dot_replica(s->condemned.all[i].by)])
+            return false;
     return true;
 }

@@ -76,7 +76,7 @@ static int read_place(SectionReader *r, u32 *place)
 /* An id at or below its writer's base: written as how far below. */
 static int read_held(SectionReader *r, u32 place, RemoteDot *held)
 {
-    u64 base = r->d->writers[place].base, below = read_number(&r->d->in);
+    u64 base = section_base(r->d, place), below = read_number(&r->d->in);
     if (below >= base)
         return refuse(&r->d->in, "an element that is not below its writer's base");
     *held = (RemoteDot){place, base - below};
@@ -103,7 +103,7 @@ static int read_origins(SectionReader *r, u8 code, WireRun *run)
     static const u8 rights[] = {ORIGIN_NONE, ORIGIN_NEXT, ORIGIN_SAME, ORIGIN_NEW, ORIGIN_HELD};
     static const u8 at_start[] = {ORIGIN_NONE, ORIGIN_NEW, ORIGIN_HELD};
     if (code == RUN_CONTINUES) {
-        if (run->sequence - 1 == 0 || run->sequence - 1 > r->d->writers[run->place].base)
+        if (run->sequence - 1 == 0 || run->sequence - 1 > section_base(r->d, run->place))
             return refuse(&r->d->in, "a run continues an element above its writer's base");
         run->left = (Origin){ORIGIN_HELD, 0, {run->place, run->sequence - 1}};
         run->right = (Origin){.form = ORIGIN_SAME};
@@ -151,7 +151,7 @@ int section_read_run(SectionReader *r, WireRun *run)
         return ERROR_DECODE;
     if (r->writer >= r->d->n)
         return refuse(in, "a writer that the message does not name");
-    u64 base = r->d->writers[r->writer].base;
+    u64 base = section_base(r->d, r->writer);
     u64 *expected = expectation_of(&r->expected, r->writer, base + 1);
     if (expected == NULL)
         return ERROR_MEMORY;
@@ -171,8 +171,6 @@ int section_read_run(SectionReader *r, WireRun *run)
     u64 top = r->d->writers[run->place].top;
     if (run->sequence > top || run->n - 1 > top - run->sequence)
         return refuse(in, "an event that its sender cannot hold");
-    if (r->d->writers[run->place].forgotten)
-        return refuse(in, "an element of a writer that had left none");
     if (read_origins(r, head & RUN_ORIGINS, run) != DONE || in->error != NULL)
         return ERROR_DECODE;
     *expected = run->sequence + run->n;
@@ -200,7 +198,7 @@ static int read_target(SectionReader *r, u8 head, WireDeletion *deletion)
     u32 place = r->targeted ? r->target_writer : deletion->event.place;
     if ((head & DELETE_OTHER_WRITER) != 0 && read_place(r, &place) != DONE)
         return ERROR_DECODE;
-    u64 base = r->d->writers[place].base;
+    u64 base = section_base(r->d, place);
     if (!r->targeted || place != r->target_writer)
         r->target = base;
     u64 sequence = read_difference(in, r->target);
@@ -224,7 +222,7 @@ int section_read_deletion(SectionReader *r, WireDeletion *deletion)
         return ERROR_DECODE;
     if (r->writer >= r->d->n)
         return refuse(in, "a writer that the message does not name");
-    u64 base = r->d->writers[r->writer].base;
+    u64 base = section_base(r->d, r->writer);
     u64 *expected = expectation_of(&r->expected, r->writer, base + 1);
     if (expected == NULL)
         return ERROR_MEMORY;
@@ -255,7 +253,7 @@ int section_read_deleted(SectionReader *r, RemoteDot *first, u64 *n)
         return ERROR_DECODE;
     if (r->writer >= r->d->n)
         return refuse(in, "a writer that the message does not name");
-    u64 gap = read_number(in), base = r->d->writers[r->writer].base;
+    u64 gap = read_number(in), base = section_base(r->d, r->writer);
     u64 *expected = expectation_of(&r->expected, r->writer, 1);
     if (expected == NULL)
         return ERROR_MEMORY;

@@ -3,7 +3,7 @@
  *   flags (1 = complete: what is not here and was held is removed), count of rows, rows.
  *   row = key (not of a register), entries, and in an ORMap its child (see docs: wire format).
  */
-#include "document.h"
+#include "growth.h"
 #include "entry.h"
 
 #include <stdlib.h>
@@ -237,7 +237,7 @@ static bool map_row_is_news(const TableEncoder *te, u32 row)
     bool news = te->t->dot[row] != 0 && is_news(te->e, te->t->dot[row]);
     for (u64 i = 0; !news && more != NULL && i < more[0]; i++)
         news = is_news(te->e, more[1 + i]);
-    return news;
+    return news || (te->e->tells_condemned && growth_condemned(map_child(te->t, row), te->e));
 }
 
 static int write_news(TableEncoder *te)
