@@ -6,8 +6,8 @@
 throughput   every process updates as fast as it can, `--in-flight` calls at a time; counted are the
              updates of all three until all three are equal, over the time until then
 latency      every process updates at a third of `--rate`; from the call to the moment another
-             process reads the change: a probe agent carries the time of the call, and the others
-             look at theirs every half millisecond
+             process hears of the change: a probe agent carries the time of the call, and the
+             others watch it
 """
 
 import argparse
@@ -108,10 +108,10 @@ async def paced(node: replication.Node, place: int, options: argparse.Namespace)
     """A third of the rate, in bursts of a millisecond; probes by threads beside it."""
     stop = threading.Event()
     latencies: list[float] = []
-    others = [other for other in range(PROCESSES) if other != place]
-    watchers = [threading.Thread(target=look, args=(node, other, stop, latencies)) for other in others]
+    watch = node.watch("probe-*")
+    watcher = threading.Thread(target=look, args=(watch, f"probe-{place}", latencies))
     prober = threading.Thread(target=probe, args=(node, place, stop, options))
-    for thread in (*watchers, prober):
+    for thread in (watcher, prober):
         thread.start()
     started = time.monotonic()
     sent = 0
@@ -129,9 +129,10 @@ async def paced(node: replication.Node, place: int, options: argparse.Namespace)
         await asyncio.wait(tasks)
     written = time.monotonic() - started
     stop.set()
-    for thread in (*watchers, prober):
-        await asyncio.to_thread(thread.join)
     total = await settled(node, options)
+    watch.close()
+    for thread in (watcher, prober):
+        await asyncio.to_thread(thread.join)
     return {"updates": sent, "seconds_writing": written, "latencies": latencies, "seen": total}
 
 
@@ -140,14 +141,10 @@ def probe(node: replication.Node, place: int, stop: threading.Event, options: ar
         node.update_state(f"probe-{place}", lambda s: s.stamp.set(time.monotonic()), options.mode)
 
 
-def look(node: replication.Node, other: int, stop: threading.Event, latencies: list[float]) -> None:
-    last = None
-    while not stop.wait(0.0005):
-        value = node.read_state(f"probe-{other}", lambda s: s.stamp.value)
-        if value is not None and value != last:
-            if last is not None:
-                latencies.append(time.monotonic() - value)
-            last = value
+def look(watch: Any, own: str, latencies: list[float]) -> None:
+    for change in watch:
+        if change.agent_id != own and change.field == "stamp":
+            latencies.append(time.monotonic() - change.after)
 
 
 def main() -> None:

@@ -6,11 +6,13 @@ from replication.slot cimport Slot
 @cython.final
 cdef class Changes:
     cdef object _config, _operations, _summary, _acquire, _wake
+    cdef dict _slots
     cdef object _dirty
     # Used by who flushes alone, as is what it holds until it is promoted.
     cdef object _merged
 
     cpdef mark(self, Slot slot)
+    cpdef mark_merged(self, Slot slot)
     cpdef carry(self, Slot slot, ticket)
     cdef long long _take(self, Slot slot, batch, round, tells) except -1
     cdef object _change(self, Slot slot, version, stored, bytes written)

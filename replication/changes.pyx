@@ -8,7 +8,7 @@ calls `settled`.
 """
 
 cimport cython
-from cpython.pythread cimport PyThread_release_lock
+from cpython.pythread cimport NOWAIT_LOCK, PyThread_acquire_lock, PyThread_release_lock
 
 from replication.slot cimport Slot
 
@@ -22,6 +22,8 @@ from replication.storage import Part
 
 # What a part costs on disk beside its data: key, checksum, cell header.
 cdef long long ROW_BYTES = 40
+# What `_deliver` of a state returns if it changed it, and from which number on the two cannot be merged.
+cdef int LANDED = 0, RETIRED = 4
 
 
 @cython.final
@@ -50,10 +52,11 @@ cdef class Changes:
     wake     called when there is something to flush
     """
 
-    def __init__(self, config, operations, summary, acquire, wake):
+    def __init__(self, config, operations, summary, dict slots not None, acquire, wake):
         self._config = config
         self._operations = operations
         self._summary = summary
+        self._slots = slots
         self._acquire = acquire
         self._wake = wake
         self._dirty, self._merged = deque(), deque()
@@ -79,7 +82,7 @@ cdef class Changes:
         self._dirty.append(slot)
         self._wake()
 
-    def mark_merged(self, Slot slot not None, /):
+    cpdef mark_merged(self, Slot slot):
         """Note that others' changes landed in the slot. Only for who flushes, with the slot's lock.
 
         Another disk has them, so that this one may get many of them at a time, later.
@@ -89,6 +92,29 @@ cdef class Changes:
             if len(self._merged) == 1:
                 self._wake()
         slot.merged = True
+
+    def land(self, agent_id, bytes delta not None, held_back_max, /):
+        """Merge what others changed into an agent that is at hand: what its `_deliver` says, and the slot if unwritten.
+
+        None if it is not in memory, or busy, or there is more to be done than to merge. Raises as `_deliver` does.
+        """
+        cdef Slot slot = self._slots.get(agent_id)
+        cdef int landing
+        if slot is None or not PyThread_acquire_lock(slot._lock, NOWAIT_LOCK):
+            return None
+        try:
+            state = slot.state
+            if state is None:
+                return None
+            slot.used = True
+            landing = state._deliver(delta, held_back_max)
+            if landing == LANDED:
+                self.mark_merged(slot)
+            if landing >= RETIRED or state._is_retired:
+                return None  # to be merged again does no harm
+            return landing, slot if slot.dirty or slot.merged or slot.in_flight else None
+        finally:
+            PyThread_release_lock(slot._lock)
 
     def remember(self, Slot slot not None, op_id, data, /):
         """Record an operation; it goes to disk together with what it changed. The caller holds the lock."""

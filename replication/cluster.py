@@ -107,6 +107,7 @@ class Cluster:
         def on_change(agent_id: str) -> None:
             told(agent_id)
             growth.note(agent_id)
+            catalog.changed(agent_id)
 
         store.summary.on_change = on_change
         self._look(runtime.time())

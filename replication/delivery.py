@@ -55,6 +55,13 @@ class Deliveries:
 
         CorruptStore if this node's own bytes cannot be read.
         """
+        if delivery.delta and not (self._watchers and self._watchers.matching(delivery.agent_id)):
+            try:
+                found = self._store.changes.land(delivery.agent_id, delivery.delta, self._held_back_max)
+            except (DecodeError, TypeError, OverflowError):
+                return self._outcome(delivery, "refused"), None
+            if found is not None:
+                return self._outcome(delivery, _OUTCOMES[found[0]]), found[1]
         try:
             slot = self._store.acquire(delivery.agent_id, 0.0, create=bool(delivery.delta), flushing=True)
         except Timeout:
@@ -88,7 +95,7 @@ class Deliveries:
                     landing = 0
             except (DecodeError, TypeError, OverflowError):
                 return "refused"
-        if landing == 0 and slot.state._is_retired and self.meeting is not None:
+        if landing <= _NO_NEWS and slot.state._is_retired and self.meeting is not None:
             self.meeting.rename(slot)
         if watches and landing == 0:
             _tell(watches, slot, before, delivery.peer)

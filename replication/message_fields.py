@@ -69,10 +69,18 @@ def _check_of(annotation: Any) -> Callable[[Any], Any]:
 
 def check_of_class(kind: type[Any]) -> Callable[[Any], Any]:
     """What makes an instance of a class of fields from an array, or MessageError."""
-    checks = [_check_of(annotation) for annotation in get_type_hints(kind).values()]
+    annotations = tuple(get_type_hints(kind).values())
+    checks = [_check_of(annotation) for annotation in annotations]
     count = len(checks)
+    # Fields whose type alone says that they are right; most of what is sent in numbers has nothing else.
+    plain = annotations if set(annotations) <= {str, bytes, bool} else ()
+    texts = [place for place, annotation in enumerate(annotations) if annotation is str]
 
     def check(value: Any) -> Any:
+        if type(value) is tuple and tuple(map(type, value)) == plain:
+            for place in texts:
+                _check_str(value[place])
+            return kind._make(value)
         if type(value) is not tuple or len(value) < count:
             raise MessageError(f"{kind.__name__} has {count} fields, not {value!r:.40}")
         return kind._make([each(field) for each, field in zip(checks, value, strict=False)])

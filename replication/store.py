@@ -60,7 +60,7 @@ class Store:
         self._config = config
         self.writers = Writers(storage.identity)
         self._options: dict[str, Any] = {} if clock is None else {"clock": clock}
-        self.changes = Changes(config, self.operations, self.summary, self.acquire, wake)
+        self.changes = Changes(config, self.operations, self.summary, self.slots, self.acquire, wake)
         self._ring: deque[Slot] = deque()
         self._loading = threading.Lock()
         self._closed = False

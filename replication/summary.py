@@ -17,6 +17,8 @@ from replication.storage.buckets import BUCKETS, SUM_MASK, bucket_of, leaf_of
 # Children of a node; levels below the root; the last of them are the buckets.
 FANOUT = 16
 LEVELS = 4
+# Agents whose changes wait to be summed up until somebody asks for a sum.
+_PENDING_MAX = 1024
 
 
 class Summary:
@@ -28,37 +30,51 @@ class Summary:
         while len(levels[0]) > 1:
             levels.insert(0, _sums_over(levels[0]))
         self._root, self._upper, self._middle, self._lower, self._buckets = self._levels = levels
+        # By agent: its digest that is in the sums, and the one that is to be.
+        self._pending: dict[str, tuple[bytes, bytes]] = {}
         # Hears of each agent whose state on disk changed.
         self.on_change: Callable[[str], None] | None = None
 
     @property
     def root(self) -> int:
         """The sum over all agents, 64 bits."""
+        self._settle()
         return self._root[0]
 
     def sum(self, level: int, place: int) -> int:
         """One node's sum. Level 0 is the root, level `LEVELS` the buckets; places go from 0 to 16**level - 1."""
+        self._settle()
         return self._levels[level][place]
 
     def children(self, level: int, place: int) -> "array[int]":
         """The 16 sums below a node above the buckets."""
+        self._settle()
         return self._levels[level + 1][place * FANOUT : (place + 1) * FANOUT]
 
     def change(self, agent_id: str, before: bytes, after: bytes) -> None:
-        """An agent's digest on disk was `before` and is `after`; b"" if it is not there. About 3 microseconds."""
-        change = leaf_of(agent_id, after) - leaf_of(agent_id, before)
-        bucket = bucket_of(agent_id)
-        sums = self._buckets
-        sums[bucket] = (sums[bucket] + change) & SUM_MASK
-        sums = self._lower
-        sums[bucket >> 4] = (sums[bucket >> 4] + change) & SUM_MASK
-        sums = self._middle
-        sums[bucket >> 8] = (sums[bucket >> 8] + change) & SUM_MASK
-        sums = self._upper
-        sums[bucket >> 12] = (sums[bucket >> 12] + change) & SUM_MASK
-        self._root[0] = (self._root[0] + change) & SUM_MASK
+        """An agent's digest on disk was `before` and is `after`; b"" if it is not there."""
+        pending = self._pending.get(agent_id)
+        self._pending[agent_id] = before if pending is None else pending[0], after
+        if len(self._pending) > _PENDING_MAX:
+            self._settle()
         if self.on_change is not None:
             self.on_change(agent_id)
+
+    def _settle(self) -> None:
+        """Take what changed into the sums: about 3 microseconds an agent, however often it changed."""
+        pending, self._pending = self._pending, {}
+        for agent_id, (before, after) in pending.items():
+            change = leaf_of(agent_id, after) - leaf_of(agent_id, before)
+            bucket = bucket_of(agent_id)
+            sums = self._buckets
+            sums[bucket] = (sums[bucket] + change) & SUM_MASK
+            sums = self._lower
+            sums[bucket >> 4] = (sums[bucket >> 4] + change) & SUM_MASK
+            sums = self._middle
+            sums[bucket >> 8] = (sums[bucket >> 8] + change) & SUM_MASK
+            sums = self._upper
+            sums[bucket >> 12] = (sums[bucket >> 12] + change) & SUM_MASK
+            self._root[0] = (self._root[0] + change) & SUM_MASK
 
 
 def _sums_over(below: "array[int]") -> "array[int]":

@@ -27,6 +27,9 @@ PART_BYTES_MAX = 2 << 10
 # So do parts of a flush that has fewer than this.
 _PARTS_MIN = 8
 
+# The number of a journal row, and of a part in it the number, data, whether it is a snapshot, and the digest.
+_Entry = tuple[int, int, bytes, bool, bytes]
+
 
 class AgentRow(NamedTuple):
     """A row with the parts of one agent from the one after the row before it up to `number`."""
@@ -68,27 +71,29 @@ class Journal:
     """The parts that lie in journal rows and not in rows of their agents, in memory."""
 
     def __init__(self) -> None:
-        # By agent: the parts, oldest first, each with the number of its row. Agents that wait longest come first.
-        self._agents: dict[str, list[tuple[int, Part]]] = {}
+        # By agent: its parts, oldest first, as their row's number and their fields. Who waits longest comes first.
+        # Plain tuples, of which the garbage collector lets go: there may be ten thousand.
+        self._agents: dict[str, list[_Entry]] = {}
         self._keys: list[str] = []  # of these agents, in order
         self._rows: dict[int, int] = {}  # by number, ascending: how many parts of that row count
         self._bytes = 0
 
     def parts(self, agent_id: str) -> list[Part]:
         """What it holds of an agent, oldest first."""
-        return [part for _, part in self._agents.get(agent_id, ())]
+        entries = self._agents.get(agent_id, ())
+        return [Part(agent_id, number, data, snapshot, digest) for _, number, data, snapshot, digest in entries]
 
     def digest(self, agent_id: str) -> bytes:
         """The newest digest of an agent; b"" if it holds nothing of it."""
         entries = self._agents.get(agent_id)
-        return entries[-1][1].digest if entries else b""
+        return entries[-1][4] if entries else b""
 
     def heads(self, after: str, below: str) -> list[Head]:
         """The agents whose keys lie between these, in order, each with its newest part."""
         keys = self._keys
         found = keys[bisect_right(keys, after) : bisect_left(keys, below)]
-        waiting = [self.parts(key[KEY_PREFIX:]) for key in found]
-        return [Head(parts[-1].agent_id, parts[-1].digest, parts[-1].number) for parts in waiting if parts]
+        waiting = [(key[KEY_PREFIX:], self._agents.get(key[KEY_PREFIX:])) for key in found]
+        return [Head(agent_id, entries[-1][4], entries[-1][1]) for agent_id, entries in waiting if entries]
 
     # Writing
 
@@ -117,9 +122,7 @@ class Journal:
     def done(self, moves: Moves, number: int) -> None:
         """The write is durable; its entry has become the journal row of this number."""
         for agent_id in moves.folded:
-            for row, part in self._agents[agent_id]:
-                self._rows[row] -= 1
-                self._bytes -= len(part.data)
+            self._uncount(self._agents[agent_id])
             self._drop(agent_id)
         for row in [row for row in self._rows if row < moves.below]:
             del self._rows[row]
@@ -134,9 +137,14 @@ class Journal:
             if entries is None:
                 entries = self._agents[part.agent_id] = []
                 insort(self._keys, key_of(part.agent_id))
-            entries.append((number, part))
+            entries.append((number, *part[1:]))
             self._rows[number] += 1
             self._bytes += len(part.data)
+
+    def _uncount(self, entries: Iterable[_Entry]) -> None:
+        for row, _, data, _, _ in entries:
+            self._rows[row] -= 1
+            self._bytes -= len(data)
 
     def _drop(self, agent_id: str) -> None:
         del self._agents[agent_id]
@@ -149,7 +157,7 @@ class Journal:
         """
         gone: dict[int, int] = {}
         for agent_id in folded:
-            for row, _ in self._agents[agent_id]:
+            for row, *_ in self._agents[agent_id]:
                 gone[row] = gone.get(row, 0) + 1
         last = -1
         for row, count in self._rows.items():
@@ -163,10 +171,8 @@ class Journal:
     def forget(self, agent_id: str, number: int) -> None:
         """Drop the parts of an agent up to this number: rows of its own hold them."""
         entries = self._agents.get(agent_id, [])
-        left = [entry for entry in entries if entry[1].number > number]
-        for row, part in entries[: len(entries) - len(left)]:
-            self._rows[row] -= 1
-            self._bytes -= len(part.data)
+        left = [entry for entry in entries if entry[1] > number]
+        self._uncount(entries[: len(entries) - len(left)])
         if left:
             self._agents[agent_id] = left
         elif entries:
