@@ -86,8 +86,8 @@ def test_sums_do_not_depend_on_the_order_of_changes(heads, order):
     for change in changes:
         summary.change(*change)
     expected = Summary(sums_of(heads.items()))
-    assert summary._levels == expected._levels
     assert (summary.root == 0) == (not heads)
+    assert summary._levels == expected._levels
 
 
 @given(data=st.data(), delta=st.binary(min_size=1, max_size=200))

@@ -76,8 +76,10 @@ class StoreGrowth:
         if slot is None:
             return None
         try:
+            if slot.in_flight:
+                return None
             before = slot.state.version
-            purge = decide(slot.state.replica, before)
+            purge = decide(slot.state.replica, before, before if slot.stored is None else slot.stored)
             if purge is None or slot.state._is_retired:
                 return None
             if not slot.state._purge(*purge):

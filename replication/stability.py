@@ -47,7 +47,7 @@ class Purge(NamedTuple):
     retired: VersionVector
 
 
-Decide = Callable[[str, VersionVector], Purge | None]
+Decide = Callable[[str, VersionVector, VersionVector], Purge | None]
 
 
 class Growth(Protocol):
@@ -63,7 +63,7 @@ class Growth(Protocol):
         """How far this node is; None if that cannot be told at this moment."""
 
     def purge(self, agent_id: str, decide: Decide, carried: bool) -> bool | None:
-        """Ask `decide` with the own writer and the version held, and do so; whether anything went.
+        """Ask `decide` with the own writer, the version held and the one stored, and do so; whether anything went.
 
         None if it is worth another try: it is busy, or somebody is not as far yet.
         """
@@ -237,8 +237,10 @@ class Stability:
                 self._again[agent_id] = None
                 continue
 
-            def decide(writer: str, held: VersionVector, answers: dict[str, Answer] = answers) -> Purge | None:
-                return decide_purge(self._name, writer, held, answers, waits.gone)
+            def decide(
+                writer: str, held: VersionVector, stored: VersionVector, answers: dict[str, Answer] = answers
+            ) -> Purge | None:
+                return decide_purge(self._name, writer, held, stored, answers, waits.gone)
 
             done = self._growth.purge(agent_id, decide, bool(round.asked))
             if done is None:
@@ -249,13 +251,19 @@ class Stability:
 
 
 def decide_purge(
-    name: str, writer: str, held: VersionVector, answers: Mapping[str, Answer], gone: frozenset[str]
+    name: str,
+    writer: str,
+    held: VersionVector,
+    stored: VersionVector,
+    answers: Mapping[str, Answer],
+    gone: frozenset[str],
 ) -> Purge | None:
     """What may go, given what everybody answered; None if somebody has what this node has not.
 
     `name` and `writer` are this node's, `held` is what it has in memory: a purge is written together with that.
+    The own disk is one more who must have what is cut, for it gets the purge as a delta like everybody else.
     """
-    cut = held
+    cut = stored
     for answer in answers.values():
         if not answer.stored <= held:
             return None

@@ -54,9 +54,12 @@ class Summary:
     def change(self, agent_id: str, before: bytes, after: bytes) -> None:
         """An agent's digest on disk was `before` and is `after`; b"" if it is not there."""
         pending = self._pending.get(agent_id)
-        self._pending[agent_id] = before if pending is None else pending[0], after
-        if len(self._pending) > _PENDING_MAX:
-            self._settle()
+        if pending is not None and pending[1] == before:
+            self._pending[agent_id] = pending[0], after
+        else:
+            if pending is not None or len(self._pending) >= _PENDING_MAX:
+                self._settle()
+            self._pending[agent_id] = before, after
         if self.on_change is not None:
             self.on_change(agent_id)
 

@@ -330,6 +330,20 @@ bool *writers_named(const Document *doc)
     return named;
 }
 
+void keep_who_retired(const Replicas *r, bool *goes)
+{
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (u32 i = 0; i < r->growth_n; i++) {
+            Dot retirement = r->growth[i].retirement;
+            if (retirement == 0 || goes[i] || !goes[dot_replica(retirement)])
+                continue;
+            goes[dot_replica(retirement)] = false;
+            changed = true;
+        }
+    }
+}
+
 /* Which retired writers may be forgotten if the cut rises to `cut`; NULL when out of memory. */
 static bool *forgettable(Document *doc, const u64 *cut, u32 *n)
 {
@@ -339,15 +353,15 @@ static bool *forgettable(Document *doc, const u64 *cut, u32 *n)
     if (named == NULL)
         return NULL;
     Sweep s = {.doc = doc, .cut = cut};
-    for (u32 i = 0; i < r->growth_n; i++) /* who retired another is still referred to */
-        if (r->growth[i].retirement != 0 && (named[i] || !is_below(&s, r->growth[i].retirement)))
-            named[dot_replica(r->growth[i].retirement)] = true;
+    bool *goes = named;
     for (u32 i = 0; i < r->n; i++) {
         Dot retirement = growth_of(r, (u16)i).retirement;
-        named[i] = retirement != 0 && !named[i] && (i32)i != doc->self && is_below(&s, retirement);
-        *n += named[i];
+        goes[i] = retirement != 0 && !named[i] && (i32)i != doc->self && is_below(&s, retirement);
     }
-    return named;
+    keep_who_retired(r, goes);
+    for (u32 i = 0; i < r->n; i++)
+        *n += goes[i];
+    return goes;
 }
 
 /* ---- the event ----------------------------------------------------------------------------------- */

@@ -58,6 +58,8 @@ void growth_digest(Document *doc, u16 writer, bool add);
 void cut_stamp_raise(Document *doc, u64 stamp);
 /* For each writer whether an entry refers to it; the caller frees. NULL when out of memory. */
 bool *writers_named(const Document *doc);
+/* Of the writers that go, keep those who retired one that stays: it refers to them. */
+void keep_who_retired(const Replicas *r, bool *goes);
 /* Drop the name of a writer that nothing refers to. */
 void writer_forget(Document *doc, u16 writer);
 
@@ -71,6 +73,8 @@ void growth_write(const Document *doc, Encoder *e, u8 flags, const u64 *tops);
 int growth_read(Decoder *d, u8 flags);
 /* Whether the message, whose writers bring news, may be joined with what is here. */
 Landing growth_landing(const Document *doc, const Decoder *d);
+/* Of writers whose names the sender has dropped it has seen everything: note that in its tops, by local index. */
+void growth_tops(const Document *doc, const Decoder *d, u64 *tops);
 /* Join the cut and the retirements; writers have local indexes, room for growth is there. */
 void growth_land(Document *doc, Decoder *d);
 /* After the section: drop the names that the sender has dropped. */

@@ -106,16 +106,27 @@ static u64 held_of(const Replicas *r, const Sender *s)
     return s->local < 0 ? 0 : r->all[s->local].seen;
 }
 
+/* Whether this side has seen the purge that retired a writer, and keeps its name no more. As `has_forgotten`. */
+static bool is_forgotten(const Decoder *d, const Sender *s)
+{
+    for (u32 steps = 0; steps < d->n; steps++) {
+        if (s->retirement == 0 || held_of(d->replicas, s) != 0)
+            return false;
+        const Sender *by = &d->writers[s->retired_by];
+        if (s->retirement <= held_of(d->replicas, by))
+            return true;
+        s = by;
+    }
+    return false;
+}
+
 int growth_read(Decoder *d, u8 flags)
 {
     int status = flags & FLAG_CUT ? read_cut(d) : DONE;
     if (status == DONE && (flags & FLAG_RETIRED))
         status = read_retired(d);
-    for (u32 i = 0; status == DONE && i < d->n; i++) {
-        Sender *s = &d->writers[i];
-        s->forgotten = s->retirement != 0 && held_of(d->replicas, s) == 0 &&
-                       s->retirement <= held_of(d->replicas, &d->writers[s->retired_by]);
-    }
+    for (u32 i = 0; status == DONE && i < d->n; i++)
+        d->writers[i].forgotten = is_forgotten(d, &d->writers[i]);
     return status;
 }
 
@@ -149,12 +160,20 @@ static u64 top_of(const Document *doc, const Decoder *d, u16 writer)
     return s == NULL ? 0 : s->top;
 }
 
-/* Whether the sender lacks this writer's name because it has forgotten it. */
+/* Whether the sender lacks this writer's name because it has forgotten it: it has seen the purge that retired it.
+ * Of that purge's own writer the name may be forgotten in turn; two that retired each other are not told from
+ * two that were never heard of. */
 static bool has_forgotten(const Document *doc, const Decoder *d, u16 writer)
 {
-    Dot retirement = growth_of(&doc->replicas, writer).retirement;
-    return retirement != 0 && sender_of(doc, d, writer) == NULL &&
-           dot_sequence(retirement) <= top_of(doc, d, dot_replica(retirement));
+    for (u32 steps = 0; steps < doc->replicas.n; steps++) {
+        Dot retirement = growth_of(&doc->replicas, writer).retirement;
+        if (retirement == 0 || sender_of(doc, d, writer) != NULL)
+            return false;
+        writer = dot_replica(retirement);
+        if (dot_sequence(retirement) <= top_of(doc, d, writer))
+            return true;
+    }
+    return false;
 }
 
 static bool is_behind(const Document *doc, const Decoder *d)
@@ -226,22 +245,43 @@ void growth_land(Document *doc, Decoder *d)
         }
         growth_digest(doc, (u16)s->local, true);
     }
+    /* Names are dropped by a purge whose cut covers the purge that retired them, and so all their events. */
+    for (u32 i = 0; (d->flags & FLAG_CUT) && i < doc->replicas.growth_n; i++) {
+        Bounds *g = &doc->replicas.growth[i];
+        if (g->cut >= doc->replicas.all[i].seen || !has_forgotten(doc, d, (u16)i))
+            continue;
+        growth_digest(doc, (u16)i, false);
+        g->cut = doc->replicas.all[i].seen;
+        growth_digest(doc, (u16)i, true);
+        news = true;
+    }
     cut_stamp_raise(doc, d->stamp);
     d->has_raised_cut = news;
     if (news)
         growth_sweep_entries(doc);
 }
 
+void growth_tops(const Document *doc, const Decoder *d, u64 *tops)
+{
+    for (u32 i = 0; i < doc->replicas.growth_n; i++)
+        if (tops[i] == 0 && has_forgotten(doc, d, (u16)i))
+            tops[i] = doc->replicas.all[i].seen;
+}
+
 void growth_forget(Document *doc, const Decoder *d)
 {
-    bool *named = NULL;
-    for (u32 i = 0; i < doc->replicas.growth_n; i++) {
-        if (!has_forgotten(doc, d, (u16)i) || (i32)i == doc->self)
-            continue;
-        if (named == NULL && (named = writers_named(doc)) == NULL)
-            return; /* out of memory: the name stays a while longer */
-        if (!named[i])
+    Replicas *r = &doc->replicas;
+    u32 first = 0;
+    while (first < r->growth_n && (!has_forgotten(doc, d, (u16)first) || (i32)first == doc->self))
+        first++;
+    bool *goes = first < r->growth_n ? writers_named(doc) : NULL;
+    if (goes == NULL)
+        return; /* nobody; or out of memory: the names stay a while longer */
+    for (u32 i = 0; i < r->n; i++)
+        goes[i] = !goes[i] && (i32)i != doc->self && has_forgotten(doc, d, (u16)i);
+    keep_who_retired(r, goes);
+    for (u32 i = 0; i < r->n; i++)
+        if (goes[i])
             writer_forget(doc, (u16)i);
-    }
-    free(named);
+    free(goes);
 }

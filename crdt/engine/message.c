@@ -187,6 +187,8 @@ static int land(Document *doc, Decoder *d)
         else
             tops[d->writers[i].local] = d->writers[i].top;
     }
+    if (has_cut(&doc->replicas))
+        growth_tops(doc, d, tops);
     if (d->flags & FLAGS_GROWTH)
         growth_land(doc, d);
     d->replaces = doc->is_behind;

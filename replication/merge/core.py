@@ -177,8 +177,7 @@ class MergeCore:
     def _mark_behind(self, channel: Channel, sent: _Sent) -> None:
         known = channel.behind.get(sent.agent_id)
         if known is None or known.top <= sent.top:  # what is asked about must not fall back to less
-            channel.behind[sent.agent_id] = sent
-        channel.behind.move_to_end(sent.agent_id)
+            channel.behind[sent.agent_id] = sent  # one that is there keeps its turn to be asked about
         if len(channel.behind) > self._config.behind_max:
             # Whoever is dropped here is found by the periodic comparison of everything.
             channel.behind.popitem(last=False)
@@ -237,7 +236,11 @@ class MergeCore:
         lacking = []
         for place, sent in enumerate(flight.items):
             if place in missing:
-                self._mark_behind(channel, sent)
+                if sent.is_question and not sent.made:
+                    # Of others' changes the comparison that follows sees the rest: a version may name who is forgotten.
+                    channel.behind.pop(sent.agent_id, None)
+                else:
+                    self._mark_behind(channel, sent)
                 if sent.is_question:
                     lacking.append(sent.agent_id)
                 else:

@@ -15,7 +15,7 @@ def _wake_before_the_write() -> None:
         round, tickets, readies, at = driver._writing
         driver._writing = round, [], readies, at
         for ticket in tickets:
-            ticket.settle(ticket)
+            ticket.finish()
         time.sleep(0.1)
         write(self, storage, batch, done)
 
@@ -27,15 +27,17 @@ def _acknowledge_without_landing() -> None:
     from replication.delivery import Deliveries
     from replication.sync import Sync
 
-    merge = Deliveries._merge
+    deliver = Deliveries.deliver
 
-    def planted(self: Any, slot: Any, delivery: Any) -> str:
-        return "known" if slot.agent_id == "hot-1" else merge(self, slot, delivery)
+    def planted(self: Any, delivery: Any) -> Any:
+        if delivery.agent_id == "hot-1":
+            return self._outcome(delivery, "known"), None
+        return deliver(self, delivery)
 
     def repair(self: Any, peer: Any, agent_ids: Any, now: float) -> None:
         pass
 
-    Deliveries._merge = planted  # type: ignore[method-assign]
+    Deliveries.deliver = planted  # type: ignore[method-assign]
     Sync.repair = repair  # type: ignore[method-assign]
 
 

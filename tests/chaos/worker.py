@@ -60,7 +60,7 @@ ASKS = (
     Ask(1, "crdt_enhanced", {"acks": "all"}, True),
 )
 # Fields whose updates are never taken away again: to be asked for after a restart, and to be repeated.
-STEADY = ("seen", "tallies")
+STEADY = ("seen",)
 # Limits so small that what is rare happens all the time.
 TIGHT: dict[str, Any] = {
     "max_agents_in_memory": 20, "checkpoint_bytes": 128 << 10, "channel_bytes_max": 8 << 10, "behind_max": 8,
@@ -276,7 +276,7 @@ class Worker:
 
 
 def has(field: str, n: int, state: Any) -> bool:
-    return n in state.seen if field == "seen" else f"tally {n}" in state.tallies
+    return n in getattr(state, field)
 
 
 def plain(state: Any) -> dict[str, Any]:

@@ -17,6 +17,9 @@ class OneAgent:
             agent_id="agent", state=state, dirty=False, in_flight=False, merged=False, release=lambda: None
         )
 
+        # Not at hand without a detour, like what is not in memory.
+        self.changes = SimpleNamespace(land=lambda *_: None, mark_merged=self.mark)
+
     def acquire(self, agent_id: str, *_: Any, **__: Any) -> Any:
         return self.slot
 

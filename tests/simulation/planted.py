@@ -178,9 +178,7 @@ def partial_chunk_applied(patch: Any) -> None:
 
 def purge_before_stability(patch: Any) -> None:
     """What one node holds is taken for what all hold: it purges without asking how far the others are."""
-    patch.setattr(
-        stability, "decide_purge", lambda name, writer, held, answers, gone: stability.Purge(held, VersionVector())
-    )
+    patch.setattr(stability, "decide_purge", lambda name, writer, held, *_: stability.Purge(held, VersionVector()))
 
 
 PLANTS: tuple[Plant, ...] = (

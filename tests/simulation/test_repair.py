@@ -135,7 +135,7 @@ def test_a_node_that_repairs_differently_is_given_up_and_both_say_so(monkeypatch
         slot = deliveries._store.slots[agent_id]
         held = slot.state.to_bytes()
         done = treat(agent_id, peer, act)
-        slot.state = type(slot.state).from_bytes(held, replica=deliveries._store.writer)
+        slot.state = type(slot.state).from_bytes(held, replica=deliveries._store.writers.default)
         return done
 
     monkeypatch.setattr(deliveries, "treat", forgets)
@@ -179,7 +179,7 @@ def bytes_said(cluster: Cluster, kinds: tuple[type, ...]) -> tuple[list[Any], li
 @pytest.fixture
 def large() -> Iterator[Cluster]:
     """Two nodes that hold ten thousand notes."""
-    cluster = Cluster(Votes, "ab", seed=1)
+    cluster = Cluster(Votes, "ab", seed=1, merge_flush_interval=0.0)
     cluster["a"].update_state("post", lambda s: s.notes.update({f"key {k}": k for k in range(10_000)}), "crdt_enhanced")
     cluster.run_until_quiet()
     yield cluster

@@ -98,10 +98,10 @@ def test_what_somebody_does_not_have_yet_goes_later(tmp_path: Path) -> None:
         node.flush()
         growth = StoreGrowth(node._store, node.config)
         nothing = VersionVector()
-        assert growth.purge("agent", lambda writer, held: Purge(before, nothing), False) is None
-        assert growth.purge("agent", lambda writer, held: None, False) is None
-        assert growth.purge("agent", lambda writer, held: Purge(held, nothing), False) is True
-        assert growth.purge("agent", lambda writer, held: Purge(held, nothing), False) is False
+        assert growth.purge("agent", lambda writer, held, stored: Purge(before, nothing), False) is None
+        assert growth.purge("agent", lambda writer, held, stored: None, False) is None
+        assert growth.purge("agent", lambda writer, held, stored: Purge(held, nothing), False) is True
+        assert growth.purge("agent", lambda writer, held, stored: Purge(held, nothing), False) is False
 
 
 def test_nodes_over_tcp_purge_together(nodes: Nodes) -> None:

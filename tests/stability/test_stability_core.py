@@ -41,7 +41,7 @@ class Agents:
         return Standing(agent_id, self.writer, self.held.to_bytes(), b"")
 
     def purge(self, agent_id: str, decide: Decide, carried: bool) -> bool | None:
-        purge = decide(self.writer, self.held)
+        purge = decide(self.writer, self.held, self.held)
         if purge is not None:
             self.purges.append(purge)
         return None if purge is None else True
@@ -152,23 +152,29 @@ def test_a_poll_is_answered_with_what_the_disk_has() -> None:
 
 
 def test_who_lacks_what_another_has_purges_nothing() -> None:
-    assert decide_purge("a", "a~1", HELD, {"b": answer("b1", vector(b1=4))}, frozenset()) is None
+    assert decide_purge("a", "a~1", HELD, HELD, {"b": answer("b1", vector(b1=4))}, frozenset()) is None
 
 
 def test_former_incarnations_of_those_who_answered_are_retired() -> None:
     held = vector(a1=5, a2=1, b1=3, b2=4, c1=1)
-    purge = decide_purge("a", "a~2", held, {"b": answer("b2", held)}, frozenset())
+    purge = decide_purge("a", "a~2", held, held, {"b": answer("b2", held)}, frozenset())
     assert purge == Purge(held, vector(a1=5, b1=3))
 
 
 def test_writers_of_nodes_gone_for_good_are_retired() -> None:
     held = vector(a1=5, c1=1)
-    assert decide_purge("a", "a~1", held, {}, frozenset("c")) == Purge(held, vector(c1=1))
+    assert decide_purge("a", "a~1", held, held, {}, frozenset("c")) == Purge(held, vector(c1=1))
 
 
 def test_a_writer_with_an_event_on_its_way_to_a_disk_stays() -> None:
     stored, held = vector(a1=5, b1=3), vector(a1=5, b1=4)
-    purge = decide_purge("a", "a~1", stored, {"b": answer("b2", stored, held)}, frozenset())
+    purge = decide_purge("a", "a~1", stored, stored, {"b": answer("b2", stored, held)}, frozenset())
+    assert purge == Purge(stored, vector())
+
+
+def test_what_the_own_disk_lacks_is_not_cut() -> None:
+    held, stored = vector(a1=5, b1=3), vector(a1=4, b1=3)
+    purge = decide_purge("a", "a~1", held, stored, {"b": answer("b1", held)}, frozenset())
     assert purge == Purge(stored, vector())
 
 
