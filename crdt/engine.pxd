@@ -214,12 +214,9 @@ cdef extern from "siphash.h" nogil:
         u64 k1
 
 cdef extern from "riblt.h" nogil:
-    enum: CELLS_MAX, ITEMS_COUNTED_MAX, CELL_BYTES_MIN
+    enum: CELLS_MAX, CELL_BYTES
 
-    ctypedef struct Cell:
-        u64 sum
-        u64 count
-        u32 check
+    ctypedef u64 Cell
 
     ctypedef struct Difference:
         u64 *theirs
@@ -228,9 +225,9 @@ cdef extern from "riblt.h" nogil:
         u32 n_mine
 
     void cells_add(Cell *cells, u32 first, u32 n, const u64 *items, size_t n_items, u64 key, int sign)
-    void cells_write(Writer *w, const Cell *cells, u32 first, u32 n, u64 n_items)
-    int cells_read(Reader *r, Cell *cells, u32 first, u32 n, u64 n_items)
-    bint cells_peel(Cell *cells, u32 n, u64 key, u32 *stack, Difference *found)
+    void cells_write(Writer *w, const Cell *cells, u32 n)
+    int cells_read(Reader *r, Cell *cells, u32 n)
+    bint cells_peel(Cell *cells, u32 n, u64 key, u32 *queue, Difference *found)
 
 cdef extern from "entries.h" nogil:
     ctypedef struct Hashes:

@@ -6,6 +6,7 @@ from crdt.version import VersionVector
 
 SYMBOLS_MAX: Final[int]
 KEY_BYTES: Final[int]
+HASH_BYTES: Final[int]
 
 @final
 class Sketch:

@@ -37,6 +37,7 @@ cdef enum:
 
 SYMBOLS_MAX = CELLS_MAX
 KEY_BYTES = 16
+HASH_BYTES = 6
 
 
 cdef SipKey key_of(object key) except *:
@@ -82,8 +83,6 @@ cdef class Sketch:
             self.hashes.all = NULL
             self.hashes.n = self.hashes.capacity = 0
         raise_status(status, state)
-        if self.hashes.n > ITEMS_COUNTED_MAX:
-            raise OverflowError(f"{type(state).__name__}: more than {ITEMS_COUNTED_MAX} entries cannot be compared")
 
     cdef void free(self) noexcept:
         block_free(self.hashes.all, self.hashes.capacity * sizeof(u64))
@@ -102,7 +101,7 @@ cdef class Sketch:
         return cells
 
     def symbols(self, first, count, /):
-        """The coded symbols [first, first + count) as bytes, about 14 each. O(entries * log(symbols))."""
+        """The coded symbols [first, first + count) as bytes, 8 each. O(entries * log(symbols))."""
         if not 0 <= first <= SYMBOLS_MAX or not 0 < count <= SYMBOLS_MAX - first:
             raise ValueError(f"symbols: [first, first + count) lies within [0, {SYMBOLS_MAX}), not {first}, {count}")
         cdef u32 start = first, n = count
@@ -119,10 +118,9 @@ cdef class Sketch:
             write_byte(&out, FORMAT)
             for _ in range(HEADER - 2):
                 write_byte(&out, 0)
-            write_number(&out, self.hashes.n)
             write_number(&out, start)
             write_number(&out, n)
-            cells_write(&out, cells, start, n, self.hashes.n)
+            cells_write(&out, cells, n)
             if out.failed:
                 raise MemoryError()
             checksum = <u32>checksum_of(out.p + HEADER, out.n - HEADER, FORMAT)
@@ -136,38 +134,40 @@ cdef class Sketch:
     def difference(self, *batches):
         """`(what only this state has, what only theirs has)`, as hashes of entries; None: more symbols are needed.
 
+        A hash that stands on both sides is of no entry. Where an entry of one side happens to have the hash of an
+        entry of the other, neither is told: the digests stay different, and another key tells them.
         `batches`: all symbols received, from the first on. `DecodeError`: they are no such symbols.
         """
         cdef u32 n = 0, at = 0, count
         cdef object parsed = [opened(batch) for batch in batches]
         for batch in parsed:
-            if batch[1] != n or batch[2] > SYMBOLS_MAX - n:
-                raise DecodeError(f"symbols: a batch begins at {batch[1]} where {n} comes next", 0)
-            n += batch[2]
+            if batch[0] != n or batch[1] > SYMBOLS_MAX - n:
+                raise DecodeError(f"symbols: a batch begins at {batch[0]} where {n} comes next", 0)
+            n += batch[1]
         cdef Cell *cells = <Cell *>PyMem_Calloc(n + 1, sizeof(Cell))
         cdef u64 *items = <u64 *>PyMem_Malloc((2 * <size_t>n + 1) * sizeof(u64))
-        cdef u32 *stack = <u32 *>PyMem_Malloc((<size_t>n + 1) * sizeof(u32))
+        cdef u32 *queue = <u32 *>PyMem_Malloc((<size_t>n + 1) * sizeof(u32))
         cdef Difference found
         cdef bint complete
         try:
-            if cells == NULL or items == NULL or stack == NULL:
+            if cells == NULL or items == NULL or queue == NULL:
                 raise MemoryError()
-            for items_held, _, number, offset, data in parsed:
+            for _, number, offset, data in parsed:
                 count = number
-                read_cells(data, offset, cells + at, at, count, items_held)
+                read_cells(data, offset, cells + at, count)
                 at += count
             found.theirs = items
             found.mine = items + n
             with nogil:
                 self.cells(0, n, -1, cells)
-                complete = cells_peel(cells, n, self.key.k1, stack, &found)
+                complete = cells_peel(cells, n, self.key.k1, queue, &found)
             if not complete:
                 return None
             return [found.mine[i] for i in range(found.n_mine)], [found.theirs[i] for i in range(found.n_theirs)]
         finally:
             PyMem_Free(cells)
             PyMem_Free(items)
-            PyMem_Free(stack)
+            PyMem_Free(queue)
 
 
 cdef Reader reader_of(bytes data):
@@ -179,13 +179,13 @@ cdef Reader reader_of(bytes data):
 
 
 cdef object opened(object batch):
-    """(entries behind them, first, count, where the cells begin, bytes) of one batch of symbols."""
+    """(first, count, where the cells begin, bytes) of one batch of symbols."""
     if type(batch) is not bytes:
         raise TypeError(f"symbols: bytes, not {type(batch).__name__}")
     cdef Reader r = reader_of(batch)
     cdef u32 checksum
-    cdef u64 n_items, first, count
-    if reader_left(&r) < HEADER + 3:
+    cdef u64 first, count
+    if reader_left(&r) < HEADER + 2:
         raise DecodeError("symbols: shorter than any", 0)
     if r.p[0] != MAGIC or (r.p[1] & 0xF0) != FORMAT:
         raise DecodeError("symbols: not of this format", 0)
@@ -194,24 +194,23 @@ cdef object opened(object batch):
         if r.p[2 + i] != ((checksum >> (8 * i)) & 0xFF):
             raise DecodeError("symbols: the checksum does not hold: damaged or cut short", 2)
     r.p += HEADER
-    n_items = read_number(&r)
     first = read_number(&r)
-    count = read_count(&r, CELL_BYTES_MIN)
-    if r.error != NULL or count == 0 or first > <u64>SYMBOLS_MAX or n_items > ITEMS_COUNTED_MAX:
+    count = read_count(&r, CELL_BYTES)
+    if r.error != NULL or count == 0 or first > <u64>SYMBOLS_MAX:
         raise DecodeError("symbols: numbers that cannot be", r.p - r.start)
-    return n_items, first, count, r.p - r.start, batch
+    return first, count, r.p - r.start, batch
 
 
 def symbols_end(batch, /):
     """The number of the symbol after the last one of a batch. `DecodeError`: it is none."""
-    _, first, count, _, _ = opened(batch)
+    first, count, _, _ = opened(batch)
     return first + count
 
 
-cdef int read_cells(bytes data, size_t offset, Cell *cells, u32 first, u32 n, u64 n_items) except -1:
+cdef int read_cells(bytes data, size_t offset, Cell *cells, u32 n) except -1:
     cdef Reader r = reader_of(data)
     r.p += offset
-    if cells_read(&r, cells, first, n, n_items) != DONE or reader_left(&r) != 0:
+    if cells_read(&r, cells, n) != DONE or reader_left(&r) != 0:
         raise DecodeError("symbols: cut short, or bytes are left over", r.p - r.start)
     return 0
 

@@ -277,7 +277,7 @@ class RepairSymbols(NamedTuple):
 
 
 class RepairAnswer(NamedTuple):
-    """Entries that you lack; `wanted` are the hashes of those that I lack, 8 bytes each; I lack all if `everything`."""
+    """Entries that you lack; `wanted` are the hashes of those that I lack, 6 bytes each; I lack all if `everything`."""
 
     session: bytes
     entries: bytes

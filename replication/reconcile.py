@@ -28,10 +28,10 @@ from math import isqrt
 
 from crdt import DecodeError, VersionVector
 from crdt.document import Replicated
-from crdt.repair import KEY_BYTES, SYMBOLS_MAX, Sketch, entries, repair, symbols_end
+from crdt.repair import HASH_BYTES, KEY_BYTES, SYMBOLS_MAX, Sketch, entries, repair, symbols_end
 
-# What a first batch finds at once: 100 differences, in 2.7 kB.
-EXPECTED_DIFFERENCES = 100
+# What a first batch finds at once: 200 differences, as 100 changed entries make them, in 2.8 kB.
+EXPECTED_DIFFERENCES = 200
 SYMBOLS_MIN = 8
 # Fewer symbols than this are always tried; beyond, at most one symbol per this many entries.
 SYMBOLS_TRIED_MIN = 1024
@@ -141,7 +141,7 @@ class Initiator:
                 self.is_over = False
                 return Cells(symbols)
             case Answer(entries=data, wanted=wanted):
-                if wanted is not None and not all(type(h) is int and 0 <= h < 1 << 64 for h in wanted):
+                if wanted is not None and not all(type(h) is int and 0 <= h < 1 << 8 * HASH_BYTES for h in wanted):
                     raise DecodeError("reconcile: the peer wants what is no entry's hash")
                 version = self._sketch.version if self._takes_version else None
                 reply = entries(state, self._key, wanted, version) if wanted is None or wanted else None

@@ -3,6 +3,7 @@
 Knows nothing of agents' states.
 """
 
+from crdt.repair import HASH_BYTES
 from replication import reconcile
 from replication.messages import (
     Message,
@@ -16,7 +17,6 @@ from replication.messages import (
 
 # The messages that name a session.
 OfSession = RepairOffer | RepairMore | RepairSymbols | RepairAnswer | RepairEntries | RepairEnd
-_HASH_BYTES = 8
 
 
 def told(session: bytes, message: reconcile.Message) -> Message:
@@ -27,7 +27,7 @@ def told(session: bytes, message: reconcile.Message) -> Message:
         case reconcile.Cells(symbols=symbols):
             return RepairSymbols(session, symbols)
         case reconcile.Answer(entries=entries, wanted=wanted):
-            hashes = b"".join(each.to_bytes(_HASH_BYTES, "little") for each in wanted or ())
+            hashes = b"".join(each.to_bytes(HASH_BYTES, "little") for each in wanted or ())
             return RepairAnswer(session, entries, hashes, wanted is None)
         case reconcile.Repairs(entries=entries):
             return RepairEntries(session, entries)
@@ -43,7 +43,7 @@ def heard(message: Message) -> reconcile.Message | None:
         case RepairSymbols(symbols=symbols):
             return reconcile.Cells(symbols)
         case RepairAnswer(entries=entries, wanted=wanted, everything=everything):
-            hashes = [wanted[at : at + _HASH_BYTES] for at in range(0, len(wanted), _HASH_BYTES)]
+            hashes = [wanted[at : at + HASH_BYTES] for at in range(0, len(wanted), HASH_BYTES)]
             found = tuple(int.from_bytes(each, "little") for each in hashes)
             return reconcile.Answer(entries, None if everything else found)
         case RepairEntries(entries=entries):

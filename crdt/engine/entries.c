@@ -91,7 +91,7 @@ u64 entry_hash(const Document *doc, SipKey key, EntryAt at)
     case ENTRY_GROWTH:
         hash_growth(&s, doc);
     }
-    return sip_end(&s);
+    return sip_end(&s) >> 16;
 }
 
 /* ---- the walk -------------------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ typedef struct {
     Dot dot; /* of a presence */
 } EntryAt;
 
-/* The keyed hash of an entry: the same wherever the entry is the same. */
+/* The keyed hash of an entry, of 48 bits: the same wherever the entry is the same. */
 u64 entry_hash(const Document *doc, SipKey key, EntryAt at);
 
 /* Call `see` for every entry; ends early with what it returns, if that is not DONE. O(entries). */

@@ -126,7 +126,7 @@ class Run:
             self.refused += 1
             return
         self.accepted += 1
-        if found is not None and sum(map(len, found)) > len(data) / 13:
+        if found is not None and sum(map(len, found)) > len(data) / 8:
             raise Failure("symbols that tell more differences than there are symbols")
 
     def try_vector(self, data: bytes) -> None:
