@@ -186,3 +186,16 @@ def test_an_empty_message_leaves_nothing_behind() -> None:
     for sequence in range(100):
         network.nodes["a"].receive("b", Deltas(sequence, (), False))
     assert network.nodes["a"].core._missing == {}
+
+
+def test_everybody_who_is_behind_gets_asked_about_in_turn() -> None:
+    network = merge_network("ab", Config(behind_asked_max=1))
+    a, b = network.nodes["a"], network.nodes["b"]
+    network.cut = {("a", "b")}
+    never = a.add("never there", 1, "all")
+    ticket = a.add("there", 1, "all")
+    network.run(1.5)
+    network.cut = set()
+    b.state("there").merge(a.state("there").to_bytes())
+    network.run(15.0)
+    assert ticket.acked == {"b"} and not never.acked

@@ -1,6 +1,7 @@
 """Who removed the last that a retired writer had added told of it after dropping its name, and nobody understood."""
 
 import pytest
+
 from crdt import LWWMap, ORSet, VersionVector
 
 

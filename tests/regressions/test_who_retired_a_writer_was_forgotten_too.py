@@ -1,6 +1,7 @@
 """A writer was retired by one who was retired, too, and both names went: messages did not meet any more."""
 
 import pytest
+
 from crdt import LWWMap, VersionVector
 
 
