@@ -59,8 +59,9 @@ ASKS = (
     Ask(2, "crdt_enhanced", {"acks": "majority"}, True),
     Ask(1, "crdt_enhanced", {"acks": "all"}, True),
 )
-# Fields whose updates are never taken away again: to be asked for after a restart, and to be repeated.
+# Fields whose updates are never taken away again, to be asked for after a restart; and those whose are repeated.
 STEADY = ("seen",)
+REPEATED = ("seen", "tallies")
 # Limits so small that what is rare happens all the time.
 TIGHT: dict[str, Any] = {
     "max_agents_in_memory": 20, "checkpoint_bytes": 128 << 10, "channel_bytes_max": 8 << 10, "behind_max": 8,
@@ -118,7 +119,7 @@ class Worker:
         agent, field, ask = self.draw(rng)
         n = next(self.numbers)
         how: dict[str, Any] = {"timeout": rng.choice((0.05, 0.5, 2.0)) if ASKS[ask].needs_others else None}
-        if field in STEADY and rng.random() < 0.5:
+        if field in REPEATED and rng.random() < 0.5:
             how["op_id"] = f"op-{n}"
         self.tell(f"call {n} {agent} {field} {ask} {lane} {time.monotonic():.6f} {'op_id' in how:d}")
         return n, agent, field, ask, how
