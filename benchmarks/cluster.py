@@ -104,6 +104,50 @@ async def settled(node: replication.Node, options: argparse.Namespace) -> int:
     return last
 
 
+class Paced:
+    """Updates at a rate, by coroutines that live on: one more whenever all others wait."""
+
+    def __init__(self, node: replication.Node, place: int, options: argparse.Namespace) -> None:
+        self._node, self._place, self._options = node, place, options
+        self._idle: list[asyncio.Future[int]] = []
+        self._workers: list[asyncio.Task[None]] = []
+        self._sent = 0
+        self._due = 0.0
+
+    async def run(self, started: float) -> int:
+        """The number of updates made, all of which have returned."""
+        share = self._options.rate / PROCESSES
+        while (now := time.monotonic()) - started < self._options.seconds:
+            self._due = (now - started) * share
+            while self._sent < self._due:
+                if self._idle:
+                    self._idle.pop().set_result(self._next())
+                else:
+                    self._workers.append(asyncio.create_task(self._work(self._next())))
+            await asyncio.sleep(0.001)
+        self._due = 0.0
+        while len(self._idle) < len(self._workers):
+            await asyncio.sleep(0.001)
+        for worker in self._workers:
+            worker.cancel()
+        return self._sent
+
+    def _next(self) -> int:
+        self._sent += 1
+        return self._sent - 1
+
+    async def _work(self, number: int) -> None:
+        node, place, options = self._node, self._place, self._options
+        while True:
+            await node.aupdate_state(f"agent-{number % options.agents}", touch(place, number), options.mode)
+            if self._sent < self._due:
+                number = self._next()
+            else:
+                turn = asyncio.get_running_loop().create_future()
+                self._idle.append(turn)
+                number = await turn
+
+
 async def paced(node: replication.Node, place: int, options: argparse.Namespace) -> dict[str, Any]:
     """A third of the rate, in bursts of a millisecond; probes by threads beside it."""
     stop = threading.Event()
@@ -114,19 +158,7 @@ async def paced(node: replication.Node, place: int, options: argparse.Namespace)
     for thread in (watcher, prober):
         thread.start()
     started = time.monotonic()
-    sent = 0
-    tasks: set[asyncio.Task[Any]] = set()
-    share = options.rate / PROCESSES
-    while (now := time.monotonic()) - started < options.seconds:
-        while sent < (now - started) * share:
-            update = node.aupdate_state(f"agent-{sent % options.agents}", touch(place, sent), options.mode)
-            task = asyncio.create_task(update)
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            sent += 1
-        await asyncio.sleep(0.001)
-    if tasks:
-        await asyncio.wait(tasks)
+    sent = await Paced(node, place, options).run(started)
     written = time.monotonic() - started
     stop.set()
     total = await settled(node, options)

@@ -198,8 +198,7 @@ cdef class Access:
             plan = self._transactions.plan(consistency, acks, fallback)
         if timeout is not None:
             self._transactions.check_timeout(timeout)
-        if access_innermost is not NULL:
-            self._check_not_inside(agent_id)
+        self._arrive(agent_id)
         slot = self._slots.get(agent_id) if type(agent_id) is str else None
         if slot is None or not slot.acquire(0.0):
             return plan, None
@@ -213,7 +212,7 @@ cdef class Access:
         """`update_state` for who holds the lock already: gives it back. `ticket` begins to wait in it."""
         cdef access_frame frame
         try:
-            self._enter(&frame, slot.agent_id)
+            access_push(&frame, <PyObject *>self, <PyObject *>slot.agent_id)
             try:
                 result = self._run(slot, update_fn, op_id, expected, started, plan)
                 if plan is not None:
@@ -228,7 +227,7 @@ cdef class Access:
         """`read_state` for who holds the lock already (or has no slot): gives it back."""
         cdef access_frame frame
         try:
-            self._enter(&frame, agent_id)
+            access_push(&frame, <PyObject *>self, <PyObject *>agent_id)
             try:
                 return self._look(slot, fn)
             finally:
@@ -254,19 +253,24 @@ cdef class Access:
         if consistency != "reactive":
             self._transactions.check_read_mode(consistency)
 
-    def _check_not_inside(self, agent_id, /):
-        """An error if this thread is running a function of this node: it would wait for itself."""
+    cpdef int _arrive(self, agent_id) except -1:
+        """What comes before an agent's lock is taken: nobody gives way while holding one.
+
+        An error if this thread is running a function of this node: it would wait for itself.
+        """
         cdef access_frame *each = access_innermost
+        if each is NULL:
+            if self._turnstile is not None and self._turnstile.is_wanted:
+                self._turnstile.give_way()
+            return 0
         while each is not NULL:
             if each.node is <PyObject *>self:
                 raise nested(<object>each.agent_id, agent_id)
             each = each.outer
+        return 0
 
     cdef int _enter(self, access_frame *frame, agent_id) except -1:
-        if access_innermost is not NULL:
-            self._check_not_inside(agent_id)
-        elif self._turnstile is not None and self._turnstile.is_wanted:
-            self._turnstile.give_way()
+        self._arrive(agent_id)
         access_push(frame, <PyObject *>self, <PyObject *>agent_id)
         return 0
 

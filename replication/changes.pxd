@@ -14,6 +14,7 @@ cdef class Changes:
     cpdef mark(self, Slot slot)
     cpdef mark_merged(self, Slot slot)
     cpdef carry(self, Slot slot, ticket)
+    cdef object _land(self, Slot slot, bytes delta, held_back_max)
     cdef long long _take(self, Slot slot, batch, round, tells) except -1
     cdef object _change(self, Slot slot, version, stored, bytes written)
     cdef int _tell_rest(self, agent_id, tells, batch, round) except -1

@@ -1,13 +1,16 @@
 from collections.abc import Callable, Iterable
-from typing import final
+from typing import Any, final
 
 from replication.config import Config
 from replication.core import Change, Tell, Told
+from replication.messages import Item
 from replication.operations import OperationTable
 from replication.slot import Slot
 from replication.storage import Batch
 from replication.summary import Summary
 from replication.ticket import Ticket
+
+OUTCOMES: tuple[str, ...]
 
 @final
 class Round:
@@ -40,7 +43,15 @@ class Changes:
     def dirty_agents(self) -> list[str]: ...
     def mark(self, slot: Slot) -> None: ...
     def mark_merged(self, slot: Slot) -> None: ...
-    def land(self, agent_id: str, delta: bytes, held_back_max: int, /) -> tuple[int, Slot | None] | None: ...
+    def land(
+        self,
+        items: tuple[Item, ...],
+        outcomes: list[str | None],
+        unwritten: set[Slot],
+        held_back_max: int,
+        watching: Callable[[str], Any] | None,
+        /,
+    ) -> None: ...
     def remember(self, slot: Slot, op_id: str, data: bytes, /) -> None: ...
     def carry(self, slot: Slot, ticket: Ticket) -> None: ...
     def promote(self, slots: Iterable[Slot] | None = None, /) -> None: ...

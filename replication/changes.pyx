@@ -15,7 +15,7 @@ from replication.slot cimport Slot
 from collections import deque
 from time import monotonic
 
-from crdt import VersionVector
+from crdt import DecodeError, VersionVector
 from replication.core import Change, Told
 from replication.errors import Closed, Timeout
 from replication.storage import Part
@@ -24,6 +24,8 @@ from replication.storage import Part
 cdef long long ROW_BYTES = 40
 # What `_deliver` of a state returns if it changed it, and from which number on the two cannot be merged.
 cdef int LANDED = 0, RETIRED = 4
+# By what it returns, and `_land` of a state as well: see `core.Landing`.
+OUTCOMES = ("landed", "known", "waiting", "waiting", "retired", "behind")
 
 
 @cython.final
@@ -93,28 +95,44 @@ cdef class Changes:
                 self._wake()
         slot.merged = True
 
-    def land(self, agent_id, bytes delta not None, held_back_max, /):
-        """Merge what others changed into an agent that is at hand: what its `_deliver` says, and the slot if unwritten.
+    def land(self, tuple items not None, list outcomes not None, set unwritten not None, held_back_max, watching, /):
+        """Merge what others changed into the agents that are at hand.
 
-        None if it is not in memory, or busy, or there is more to be done than to merge. Raises as `_deliver` does.
+        `outcomes` gets what came of each item, by its place, if it had none; `unwritten` the slots of which the disk
+        does not have everything yet. Left out is what needs more than merging: an agent that is not in memory, or busy,
+        or that `watching` has watches of; a question; what cannot be merged.
         """
-        cdef Slot slot = self._slots.get(agent_id)
-        cdef int landing
-        if slot is None or not PyThread_acquire_lock(slot._lock, NOWAIT_LOCK):
+        cdef Slot slot
+        cdef Py_ssize_t place
+        for place in range(len(items)):
+            agent_id, delta, _ = items[place]
+            if outcomes[place] is not None or not delta or (watching is not None and watching(agent_id)):
+                continue
+            slot = self._slots.get(agent_id)
+            if slot is None or not PyThread_acquire_lock(slot._lock, NOWAIT_LOCK):
+                continue
+            try:
+                outcomes[place] = self._land(slot, <bytes?>delta, held_back_max)
+                if slot.dirty or slot.merged or slot.in_flight:
+                    unwritten.add(slot)
+            finally:
+                PyThread_release_lock(slot._lock)
+
+    cdef object _land(self, Slot slot, bytes delta, held_back_max):
+        """The outcome, with the slot's lock held; None if there is more to be done than to merge."""
+        state = slot.state
+        if state is None:
             return None
+        slot.used = True
         try:
-            state = slot.state
-            if state is None:
-                return None
-            slot.used = True
-            landing = state._deliver(delta, held_back_max)
-            if landing == LANDED:
-                self.mark_merged(slot)
-            if landing >= RETIRED or state._is_retired:
-                return None  # to be merged again does no harm
-            return landing, slot if slot.dirty or slot.merged or slot.in_flight else None
-        finally:
-            PyThread_release_lock(slot._lock)
+            landing = <int>state._deliver(delta, held_back_max)
+        except (DecodeError, TypeError, OverflowError):
+            return "refused"
+        if landing == LANDED:
+            self.mark_merged(slot)
+        if landing >= RETIRED or state._is_retired:
+            return None  # to be merged again does no harm
+        return OUTCOMES[landing]
 
     def remember(self, Slot slot not None, op_id, data, /):
         """Record an operation; it goes to disk together with what it changed. The caller holds the lock."""

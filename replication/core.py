@@ -16,6 +16,7 @@ The driver acts on a `Ready` in the order of its fields, and that order is the c
 Messages may be lost, doubled, delayed and reordered; a core must withstand all of it.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from crdt import VersionVector
@@ -23,7 +24,7 @@ from replication.storage import Note
 from replication.ticket import Ticket
 
 if TYPE_CHECKING:  # what no node without others needs is not imported with the package
-    from replication.messages import Message
+    from replication.messages import Item, Message
 
 
 class Tell(NamedTuple):
@@ -54,33 +55,32 @@ class Told(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A delta that came from a peer, or, if it is empty, the question whether `version` is held here.
+    """Deltas that came from a peer together; an empty one asks whether the item's `version` is held here.
 
-    `token` and `place` are the core's own, given back with what came of it; `urgent` if somebody waits
-    for it to be on this disk.
+    `token` is the core's own, given back once all of it is on disk, or None if that need not be told;
+    `urgent` if somebody waits for it.
     """
 
     peer: str
-    agent_id: str
-    delta: bytes
-    version: bytes = b""
+    items: "tuple[Item, ...]"
     token: Any = None
-    place: int = 0
     urgent: bool = False
 
 
 class Landing(NamedTuple):
-    """What came of a Delivery.
+    """What came of a Delivery, of each item in its place.
 
-    outcome  "landed": it changed the state; "known": nothing in it was new; "waiting": what it
-             builds on is not here, or its time is to come; "refused": the bytes are not valid;
-             "retired": they are of a state from before what was purged here, and will never land;
-             "behind": they are of a state that has purged what this one, written to since, does not
-             know of: nothing of it lands until this state is rebased
+    "landed"   it changed the state
+    "known"    nothing in it was new
+    "waiting"  what it builds on is not here, or its time is to come
+    "refused"  the bytes are not valid
+    "retired"  they are of a state from before what was purged here, and will never land
+    "behind"   they are of a state that has purged what this one, written to since, does not
+               know of: nothing of it lands until this state is rebased
     """
 
     delivery: Delivery
-    outcome: str
+    outcomes: Sequence[str]
 
 
 class Change(NamedTuple):

@@ -6,11 +6,12 @@ it builds on is bounded: beyond that it is dropped, and anti-entropy brings it a
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crdt import DecodeError, VersionVector
+from replication.changes import OUTCOMES
 from replication.config import Config
-from replication.core import Delivery, Landing
+from replication.core import Delivery
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.operations import decode_result
 from replication.result import Change
@@ -19,10 +20,11 @@ from replication.storage import Operation
 from replication.store import Store, is_unwritten
 from replication.watch import Watch, Watchers
 
+if TYPE_CHECKING:
+    from replication.messages import Item
+
 _NO_NEWS = 1
 _RETIRED, _BEHIND = 4, 5
-# By what `_land` and `_deliver` of a state return.
-_OUTCOMES = ("landed", "known", "waiting", "waiting", "retired", "behind")
 
 
 class Meeting(Protocol):
@@ -50,56 +52,75 @@ class Deliveries:
         self._held_back_max = config.held_back_bytes_max
         self.counts = dict.fromkeys(("landed", "known", "waiting", "refused", "retired", "behind"), 0)
 
-    def deliver(self, delivery: Delivery) -> tuple[Landing, Slot | None] | None:
-        """What came of it, and the agent if its disk does not have it all yet; None if the agent is busy.
+    def deliver(self, delivery: Delivery, outcomes: list[str | None], unwritten: set[Slot]) -> bool:
+        """Merge the items that have no outcome yet; False if one is left, whose agent is busy: call again in a moment.
 
-        CorruptStore if this node's own bytes cannot be read.
+        `unwritten` gets the agents of which the disk does not have everything yet. CorruptStore if this node's own
+        bytes cannot be read.
         """
-        if delivery.delta and not (self._watchers and self._watchers.matching(delivery.agent_id)):
-            try:
-                found = self._store.changes.land(delivery.agent_id, delivery.delta, self._held_back_max)
-            except (DecodeError, TypeError, OverflowError):
-                return self._outcome(delivery, "refused"), None
-            if found is not None:
-                return self._outcome(delivery, _OUTCOMES[found[0]]), found[1]
+        watching = self._watchers.matching if self._watchers else None
+        self._store.changes.land(delivery.items, outcomes, unwritten, self._held_back_max, watching)
+        if None in outcomes:
+            for place, item in enumerate(delivery.items):
+                if outcomes[place] is None:
+                    outcomes[place] = self._deliver_one(delivery.peer, item, unwritten)
+            if None in outcomes:
+                return False
+        for outcome in self.counts:
+            self.counts[outcome] += outcomes.count(outcome)
+        return True
+
+    def give_up(self, outcomes: list[str | None]) -> None:
+        """Drop what has no outcome yet."""
+        outcomes[:] = [outcome or "waiting" for outcome in outcomes]
+        for outcome in self.counts:
+            self.counts[outcome] += outcomes.count(outcome)
+
+    def _deliver_one(self, peer: str, item: "Item", unwritten: set[Slot]) -> str | None:
+        """The outcome for one item, by the way that is for all cases; None if its agent is busy."""
+        slot = self._store.acquire_now(item.agent_id)
+        if slot is None and item.agent_id in self._store.slots:
+            return None
         try:
-            slot = self._store.acquire(delivery.agent_id, 0.0, create=bool(delivery.delta), flushing=True)
+            slot = slot or self._store.acquire(item.agent_id, 0.0, create=bool(item.delta), flushing=True)
         except Timeout:
             return None
         except CorruptStore:
             raise
         except ValueError:  # no agent can have this id
-            return self._outcome(delivery, "refused"), None
+            return "refused"
         except Closed:  # this node is saying farewell: the peer finds what it could not tell
-            return self._outcome(delivery, "waiting"), None
+            return "waiting"
         if slot is None:
-            return self._outcome(delivery, "waiting"), None
+            return "waiting"
         try:
-            outcome = self._merge(slot, delivery) if delivery.delta else _question(slot, delivery.version)
+            outcome = self._merge(slot, peer, item.delta) if item.delta else _question(slot, item.version)
             if outcome == "landed":
                 self._store.changes.mark_merged(slot)
-            return self._outcome(delivery, outcome), slot if is_unwritten(slot) else None
+            if is_unwritten(slot):
+                unwritten.add(slot)
+            return outcome
         finally:
             slot.release()
 
-    def _merge(self, slot: Slot, delivery: Delivery) -> str:
+    def _merge(self, slot: Slot, peer: str, delta: bytes) -> str:
         watches = self._watchers.matching(slot.agent_id) if self._watchers else ()
         before = slot.state.value if watches else {}
         try:
-            landing: int = slot.state._deliver(delivery.delta, self._held_back_max)
+            landing: int = slot.state._deliver(delta, self._held_back_max)
         except (DecodeError, TypeError, OverflowError):
             return "refused"
         if landing >= _RETIRED and self.meeting is not None:
             try:
-                if self.meeting.meet(slot, delivery.peer, delivery.delta, landing == _BEHIND):
+                if self.meeting.meet(slot, peer, delta, landing == _BEHIND):
                     landing = 0
             except (DecodeError, TypeError, OverflowError):
                 return "refused"
         if landing <= _NO_NEWS and slot.state._is_retired and self.meeting is not None:
             self.meeting.rename(slot)
         if watches and landing == 0:
-            _tell(watches, slot, before, delivery.peer)
-        return _OUTCOMES[landing]
+            _tell(watches, slot, before, peer)
+        return OUTCOMES[landing]
 
     def treat(self, agent_id: str, peer: str, act: Callable[[Any], None]) -> bool:
         """Do a step of a repair on the state of an agent, or on None if it is unknown; whether now is the time.
@@ -150,7 +171,7 @@ class Deliveries:
                 # Without minding drift: what is on a disk here has been taken for true before.
                 landing = slot.state._land(part, False)
                 if landing in (_RETIRED, _BEHIND):
-                    self.counts[_OUTCOMES[landing]] += 1
+                    self.counts[OUTCOMES[landing]] += 1
                     if is_last and self.meeting is not None:
                         self.meeting.adopt(slot, origin, parts)
                     break  # the two cannot meet: one has purged what the other was written without
@@ -177,10 +198,6 @@ class Deliveries:
             return slot if is_unwritten(slot) else None
         finally:
             slot.release()
-
-    def _outcome(self, delivery: Delivery, outcome: str) -> Landing:
-        self.counts[outcome] += 1
-        return Landing(delivery, outcome)
 
 
 def _question(slot: Slot, version: bytes) -> str:

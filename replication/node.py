@@ -26,7 +26,7 @@ from replication.result import Member
 from replication.runtime import Runtime
 from replication.slot import Slot
 from replication.storage import Storage
-from replication.store import Store
+from replication.store import Store, busy
 from replication.ticket import FutureTicket
 from replication.transaction import Transactions
 from replication.transport import Transport
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from replication.siblings import Siblings
     from replication.storage.directory import Home
     from replication.storage.sqlite import SQLiteStorage
+
+# Seconds between two looks of a coroutine at an agent that is busy: from the first to the most.
+_PAUSE_MIN, _PAUSE_MAX = 0.0002, 0.005
 
 # Open nodes live until they are closed, at the latest when the interpreter ends.
 _open_nodes: set["Node"] = set()
@@ -144,7 +147,7 @@ class Node(Access):
     ) -> Any:
         """As `read_state`; `fn` runs in the event loop's thread."""
         self._check_read(consistency)
-        self._check_not_inside(agent_id)
+        self._arrive(agent_id)
         slot = await self._aacquire(agent_id, timeout, create=False)
         return self._look_held(slot, fn, agent_id)
 
@@ -176,7 +179,7 @@ class Node(Access):
         return self.watch(pattern, since=since)
 
     def _value_and_version(self, agent_id: str) -> tuple[Any, VersionVector]:
-        self._check_not_inside(agent_id)
+        self._arrive(agent_id)
         slot = self._store.acquire(agent_id, create=False)
         found: tuple[Any, VersionVector] = self._look_held(slot, lambda s: (s.value, s.version), agent_id)
         return found
@@ -235,7 +238,7 @@ class Node(Access):
         """Return once everything changed so far is on disk. OutcomeUnknown after `timeout` seconds."""
         if self._refuse is not None:
             raise self._refuse()
-        self._check_not_inside("flush()")
+        self._arrive("flush()")
         patience = arguments.seconds(timeout)
         self._driver.wait(None, None if timeout is None else patience)
 
@@ -255,7 +258,7 @@ class Node(Access):
         with self._closing:
             if self not in _open_nodes:
                 return
-            self._check_not_inside("close()")
+            self._arrive("close()")
             self._refuse = self._refuse_reads = _closed
             if self._siblings is not None:
                 self._siblings.end()
@@ -318,24 +321,26 @@ class Node(Access):
             raise
 
     async def _aacquire(self, agent_id: str, timeout: float | None, create: bool = True) -> Slot | None:
-        """`Store.acquire` without blocking the event loop: at once if the agent is in memory and free."""
-        from asyncio import CancelledError, get_running_loop, shield
+        """`Store.acquire` without blocking the event loop: at once if the agent is in memory and free.
 
-        slot = self._store.acquire_now(agent_id)
-        # Loaded without its lock, which would else be held until this coroutine has its turn again.
-        while slot is None and not (isinstance(agent_id, str) and agent_id in self._slots):
-            if not await get_running_loop().run_in_executor(None, self._store.fetch, agent_id, create):
-                return None
-            slot = self._store.acquire_now(agent_id)
-        if slot is not None:
-            return slot
-        task = get_running_loop().run_in_executor(None, self._store.acquire, agent_id, timeout, create)
-        try:
-            return await shield(task)
-        except CancelledError:
-            # The thread may get the lock after we are gone, and nobody else would release it.
-            task.add_done_callback(_release)
-            raise
+        A busy agent is looked at again later. To have a thread wait for its lock would leave the lock taken, and
+        everybody else waiting, until this coroutine has its turn.
+        """
+        from asyncio import get_running_loop, sleep
+
+        give_up = self._runtime.time() + arguments.seconds(timeout) if timeout is not None else None
+        pause = 0.0
+        while (slot := self._store.acquire_now(agent_id)) is None:
+            if not (isinstance(agent_id, str) and agent_id in self._slots):
+                if not await get_running_loop().run_in_executor(None, self._store.fetch, agent_id, create):
+                    return None
+                continue
+            left = _PAUSE_MAX if give_up is None else give_up - self._runtime.time()
+            if left <= 0.0:
+                raise busy(agent_id, timeout)
+            await sleep(min(pause, left))
+            pause = min(max(2 * pause, _PAUSE_MIN), _PAUSE_MAX)
+        return slot
 
     def _fail(self, failure: Unavailable) -> None:
         """The driver has stopped: from now on nothing is acknowledged. What is in memory can be read."""
@@ -372,11 +377,6 @@ async def _kept(ticket: FutureTicket, timeout: float | None, spent: float) -> No
         raise
     if ticket.error is not None:
         raise ticket.error
-
-
-def _release(task: Any) -> None:
-    if not task.cancelled() and task.exception() is None and task.result() is not None:
-        task.result().release()
 
 
 def _closed() -> Closed:

@@ -8,7 +8,7 @@ update_fn is running is tried again a moment later.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from replication.core import Carrier, Core, Delivery, Landing, Ready, Tell
 from replication.delivery import Deliveries
@@ -56,15 +56,14 @@ class Carriers(Protocol):
 
 
 class _Arrival:
-    """Deltas of one message that a core wants to have on disk together."""
+    """Deltas that a core wants delivered, and how far that has come."""
 
-    __slots__ = ("core", "left", "slots", "token", "urgent")
+    __slots__ = ("core", "delivery", "outcomes", "unwritten")
 
-    def __init__(self, core: Carrier, token: Any) -> None:
-        self.core, self.token = core, token
-        self.left = 0
-        self.slots: set[Slot] = set()
-        self.urgent = False
+    def __init__(self, core: Carrier, delivery: Delivery) -> None:
+        self.core, self.delivery = core, delivery
+        self.outcomes: list[str | None] = [None] * len(delivery.items)
+        self.unwritten: set[Slot] = set()
 
 
 class Pump:
@@ -87,8 +86,8 @@ class Pump:
         self._is_due = self._is_running = False
         self._unpersisted: list[tuple[Core, Ready]] = []
         self._wishes: dict[str, list[Tell]] = {}
-        self._busy: deque[tuple[Delivery, _Arrival | None, Carrier]] = deque()
-        self._arrivals: dict[tuple[int, Any], _Arrival] = {}
+        self._busy: deque[_Arrival] = deque()
+        self._busy_items = 0
 
     @property
     def wants_flush(self) -> bool:
@@ -148,8 +147,8 @@ class Pump:
                 self._wish(send._replace(core=self._carriers.teller(core)))
             else:
                 self._carriers.send(send.peer, send.message)
-        if ready.deliver:
-            self._deliver_all(cast(Carrier, core), ready.deliver)
+        for delivery in ready.deliver:
+            self._deliver(_Arrival(cast(Carrier, core), delivery))
         for ticket in ready.settle:
             ticket.finish()
 
@@ -159,58 +158,34 @@ class Pump:
 
     # Delivering
 
-    def _deliver_all(self, core: Carrier, deliveries: Sequence[Delivery]) -> None:
-        arrivals = []
-        for delivery in deliveries:
-            arrival = None
-            if delivery.token is not None:
-                key = id(core), delivery.token
-                arrival = self._arrivals.get(key)
-                if arrival is None:
-                    arrival = self._arrivals[key] = _Arrival(core, delivery.token)
-                    arrivals.append(arrival)
-                arrival.left += 1
-                arrival.urgent = arrival.urgent or delivery.urgent
-            self._deliver(delivery, arrival, core)
-        for arrival in arrivals:
-            self._conclude(arrival)
-
-    def _deliver(self, delivery: Delivery, arrival: _Arrival | None, core: Carrier) -> None:
-        result = self._deliveries.deliver(delivery)
-        if result is None and len(self._busy) < _BUSY_MAX:
-            if not self._busy:
-                self._runtime.call_later(_AGAIN_AFTER, self._deliver_again)
-            self._busy.append((delivery, arrival, core))
+    def _deliver(self, arrival: _Arrival) -> None:
+        delivery = arrival.delivery
+        if not self._deliveries.deliver(delivery, arrival.outcomes, arrival.unwritten):
+            if self._busy_items + len(delivery.items) <= _BUSY_MAX:
+                if not self._busy:
+                    self._runtime.call_later(_AGAIN_AFTER, self._deliver_again)
+                self._busy.append(arrival)
+                self._busy_items += len(delivery.items)
+                return
+            self._deliveries.give_up(arrival.outcomes)
+        core, now = arrival.core, self._runtime.time()
+        core.landed(Landing(delivery, cast("list[str]", arrival.outcomes)), now)
+        if delivery.token is None:
             return
-        landing, slot = result or (Landing(delivery, "waiting"), None)
-        if arrival is not None:
-            arrival.left -= 1
-            if slot is not None:
-                arrival.slots.add(slot)
-        core.landed(landing, self._runtime.time())
-
-    def _deliver_again(self) -> None:
-        busy, self._busy = self._busy, deque()
-        for delivery, arrival, core in busy:
-            self._deliver(delivery, arrival, core)
-            if arrival is not None:
-                self._conclude(arrival)
-        self.run()
-
-    def _conclude(self, arrival: _Arrival) -> None:
-        """When all of it has been delivered, tell the core once the disk has it."""
-        key = id(arrival.core), arrival.token
-        if arrival.left or self._arrivals.get(key) is not arrival:
-            return
-        del self._arrivals[key]
-        if not arrival.slots:
-            arrival.core.durable(arrival.token, self._runtime.time())
+        if not arrival.unwritten:
+            core.durable(delivery.token, now)
             self.run_soon()
             return
 
         def settle(ticket: Ticket) -> None:
             if ticket.error is None:
-                arrival.core.durable(arrival.token, self._runtime.time())
+                core.durable(delivery.token, self._runtime.time())
                 self.run_soon()
 
-        self._add_ticket(Ticket(arrival.slots, settle), arrival.urgent)
+        self._add_ticket(Ticket(arrival.unwritten, settle), delivery.urgent)
+
+    def _deliver_again(self) -> None:
+        busy, self._busy, self._busy_items = self._busy, deque(), 0
+        for arrival in busy:
+            self._deliver(arrival)
+        self.run()

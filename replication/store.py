@@ -87,10 +87,7 @@ class Store:
             if slot is None:
                 return None
             if not slot.acquire(patience):
-                raise Timeout(
-                    f"agent {agent_id!r} was busy for {timeout} s with another update: nothing was applied; "
-                    "give more time, or make the other update_fn shorter"
-                )
+                raise busy(agent_id, timeout)
             if slot.state is not None:
                 slot.used = True
                 return slot
@@ -228,6 +225,14 @@ class Store:
             waiting = [slot for slot in self._ring if not self._leave(slot)]
             self._ring = deque(waiting)
             return not waiting
+
+
+def busy(agent_id: str, timeout: float | None) -> Timeout:
+    """The error of a caller that waited so long for an agent's lock."""
+    return Timeout(
+        f"agent {agent_id!r} was busy for {timeout} s with another update: nothing was applied; "
+        "give more time, or make the other update_fn shorter"
+    )
 
 
 def is_unwritten(slot: Slot) -> bool:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Sleeper = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
 
+# Agents of which it is remembered who watches them.
+_MATCHES_MAX = 10_000
+
 Read = Callable[[str], tuple[Any, VersionVector]]
 
 
@@ -180,6 +183,8 @@ class Watchers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watches: tuple[Watch, ...] = ()
+        # By agent, those that match it: asked for with every update. Another dict whenever a stream comes or goes.
+        self._matching: dict[str, tuple[Watch, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -187,13 +192,21 @@ class Watchers:
     def add(self, watch: Watch) -> None:
         with self._lock:
             self._watches = (*self._watches, watch)
+            self._matching = {}
 
     def remove(self, watch: Watch) -> None:
         with self._lock:
             self._watches = tuple(each for each in self._watches if each is not watch)
+            self._matching = {}
 
     def matching(self, agent_id: str) -> tuple[Watch, ...]:
-        return tuple(watch for watch in self._watches if watch.matches(agent_id))
+        known = self._matching
+        found = known.get(agent_id)
+        if found is None:
+            if len(known) >= _MATCHES_MAX:
+                known.clear()
+            found = known[agent_id] = tuple(watch for watch in self._watches if watch.matches(agent_id))
+        return found
 
     def close(self) -> None:
         for watch in self._watches:

@@ -101,6 +101,7 @@ REPLICATION_LAYERS = {
     "replication.repair_messages": 1,
     "replication.repairs": 4,
     "replication.merge": 3,
+    "replication.merge.channel": 3,
     "replication.merge.core": 4,
     "replication.gossip": 3,
     "replication.gossip.core": 3,

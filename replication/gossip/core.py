@@ -71,14 +71,14 @@ class GossipCore:
 
     def step(self, peer: str, message: Message, now: float) -> None:
         assert isinstance(message, Rumours)
-        for item in message.items:
-            self._deliver.append(Delivery(peer, item.agent_id, item.delta))
+        self._deliver.append(Delivery(peer, message.items))
 
     def landed(self, landing: Landing, now: float) -> None:
         """What was news here is told on; what waits for something is told on by those where it lands."""
-        if landing.outcome == "landed":
-            self._hear(landing.delivery.agent_id, span_of(landing.delivery.delta)[0])
-            self._fresh[landing.delivery.agent_id] = None
+        for item, outcome in zip(landing.delivery.items, landing.outcomes, strict=True):
+            if outcome == "landed":
+                self._hear(item.agent_id, span_of(item.delta)[0])
+                self._fresh[item.agent_id] = None
 
     def durable(self, token: Any, now: float) -> None:
         """Rumours are not acknowledged."""

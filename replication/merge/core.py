@@ -13,36 +13,19 @@ the peer holds that version (an item without a delta), and only if it does not i
 Pure. Knows nothing of links; a message may be lost, doubled or late.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from crdt import VersionVector
 from replication.config import Config
 from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, Told
+from replication.merge.channel import Channel, Flight, Sent, forgotten, parts_of, size_of
 from replication.messages import Chunk, ChunkReceived, Deltas, Item, Message, Stored
 from replication.ticket import Ticket
 from replication.transfer import Incoming, Outgoing
 
-# An item costs this much in a message beside its delta and its agent's id.
-_ITEM_BYTES = 16
-
-
-class _Sent(NamedTuple):
-    """One item in flight: the version its receiver has with it, and how much of that this node made."""
-
-    agent_id: str
-    top: VersionVector
-    made: int
-    is_question: bool = False
-
-
-class _Flight(NamedTuple):
-    """A message that was sent and not acknowledged."""
-
-    sent_at: float
-    size: int
-    items: tuple[_Sent, ...]
+# Outcomes of what this node's disk has, or is about to have.
+_HELD = frozenset(("landed", "known"))
 
 
 class _Waiting:
@@ -51,24 +34,9 @@ class _Waiting:
     __slots__ = ("ask_at", "sent", "tickets")
 
     def __init__(self) -> None:
-        self.sent: _Sent
+        self.sent: Sent
         self.ask_at = 0.0
         self.tickets: list[Ticket] = []
-
-
-class Channel:
-    """What one peer was sent."""
-
-    def __init__(self) -> None:
-        self.queue: list[tuple[Item, _Sent]] = []
-        self.queued_bytes = 0
-        self.urgent = False
-        self.flights: OrderedDict[int, _Flight] = OrderedDict()
-        self.bytes_in_flight = 0
-        # Agents the peer may lack something of, with what it should have: to be asked about.
-        self.behind: OrderedDict[str, _Sent] = OrderedDict()
-        self.ask_at = 0.0
-        self.patience = 0.0
 
 
 class MergeCore:
@@ -100,8 +68,10 @@ class MergeCore:
         self._now = 0.0
         self._channels: dict[str, Channel] = {}
         self._queued: dict[str, Channel] = {}  # those with something queued
+        self._fresh: list[tuple[Item, Sent]] = []  # for everybody
+        self._is_urgent = False
         self._waiting: dict[str, _Waiting] = {}
-        self._missing: dict[tuple[str, int], list[int]] = {}
+        self._missing: dict[tuple[str, int], tuple[int, ...]] = {}
         self._send: list[Send] = []
         self._deliver: list[Delivery] = []
         self._settle: list[Ticket] = []
@@ -129,16 +99,18 @@ class MergeCore:
 
     def propose(self, change: Change, now: float) -> None:
         self._now = now
-        sent = _Sent(change.agent_id, change.top, change.made, not change.delta)
+        sent = Sent(change.agent_id, change.top, change.made, not change.delta)
         item = Item(change.agent_id, change.delta, b"" if change.delta else self._asked_of(sent).to_bytes())
         urgent = any(ticket.acks for ticket in change.tickets)
         if change.delta or urgent:
-            for peer, channel in self._channels.items():
-                self._offer(peer, channel, item, sent, urgent)
+            self._fresh.append((item, sent))
         for ticket in change.tickets:
             ticket.count = change.made
-        self._settle += [ticket for ticket in change.tickets if not ticket.acks]
-        if urgent:
+        if not urgent:
+            self._settle += change.tickets
+        else:
+            self._is_urgent = True
+            self._settle += [ticket for ticket in change.tickets if not ticket.acks]
             waiting = self._waiting.setdefault(change.agent_id, _Waiting())
             waiting.sent = sent
             waiting.ask_at = now + self._config.ack_timeout
@@ -151,69 +123,72 @@ class MergeCore:
         channel = self._channels.get(told.tell.peer)
         if channel is not None and told.delta:
             item = Item(told.tell.agent_id, told.delta, b"")
-            sent = _Sent(told.tell.agent_id, told.top, told.top.get(self._writer_of(told.tell.agent_id), 0))
+            sent = Sent(told.tell.agent_id, told.top, told.top.get(self._writer_of(told.tell.agent_id), 0))
             self._offer(told.tell.peer, channel, item, sent, urgent=told.tell.agent_id in self._waiting)
 
-    def _offer(self, peer: str, channel: Channel, item: Item, sent: _Sent, urgent: bool) -> None:
+    def _offer(self, peer: str, channel: Channel, item: Item, sent: Sent, urgent: bool) -> None:
         if len(item.delta) > self._config.chunk_bytes:
             self._offer_in_chunks(peer, channel, item, sent)
             return
-        size = len(item.delta) + len(item.agent_id) + len(item.version) + _ITEM_BYTES
-        if channel.bytes_in_flight + channel.queued_bytes + size > self._config.channel_bytes_max:
+        if size_of(item) > self._room(channel):
             self.counts["no_room"] += 1
             self._mark_behind(channel, sent)
             return
-        channel.queue.append((item, sent))
         self._queued[peer] = channel
-        channel.queued_bytes += size
-        channel.urgent = channel.urgent or urgent
+        channel.enqueue(item, sent, urgent)
 
-    def _offer_in_chunks(self, peer: str, channel: Channel, item: Item, sent: _Sent) -> None:
+    def _offer_in_chunks(self, peer: str, channel: Channel, item: Item, sent: Sent) -> None:
         """Whether it arrived is asked afterwards; what is on its way already is not sent twice."""
         self._mark_behind(channel, sent)
         if not self._outgoing.is_sending(peer, item.agent_id):
             self._outgoing.start(peer, item.agent_id, item.delta, self._now)
 
-    def _mark_behind(self, channel: Channel, sent: _Sent) -> None:
-        known = channel.behind.get(sent.agent_id)
-        if known is None or known.top <= sent.top:  # what is asked about must not fall back to less
-            channel.behind[sent.agent_id] = sent  # one that is there keeps its turn to be asked about
-        if len(channel.behind) > self._config.behind_max:
-            # Whoever is dropped here is found by the periodic comparison of everything.
-            channel.behind.popitem(last=False)
+    def _mark_behind(self, channel: Channel, sent: Sent) -> None:
+        channel.mark_behind(sent, self._config.behind_max)
+
+    def _spread(self) -> None:
+        """Put what is for everybody into messages: the same ones for all who have room."""
+        fresh, self._fresh = self._fresh, []
+        urgent, self._is_urgent = self._is_urgent, False
+        for part, size in parts_of(fresh, self._config.message_bytes_max):
+            message = self._message(part, urgent)
+            sent = tuple([each for _, each in part])
+            for peer, channel in self._channels.items():
+                if size <= min(self._room(channel), self._config.chunk_bytes):
+                    self._dispatch(peer, channel, message, sent, size)
+                else:
+                    for item, each in part:
+                        self._offer(peer, channel, item, each, urgent)
 
     def _pack(self, peer: str, channel: Channel) -> None:
-        """Put what is queued into messages of bounded size."""
-        queue, channel.queue, channel.queued_bytes = channel.queue, [], 0
-        urgent, channel.urgent = channel.urgent, False
-        while queue:
-            size = taken = 0
-            while taken < len(queue) and (size == 0 or size < self._config.message_bytes_max):
-                item = queue[taken][0]
-                size += len(item.delta) + len(item.agent_id) + len(item.version) + _ITEM_BYTES
-                taken += 1
-            part, queue = queue[:taken], queue[taken:]
-            sequence = self._next_sequence
-            self._next_sequence += 1
-            channel.flights[sequence] = _Flight(self._now, size, tuple(sent for _, sent in part))
-            channel.bytes_in_flight += size
-            self._send.append(Send(peer, Deltas(sequence, tuple(item for item, _ in part), urgent)))
-            self.counts["sent_messages"] += 1
-            self.counts["sent_items"] += len(part)
-            self.counts["sent_bytes"] += size
+        """Put what is queued for one peer into messages."""
+        queue, urgent = channel.take_queue()
+        for part, size in parts_of(queue, self._config.message_bytes_max):
+            self._dispatch(peer, channel, self._message(part, urgent), tuple([sent for _, sent in part]), size)
+
+    def _message(self, part: list[tuple[Item, Sent]], urgent: bool) -> Deltas:
+        self._next_sequence += 1
+        return Deltas(self._next_sequence - 1, tuple([item for item, _ in part]), urgent)
+
+    def _dispatch(self, peer: str, channel: Channel, message: Deltas, sent: tuple[Sent, ...], size: int) -> None:
+        channel.depart(message.sequence, Flight(self._now, size, sent))
+        self._send.append(Send(peer, message))
+        self.counts["sent_messages"] += 1
+        self.counts["sent_items"] += len(sent)
+        self.counts["sent_bytes"] += size
+
+    def _room(self, channel: Channel) -> int:
+        return self._config.channel_bytes_max - channel.bytes_in_flight - channel.queued_bytes
 
     # Hearing back
 
     def step(self, peer: str, message: Message, now: float) -> None:
         self._now = now
         if isinstance(message, Deltas) and message.items:
-            self._missing[peer, message.sequence] = []
-            for place, item in enumerate(message.items):
-                token = (peer, message.sequence)
-                self._deliver.append(Delivery(peer, *item, token, place, message.urgent))
+            self._deliver.append(Delivery(peer, message.items, (peer, message.sequence), message.urgent))
         elif isinstance(message, Stored):
             channel = self._channels.get(peer)
-            flight = channel.flights.pop(message.sequence, None) if channel is not None else None
+            flight = channel.end(message.sequence) if channel is not None else None
             if channel is not None and flight is not None:
                 self._acknowledged(peer, channel, flight, frozenset(message.missing))
         elif isinstance(message, Chunk):
@@ -228,11 +203,13 @@ class MergeCore:
         if arrival.report is not None:
             self._send.append(Send(peer, arrival.report))
         if arrival.delta is not None:
-            self._deliver.append(Delivery(peer, chunk.agent_id, arrival.delta))
+            self._deliver.append(Delivery(peer, (Item(chunk.agent_id, arrival.delta, b""),)))
 
-    def _acknowledged(self, peer: str, channel: Channel, flight: _Flight, missing: frozenset[int]) -> None:
-        channel.bytes_in_flight -= flight.size
+    def _acknowledged(self, peer: str, channel: Channel, flight: Flight, missing: frozenset[int]) -> None:
         channel.patience = 0.0
+        if not (missing or channel.behind or self._waiting):
+            self.counts["acked"] += len(flight.items)
+            return
         lacking = []
         for place, sent in enumerate(flight.items):
             if place in missing:
@@ -294,30 +271,28 @@ class MergeCore:
 
     def rewritten(self, agent_id: str, top: VersionVector, made: int) -> None:
         """What this node had made of an agent it made again, under another name: that is to be acknowledged."""
-        nothing = _Sent(agent_id, VersionVector(), 0)  # what an answer to what was sent before says now
+        self._fresh = forgotten(agent_id, self._fresh)
         for channel in self._channels.values():
-            channel.behind.pop(agent_id, None)
-            channel.queue = [(item, nothing if sent.agent_id == agent_id else sent) for item, sent in channel.queue]
-            for sequence, flight in channel.flights.items():
-                items = tuple([nothing if each.agent_id == agent_id else each for each in flight.items])
-                channel.flights[sequence] = flight._replace(items=items)
+            channel.forget(agent_id)
         waiting = self._waiting.get(agent_id)
         if waiting is not None:
-            waiting.sent = _Sent(agent_id, top, made)
+            waiting.sent = Sent(agent_id, top, made)
             for ticket in waiting.tickets:
                 ticket.recount(made)
 
     # Receiving
 
     def landed(self, landing: Landing, now: float) -> None:
-        if landing.delivery.token is not None and landing.outcome not in ("landed", "known"):
-            self._missing.setdefault(landing.delivery.token, []).append(landing.delivery.place)
+        if landing.delivery.token is not None:
+            outcomes = landing.outcomes
+            places = [] if _HELD.issuperset(outcomes) else [at for at, each in enumerate(outcomes) if each not in _HELD]
+            self._missing[landing.delivery.token] = tuple(places)
 
     def durable(self, token: Any, now: float) -> None:
         missing = self._missing.pop(token, None)
         if missing is not None:
             peer, sequence = token
-            self._send.append(Send(peer, Stored(sequence, tuple(missing))))
+            self._send.append(Send(peer, Stored(sequence, missing)))
 
     # Time
 
@@ -350,8 +325,7 @@ class MergeCore:
             flight = channel.flights[sequence]
             if now - flight.sent_at < self._config.ack_timeout:
                 return
-            del channel.flights[sequence]
-            channel.bytes_in_flight -= flight.size
+            channel.end(sequence)
             self.counts["unanswered"] += 1
             for sent in flight.items:
                 self._mark_behind(channel, sent)
@@ -365,12 +339,14 @@ class MergeCore:
             question = Item(sent.agent_id, b"", self._asked_of(sent).to_bytes())
             self._offer(peer, channel, question, sent._replace(is_question=True), urgent=False)
 
-    def _asked_of(self, sent: _Sent) -> VersionVector:
+    def _asked_of(self, sent: Sent) -> VersionVector:
         """What of a change to ask for: the part this node made; what else it held is for others to see to."""
         return VersionVector({self._writer_of(sent.agent_id): sent.made}) if sent.made else sent.top
 
     def ready(self) -> Ready:
         self._send += self._outgoing.ready()
+        if self._fresh:
+            self._spread()
         for peer, channel in self._queued.items():
             self._pack(peer, channel)
         self._queued.clear()

@@ -8,7 +8,7 @@ from crdt import GSet, VersionVector
 from replication.config import Config
 from replication.core import Change, Delivery, Landing, Ready, Send, Tell, Told
 from replication.merge.core import MergeCore
-from replication.messages import Message, decode, encode
+from replication.messages import Item, Message, decode, encode
 from replication.ticket import Ticket
 
 OUTCOMES = ("landed", "known", "waiting", "waiting")
@@ -61,18 +61,21 @@ class Node:
             tokens = {}
             for delivery in ready.deliver:
                 self.core.landed(self.land(delivery), self.network.now)
-                tokens[delivery.token] = None
+                if delivery.token is not None:
+                    tokens[delivery.token] = None
             for token in tokens:
                 self.core.durable(token, self.network.now)
             for ticket in ready.settle:
                 ticket.finish()
 
     def land(self, delivery: Delivery) -> Landing:
-        state = self.state(delivery.agent_id)
-        if not delivery.delta:
-            held = VersionVector.from_bytes(delivery.version) <= state.version
-            return Landing(delivery, "known" if held else "waiting")
-        return Landing(delivery, OUTCOMES[state._deliver(delivery.delta, 1 << 20)])
+        return Landing(delivery, [self.outcome(item) for item in delivery.items])
+
+    def outcome(self, item: Item) -> str:
+        state = self.state(item.agent_id)
+        if not item.delta:
+            return "known" if VersionVector.from_bytes(item.version) <= state.version else "waiting"
+        return OUTCOMES[state._deliver(item.delta, 1 << 20)]
 
     def receive(self, peer: str, message: Message) -> None:
         self.core.step(peer, message, self.network.now)

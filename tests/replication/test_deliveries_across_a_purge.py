@@ -7,6 +7,7 @@ from crdt import LWWMap
 from replication.config import Config
 from replication.core import Delivery
 from replication.delivery import Deliveries
+from replication.messages import Item
 
 
 class OneAgent:
@@ -22,6 +23,8 @@ class OneAgent:
 
     def acquire(self, agent_id: str, *_: Any, **__: Any) -> Any:
         return self.slot
+
+    acquire_now = acquire
 
     def mark(self, slot: Any) -> None:
         slot.dirty = True
@@ -42,14 +45,16 @@ def outcome_at(state: LWWMap, data: bytes) -> str:
     before = state.to_bytes()
     store: Any = OneAgent(state)
     deliveries = Deliveries(store, (), Config())  # type: ignore[arg-type]
-    done = deliveries.deliver(Delivery("peer", "agent", data))
-    assert done is not None
-    landing, slot = done
-    assert slot is None
+    outcomes: list[str | None] = [None]
+    unwritten: set[Any] = set()
+    assert deliveries.deliver(Delivery("peer", (Item("agent", data, b""),)), outcomes, unwritten)
+    assert not unwritten
     assert state.to_bytes() == before
     assert state.pending == 0
-    assert deliveries.counts[landing.outcome] == 1
-    return landing.outcome
+    (outcome,) = outcomes
+    assert outcome is not None
+    assert deliveries.counts[outcome] == 1
+    return outcome
 
 
 def test_what_comes_from_before_a_purge_is_retired() -> None:

@@ -17,7 +17,6 @@ from replication.gossip import roster
 from replication.identity import Identity
 from replication.links import Links
 from replication.messages import ChunkReceived
-from replication.pump import Pump
 from replication.simulation import disk
 from replication.simulation.ledger import Everything
 from replication.sync import Sync
@@ -62,13 +61,14 @@ def dot_reuse_after_crash(patch: Any) -> None:
 
 def ack_before_fsync(patch: Any) -> None:
     """A change is acknowledged when it has landed in memory."""
-    conclude = Pump._conclude
+    deliver = Deliveries.deliver
 
-    def at_once(pump: Any, arrival: Any) -> None:
-        arrival.slots.clear()
-        conclude(pump, arrival)
+    def at_once(deliveries: Any, delivery: Any, outcomes: Any, unwritten: Any) -> bool:
+        done = deliver(deliveries, delivery, outcomes, unwritten)
+        unwritten.clear()
+        return done
 
-    patch.setattr(Pump, "_conclude", at_once)
+    patch.setattr(Deliveries, "deliver", at_once)
 
 
 def rumour_dropped_when_queue_is_full(patch: Any) -> None:
@@ -115,13 +115,16 @@ def drift_clamped(patch: Any) -> None:
     """A change from too far in the future lands with a stamp that is cut down to what is allowed."""
     deliver = Deliveries.deliver
 
-    def clamp(deliveries: Any, delivery: Any) -> Any:
-        slot = deliveries._store.acquire(delivery.agent_id, flushing=True)
+    def clamp(deliveries: Any, delivery: Any, *args: Any) -> Any:
+        items = tuple(clamped(deliveries._store, item) for item in delivery.items)
+        return deliver(deliveries, delivery._replace(items=items), *args)
+
+    def clamped(store: Any, item: Any) -> Any:
+        slot = store.acquire(item.agent_id, flushing=True)
         try:
-            clamped = _with_clamped_stamp(slot.state, delivery.delta, deliveries._store)
+            return item._replace(delta=_with_clamped_stamp(slot.state, item.delta, store) or item.delta)
         finally:
             slot.release()
-        return deliver(deliveries, delivery._replace(delta=clamped or delivery.delta))
 
     patch.setattr(Deliveries, "deliver", clamp)
 
@@ -156,8 +159,8 @@ def duplicate_delta_counted_twice(patch: Any) -> None:
     """A delta that is known already is applied again, as an operation would be."""
     merge = Deliveries._merge
 
-    def again(deliveries: Any, slot: Any, delivery: Any) -> str:
-        outcome = merge(deliveries, slot, delivery)
+    def again(deliveries: Any, slot: Any, peer: str, delta: bytes) -> str:
+        outcome = merge(deliveries, slot, peer, delta)
         if outcome == "known" and not deliveries.__dict__.get("planted_once"):
             deliveries.planted_once = True
             slot.state.count.increment()
