@@ -8,7 +8,7 @@ symbols would cost more than the entries themselves, all entries are sent instea
 
     initiator                           responder
       Offer(key, version, symbols) ->
-                                      <- More(count)                   not enough yet
+                                      <- More(number)                  not enough yet
       Cells(symbols) ->
                                       <- Answer(entries, wanted)       what you lack; what I lack
       Repairs(entries) ->
@@ -23,8 +23,8 @@ session began, on both sides of one version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isqrt
+from typing import NamedTuple
 
 from crdt import DecodeError, VersionVector
 from crdt.document import Replicated
@@ -38,8 +38,7 @@ SYMBOLS_TRIED_MIN = 1024
 ENTRIES_PER_SYMBOL = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """Symbols of the initiator's entries, hashed under `key`, at `version`.
 
     `takes_version`: the versions may differ, and each side takes over the other's with its entries. For
@@ -52,37 +51,32 @@ class Offer:
     takes_version: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class More:
+class More(NamedTuple):
     """The next so many symbols, please."""
 
-    count: int
+    number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
+class Cells(NamedTuple):
     """The next symbols."""
 
     symbols: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Entries that the initiator lacks, and hashes of those that the responder lacks (None: send all)."""
 
     entries: bytes
     wanted: tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Repairs:
+class Repairs(NamedTuple):
     """Entries that the responder lacks. The end."""
 
     entries: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(NamedTuple):
     """The versions differ: exchange deltas first. The end."""
 
 
@@ -132,7 +126,7 @@ class Initiator:
             return None
         self.is_over = True
         match message:
-            case More(count=count):
+            case More(number=count):
                 # The other side gives up at its own limit, so one that asks for more than we both hold is lying.
                 if not 0 < count <= self.sent or self.sent + count > SYMBOLS_MAX:
                     raise DecodeError(f"reconcile: the peer asks for {count} symbols after {self.sent}")

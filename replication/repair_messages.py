@@ -22,7 +22,7 @@ OfSession = RepairOffer | RepairMore | RepairSymbols | RepairAnswer | RepairEntr
 def told(session: bytes, message: reconcile.Message) -> Message:
     """What a side of `reconcile` says, as a message between nodes."""
     match message:
-        case reconcile.More(count=count):
+        case reconcile.More(number=count):
             return RepairMore(session, count)
         case reconcile.Cells(symbols=symbols):
             return RepairSymbols(session, symbols)

@@ -12,6 +12,11 @@ class Tcp(NamedTuple):
     host: str
     port: int
 
+    @property
+    def sought(self) -> str | bytes:
+        """The host as the resolver takes it: what is plain ASCII as bytes, or Python imports all of IDNA for it."""
+        return self.host.encode() if self.host.isascii() else self.host
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

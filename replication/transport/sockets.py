@@ -27,7 +27,7 @@ _LOCK_SECONDS = 2.0
 
 def listen_tcp(address: Tcp) -> list[socket.socket]:
     """Listening sockets on every address of a host, all on one port; OSError if none can be had."""
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(address.sought, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
     failure: OSError | None = None
     port = address.port

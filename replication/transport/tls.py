@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from replication.transport import TLS
-from replication.transport.addresses import Unix, parse
+from replication.transport.addresses import Tcp, Unix, parse
 
 URI_SCHEME = "nexus-state:"
 
@@ -51,7 +51,7 @@ def tls_files(given: Any) -> TLS:
 def require_tls_beyond_loopback(address: str, tls: object | None) -> None:
     """ValueError if others than this machine could reach `address` and there is no TLS."""
     place = parse(address)
-    if tls is not None or isinstance(place, Unix) or _is_loopback(place.host):
+    if tls is not None or isinstance(place, Unix) or _is_loopback(place):
         return
     raise ValueError(
         f"listen={address!r} can be reached from other machines, and without tls= anybody there could read and write "
@@ -60,13 +60,13 @@ def require_tls_beyond_loopback(address: str, tls: object | None) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def _is_loopback(place: Tcp) -> bool:
     try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        return ipaddress.ip_address(place.host.partition("%")[0]).is_loopback
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(place.sought, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
     return bool(found) and all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)

@@ -103,6 +103,26 @@ def test_importing_is_cheap(root):
 
 
 @pytest.mark.no_sanitizer
+@pytest.mark.parametrize("network", ["", "listen='127.0.0.1:0', peers=['127.0.0.1:9']"])
+def test_opening_imports_only_what_the_node_needs(path, root, network):
+    """A fresh process spends nearly all of its time up to its first durable update on imports."""
+    program = f"""
+import sys, replication
+from tests.replication.agents import AgentState, bump
+with replication.open(sys.argv[1], schema=AgentState, {network}) as node:
+    node.update_state("a", bump, consistency="crdt_enhanced", durable=True)
+    print(*sorted(sys.modules))
+"""
+    (loaded,) = run(program, path, root=root)
+    for needless in (
+        *("argparse", "cryptography", "dataclasses", "encodings.idna", "multiprocessing", "unittest"),
+        *("replication.certificates", "replication.cli", "replication.demo", "replication.replay"),
+        *("replication.simulation", "replication.transport.memory"),
+    ):
+        assert needless not in loaded.split(), f"opening a node imports {needless}"
+
+
+@pytest.mark.no_sanitizer
 def test_nothing_is_left_open(path, root):
     program = """
 import gc, os, sys, warnings, replication
