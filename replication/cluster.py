@@ -124,7 +124,7 @@ class Cluster:
         if siblings is not None:
             self._listen_to_siblings(transport, siblings)
         self.address = bound[0] if bound else None
-        self.membership.set_address(self.address or "")
+        self.membership.set_address(self._reached_at())
         hello = Hello(
             PROTOCOL_LOWEST,
             PROTOCOL_HIGHEST,
@@ -133,7 +133,7 @@ class Cluster:
             self._runtime.random.getrandbits(63),
             identity.opens,
             bytes.fromhex(identity.store),
-            self.address or "",
+            self._reached_at(),
         )
         self._links = Links(transport, self._runtime, hello, self, self._config, self._seeds, self._known)
         if siblings is not None:
@@ -141,6 +141,10 @@ class Cluster:
         self._links.start()
         self._look(self._runtime.time())
         self._driver.connect()
+
+    def _reached_at(self) -> str:
+        """Where others may dial this node; "" if nowhere, and while it listens everywhere and no link shows where."""
+        return self._transport.reached_at(self.address) if self._transport is not None and self.address else ""
 
     def _listen_to_siblings(self, transport: Transport, siblings: "Siblings") -> None:
         """Take links from other processes with the same directory; without, they still can read its files."""
@@ -178,6 +182,7 @@ class Cluster:
         now = self._runtime.time()
         if self._siblings is not None:
             self._siblings.met()
+        self.membership.set_address(self._reached_at())
         self.membership.met(peer, hello.address, hello.incarnation, now)
         self._look(now)
         self._driver.run_soon()

@@ -95,7 +95,7 @@ class Node(Access):
 
     @property
     def address(self) -> str | None:
-        """Where other nodes reach this one, "host:port" as really bound; None if it does not listen."""
+        """Where this node takes links, "host:port" as really bound; None if it does not listen."""
         return self._others.address
 
     # Changing and reading state: update_state and read_state are in Access

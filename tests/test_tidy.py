@@ -75,6 +75,7 @@ REPLICATION_LAYERS = {
     "replication.storage.reader": 6,
     "replication.storage.sqlite": 6,
     "replication.transport.frames": 1,
+    "replication.transport.own_hosts": 1,
     "replication.transport.sockets": 1,
     "replication.transport.tls": 1,
     "replication.transport.memory": 3,

@@ -207,6 +207,9 @@ class VirtualTransport:
         self._network.listen(address, self)
         return address
 
+    def reached_at(self, bound: str) -> str:
+        return bound
+
     def dial(self, address: str) -> None:
         self._network.dial(address, self)
 

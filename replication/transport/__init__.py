@@ -78,6 +78,9 @@ class Transport(Protocol):
     def listen(self, address: str) -> str:
         """Take links at an address; the one really bound. OSError as the system says."""
 
+    def reached_at(self, bound: str) -> str:
+        """Where others may dial what `listen` bound; "" while that cannot be told, which a welcomed link may change."""
+
     def dial(self, address: str) -> None:
         """Open a link; ends in `opened` or `unreachable`."""
 

@@ -113,6 +113,9 @@ class MemoryTransport:
         self._network.take(address, self)
         return address
 
+    def reached_at(self, bound: str) -> str:
+        return bound
+
     def dial(self, address: str) -> None:
         other = self._network.at(address)
         if other is None:

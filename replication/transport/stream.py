@@ -94,6 +94,12 @@ class StreamLink(asyncio.Protocol):
             transport.close()
             self._owner.linger(self, transport)
 
+    @property
+    def own_host(self) -> str | None:
+        """The address of this end, in numbers; None if the link goes through the file system."""
+        place = None if self._transport is None else self._transport.get_extra_info("sockname")
+        return str(place[0]) if isinstance(place, tuple) else None
+
     # ---- asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from replication.config import Config
 from replication.transport import LinkEvents
 from replication.transport.addresses import Tcp, Unix, parse
+from replication.transport.own_hosts import EVERYWHERE, OwnHosts
 from replication.transport.sockets import UnixListener, connect_unix, listen_tcp
 from replication.transport.stream import StreamLink
 from replication.transport.tls import Security, explain
@@ -48,6 +49,7 @@ class TcpTransport:
         self._lingering: dict[StreamLink, tuple[asyncio.Transport, asyncio.TimerHandle]] = {}
         self._admitting: dict[socket.socket, None] = {}  # taken, and not the loop's yet
         self._inbound = self._strangers = 0
+        self._own_hosts = OwnHosts()
         self._closed = False
 
     def start(self, events: LinkEvents) -> None:
@@ -63,7 +65,12 @@ class TcpTransport:
         sockets = listen_tcp(place)
         for each in sockets:
             self._take_from(each, address, secured=self._security is not None)
-        return str(Tcp(place.host, sockets[0].getsockname()[1]))
+        host, port = sockets[0].getsockname()[:2]
+        return str(Tcp(host if host in EVERYWHERE else place.host, port))
+
+    def reached_at(self, bound: str) -> str:
+        place = parse(bound)
+        return bound if isinstance(place, Unix) else self._own_hosts.reached_at(place)
 
     def dial(self, address: str) -> None:
         self._run(self._dial(address))
@@ -98,6 +105,8 @@ class TcpTransport:
     def welcomed(self, link: StreamLink) -> None:
         if not link.dialled:
             self._strangers -= 1
+        if link.own_host is not None:
+            self._own_hosts.see(link.own_host)
 
     def linger(self, link: StreamLink, transport: asyncio.Transport) -> None:
         """A link was closed: it may have a moment for what is queued."""

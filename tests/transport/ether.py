@@ -122,6 +122,9 @@ class FakeTransport:
         self.ether.listening[address] = self
         return address
 
+    def reached_at(self, bound: str) -> str:
+        return bound
+
     def dial(self, address: str) -> None:
         self.dials.append(address)
         self.ether.after(0.001, self._meet, address)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.transport.addresses import Tcp, Unix, parse
+from replication.transport.own_hosts import OwnHosts
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,34 @@ def test_a_path_must_be_one_of_a_file(text: str) -> None:
 def test_no_text_raises_anything_else(text: str) -> None:
     with suppress(ValueError):
         assert parse(str(parse(text))) == parse(text)
+
+
+def test_a_place_that_is_one_is_told_as_it_is() -> None:
+    assert OwnHosts().reached_at(Tcp("node.example", 7000)) == "node.example:7000"
+    assert OwnHosts().reached_at(Tcp("::1", 7000)) == "[::1]:7000"
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ([], ""),
+        (["10.0.0.5", "10.0.0.6"], "10.0.0.5:7000"),
+        (["127.0.0.1", "127.0.0.2"], "127.0.0.1:7000"),
+        (["127.0.0.1", "10.0.0.5", "127.0.0.1", "10.0.0.6"], "10.0.0.5:7000"),
+        (["fd00::5"], ""),
+        (["169.254.1.1"], ""),
+    ],
+)
+def test_everywhere_is_told_as_the_first_address_that_others_can_reach(seen: list[str], told: str) -> None:
+    hosts = OwnHosts()
+    for host in seen:
+        hosts.see(host)
+    assert hosts.reached_at(Tcp("0.0.0.0", 7000)) == told
+
+
+def test_each_family_has_its_own() -> None:
+    hosts = OwnHosts()
+    for host in ("10.0.0.5", "fe80::1", "::1", "fd00::5"):
+        hosts.see(host)
+    assert hosts.reached_at(Tcp("::", 7000)) == "[fd00::5]:7000"
+    assert hosts.reached_at(Tcp("0.0.0.0", 7000)) == "10.0.0.5:7000"
