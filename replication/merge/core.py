@@ -99,23 +99,28 @@ class MergeCore:
 
     def propose(self, change: Change, now: float) -> None:
         self._now = now
-        sent = Sent(change.agent_id, change.top, change.made, not change.delta)
-        item = Item(change.agent_id, change.delta, b"" if change.delta else self._asked_of(sent).to_bytes())
-        urgent = any(ticket.acks for ticket in change.tickets)
-        if change.delta or urgent:
-            self._fresh.append((item, sent))
+        urgent = False
         for ticket in change.tickets:
             ticket.count = change.made
+            urgent = urgent or bool(ticket.acks)
         if not urgent:
             self._settle += change.tickets
-        else:
-            self._is_urgent = True
-            self._settle += [ticket for ticket in change.tickets if not ticket.acks]
-            waiting = self._waiting.setdefault(change.agent_id, _Waiting())
-            waiting.sent = sent
-            waiting.ask_at = now + self._config.ack_timeout
-            waiting.tickets += [ticket for ticket in change.tickets if ticket.acks]
-            self._review(change.agent_id)
+        if not (change.delta or urgent):
+            return
+        sent = Sent(change.agent_id, change.top, change.made, not change.delta)
+        version = b"" if change.delta else self._asked_of(sent).to_bytes()
+        self._fresh.append((Item(change.agent_id, change.delta, version), sent))
+        if urgent:
+            self._wait_for(sent, change.tickets)
+
+    def _wait_for(self, sent: Sent, tickets: Iterable[Ticket]) -> None:
+        self._is_urgent = True
+        waiting = self._waiting.setdefault(sent.agent_id, _Waiting())
+        waiting.sent = sent
+        waiting.ask_at = self._now + self._config.ack_timeout
+        for ticket in tickets:
+            (waiting.tickets if ticket.acks else self._settle).append(ticket)
+        self._review(sent.agent_id)
 
     def told(self, told: Told, now: float) -> None:
         """A delta that repair wished for: it is acknowledged like any other."""

@@ -14,6 +14,7 @@ Pure: parts in, rows out. `Journal` is changed by one thread, and read by any.
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import msgpack
@@ -124,7 +125,7 @@ class Journal:
         for agent_id in moves.folded:
             self._uncount(self._agents[agent_id])
             self._drop(agent_id)
-        for row in [row for row in self._rows if row < moves.below]:
+        for row in list(takewhile(lambda row: row < moves.below, self._rows)):
             del self._rows[row]
         if moves.taken:
             self.add(number, moves.taken)
