@@ -27,6 +27,8 @@ from replication.storage.layout import INLINE_BYTES_MAX
 PART_BYTES_MAX = 2 << 10
 # So do parts of a flush that has fewer than this.
 _PARTS_MIN = 8
+# When it is full, this part of it is moved.
+_ROOM = 8
 
 # The number of a journal row, and of a part in it the number, data, whether it is a snapshot, and the digest.
 _Entry = tuple[int, int, bytes, bool, bytes]
@@ -107,9 +109,11 @@ class Journal:
                 # What is in front of a part in a row of its own has to be in one, too.
                 direct.setdefault(part.agent_id, self.parts(part.agent_id)).append(part)
         taken = [part for part in parts if part.agent_id not in direct]
-        size = self._bytes + sum(len(part.data) for part in taken)
+        size = self._bytes + sum([len(part.data) for part in taken])
+        # Room for many flushes is made at a time: most then write one row, which takes a single statement.
+        enough = bytes_max if size <= bytes_max else bytes_max - bytes_max // _ROOM
         for agent_id in self._agents:
-            if size <= bytes_max:
+            if size <= enough:
                 break
             if agent_id not in direct:
                 direct[agent_id] = waiting = self.parts(agent_id)
