@@ -5,9 +5,9 @@
 
 throughput   every process updates as fast as it can, `--in-flight` calls at a time; counted are the
              updates of all three until all three are equal, over the time until then
-latency      every process updates at a third of `--rate`; from the call to the moment another
-             process hears of the change: a probe agent carries the time of the call, and the
-             others watch it
+latency      every process updates at a third of `--rate`, however long that takes; some of the
+             updates carry the time of their call in an agent that the others watch: from the call
+             to the moment another process hears of it
 """
 
 import argparse
@@ -27,7 +27,9 @@ import replication
 from crdt import Composite, GCounter, LWWMap, LWWRegister
 
 PROCESSES = 3
-PROBES_A_SECOND = 100
+# Of so many updates one is measured, in so many agents of each process by turns, so that no two of them meet.
+PROBE_EVERY = 37
+PROBES = 50
 
 
 class Shared(Composite):
@@ -46,15 +48,19 @@ def free_ports(count: int) -> list[str]:
     return addresses
 
 
+def open_node(place: int, addresses: list[str], path: str) -> replication.Node:
+    """One of the three, once it has met the others."""
+    others = [address for address in addresses if address != addresses[place]]
+    node = replication.open(f"{path}/{place}", schema=Shared, name=f"n{place}", listen=addresses[place], peers=others)
+    while sum(member.state == "alive" for member in node.members()) < len(addresses):
+        time.sleep(0.02)
+    return node
+
+
 def one_process(
     place: int, addresses: list[str], path: str, options: argparse.Namespace, barrier: Any, out: Any
 ) -> None:
-    with replication.open(
-        f"{path}/{place}", schema=Shared, name=f"n{place}", listen=addresses[place],
-        peers=[address for address in addresses if address != addresses[place]],
-    ) as node:  # fmt: skip
-        while sum(member.state == "alive" for member in node.members()) < len(addresses):
-            time.sleep(0.02)
+    with open_node(place, addresses, path) as node:
         barrier.wait()
         measure = throughput if options.what == "throughput" else paced
         run = asyncio.run(measure(node, place, options))
@@ -69,6 +75,14 @@ def touch(place: int, number: int) -> Any:
     def update(state: Shared) -> None:
         state.hits.increment()
         state.notes[f"k{number % 20}"] = number
+
+    return update
+
+
+def probe(called: float) -> Any:
+    def update(state: Shared) -> None:
+        state.hits.increment()
+        state.stamp.set(called)
 
     return update
 
@@ -97,7 +111,7 @@ async def settled(node: replication.Node, options: argparse.Namespace) -> int:
     """The updates of all that this node has, once that number has not changed for a second. Waits are taken off."""
     last, since = -1, time.monotonic()
     while time.monotonic() - since < 1.0:
-        total = sum(node.read_state(f"agent-{k}", lambda s: s.hits.value) for k in range(options.agents))
+        total = sum(node.read_state(agent_id, lambda s: s.hits.value) for agent_id in node.agents())
         if total != last:
             last, since = total, time.monotonic()
         await asyncio.sleep(0.02)
@@ -139,7 +153,12 @@ class Paced:
     async def _work(self, number: int) -> None:
         node, place, options = self._node, self._place, self._options
         while True:
-            await node.aupdate_state(f"agent-{number % options.agents}", touch(place, number), options.mode)
+            if number % PROBE_EVERY:
+                agent_id, update = f"agent-{number % options.agents}", touch(place, number)
+            else:
+                agent_id = f"probe-{place}-{number // PROBE_EVERY % PROBES}"
+                update = probe(time.monotonic())
+            await node.aupdate_state(agent_id, update, options.mode)
             if self._sent < self._due:
                 number = self._next()
             else:
@@ -149,33 +168,23 @@ class Paced:
 
 
 async def paced(node: replication.Node, place: int, options: argparse.Namespace) -> dict[str, Any]:
-    """A third of the rate, in bursts of a millisecond; probes by threads beside it."""
-    stop = threading.Event()
+    """A third of the rate, in bursts of a millisecond."""
     latencies: list[float] = []
     watch = node.watch("probe-*")
-    watcher = threading.Thread(target=look, args=(watch, f"probe-{place}", latencies))
-    prober = threading.Thread(target=probe, args=(node, place, stop, options))
-    for thread in (watcher, prober):
-        thread.start()
+    watcher = threading.Thread(target=look, args=(watch, f"probe-{place}-", latencies))
+    watcher.start()
     started = time.monotonic()
     sent = await Paced(node, place, options).run(started)
     written = time.monotonic() - started
-    stop.set()
     total = await settled(node, options)
     watch.close()
-    for thread in (watcher, prober):
-        await asyncio.to_thread(thread.join)
+    await asyncio.to_thread(watcher.join)
     return {"updates": sent, "seconds_writing": written, "latencies": latencies, "seen": total}
-
-
-def probe(node: replication.Node, place: int, stop: threading.Event, options: argparse.Namespace) -> None:
-    while not stop.wait(1.0 / PROBES_A_SECOND):
-        node.update_state(f"probe-{place}", lambda s: s.stamp.set(time.monotonic()), options.mode)
 
 
 def look(watch: Any, own: str, latencies: list[float]) -> None:
     for change in watch:
-        if change.agent_id != own and change.field == "stamp":
+        if change.field == "stamp" and not change.agent_id.startswith(own):
             latencies.append(time.monotonic() - change.after)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import replication
-from benchmarks.cluster import PROCESSES, Shared, free_ports
+from benchmarks.cluster import PROCESSES, Shared, free_ports, open_node
 
 KEYS = 100
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -39,12 +39,7 @@ def disk_kb(directory: Path) -> float:
 def one_process(
     place: int, addresses: list[str], path: str, options: argparse.Namespace, barrier: Any, out: Any
 ) -> None:
-    with replication.open(
-        f"{path}/{place}", schema=Shared, name=f"n{place}", listen=addresses[place],
-        peers=[address for address in addresses if address != addresses[place]],
-    ) as node:  # fmt: skip
-        while sum(member.state == "alive" for member in node.members()) < len(addresses):
-            time.sleep(0.02)
+    with open_node(place, addresses, path) as node:
         barrier.wait()
         asyncio.run(update(node, place, Path(f"{path}/{place}"), options, out))
         barrier.wait()
