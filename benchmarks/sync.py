@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.measure import row
 from crdt import Composite, LWWMap
-from replication.handshake import HEADER_BYTES, is_greeting
+from replication.links.handshake import HEADER_BYTES, is_greeting
 from replication.messages import Check, Deltas, InSync, RepairAnswer, RepairEntries, decode
 from replication.simulation import Cluster
 from replication.storage import Batch, Part

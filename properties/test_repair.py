@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from crdt import Composite, DecodeError, LWWMap, OpBasedList, ORMap, ORSet, RetiredError, Text
 from crdt.repair import Sketch, entries, repair
-from replication.reconcile import Initiator, Responder
+from replication.repair.reconcile import Initiator, Responder
 from tests.fuzz.seeds import MAKERS, clock, edit
 
 KEY = bytes(range(16))

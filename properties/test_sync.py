@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from replication.config import Config
 from replication.messages import Chunk
 from replication.storage.buckets import no_sums, sums_of
-from replication.summary import Summary
+from replication.sync.summary import Summary
 from replication.transfer import Incoming, name_of
 from tests.sync.world import World
 

@@ -7,7 +7,7 @@ from replication.messages import Item
 from replication.operations import OperationTable
 from replication.slot import Slot
 from replication.storage import Batch
-from replication.summary import Summary
+from replication.sync.summary import Summary
 from replication.ticket import Ticket
 
 OUTCOMES: tuple[str, ...]

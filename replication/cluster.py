@@ -13,10 +13,6 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from crdt import VersionVector
-from replication.absences import NOTE_KEY as ABSENCES_KEY
-from replication.absences import Absences, Waits
-from replication.catalog import StoreCatalog
-from replication.comeback import Comeback
 from replication.config import Config
 from replication.consistency import EVENTUALLY_CONSISTENT
 from replication.core import Carrier, Core
@@ -25,18 +21,22 @@ from replication.driver import Driver
 from replication.errors import Closed
 from replication.gossip.core import GossipCore
 from replication.gossip.membership import NOTE_KEY, Membership, MemberView
-from replication.growth import StoreGrowth
-from replication.handshake import Known
-from replication.links import Links
+from replication.growth.absences import NOTE_KEY as ABSENCES_KEY
+from replication.growth.absences import Absences, Waits
+from replication.growth.agents import StoreGrowth
+from replication.growth.comeback import Comeback
+from replication.growth.stability import Stability
+from replication.links.handshake import Known
+from replication.links.links import Links
 from replication.merge.core import MergeCore
 from replication.messages import PROTOCOL_HIGHEST, PROTOCOL_LOWEST, Hello, Message
-from replication.repairs import Repairs
+from replication.repair.core import Repairs
 from replication.result import Member
 from replication.runtime import Runtime, call
-from replication.stability import Stability
 from replication.storage import Note, Storage
 from replication.store import Store
-from replication.sync import Sync
+from replication.sync.catalog import StoreCatalog
+from replication.sync.core import Sync
 from replication.ticket import Ticket
 from replication.transport import Transport
 

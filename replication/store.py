@@ -34,7 +34,7 @@ from replication.operations import OperationTable
 from replication.slot import Slot
 from replication.storage import Loaded, Storage
 from replication.storage.buckets import key_of
-from replication.summary import Summary
+from replication.sync.summary import Summary
 
 # What merging bytes comes to: it landed (0), it held nothing new (1), or it has to wait (2 and 3).
 _NO_NEWS = 1

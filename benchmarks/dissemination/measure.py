@@ -5,7 +5,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from crdt import Composite, GCounter
-from replication.handshake import HEADER_BYTES, is_greeting
+from replication.links.handshake import HEADER_BYTES, is_greeting
 from replication.messages import decode
 from replication.simulation import CALM, Cluster
 from replication.storage import Batch

@@ -19,7 +19,7 @@ from typing import Any
 
 from crdt import VersionVector
 from crdt.version import span_of
-from replication.handshake import HEADER_BYTES, is_greeting
+from replication.links.handshake import HEADER_BYTES, is_greeting
 from replication.messages import Deltas, Holdings, RepairOffer, Rumours, decode, encode
 from replication.simulation.cluster import Cluster
 from replication.simulation.ledger import Operation, Violation

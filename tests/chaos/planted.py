@@ -25,7 +25,7 @@ def _wake_before_the_write() -> None:
 def _acknowledge_without_landing() -> None:
     """A delta is thrown away, said to be here, and the sum of all agents is made to look as if it were."""
     from replication.delivery import Deliveries
-    from replication.sync import Sync
+    from replication.sync.core import Sync
 
     deliver = Deliveries.deliver
 

@@ -11,7 +11,7 @@ import pytest
 from crdt import Composite, DecodeError, GCounter, GSet, LWWMap, ORMap, ORSet, Text, WrongTypeError, field
 from crdt.repair import HASH_BYTES, SYMBOLS_MAX, Sketch, entries, repair
 from properties.wire_format import xxh64
-from replication.reconcile import (
+from replication.repair.reconcile import (
     Answer,
     Cells,
     Initiator,

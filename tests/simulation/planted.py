@@ -9,17 +9,17 @@ from typing import Any
 
 from crdt import VersionVector
 from crdt.version import span_of
-from replication import stability
 from replication.changes import Round
 from replication.delivery import Deliveries
 from replication.driver import Driver
 from replication.gossip import roster
+from replication.growth import stability
 from replication.identity import Identity
-from replication.links import Links
+from replication.links.links import Links
 from replication.messages import ChunkReceived
 from replication.simulation import disk
 from replication.simulation.ledger import Everything
-from replication.sync import Sync
+from replication.sync.core import Sync
 from replication.transfer import Arrival, Incoming
 
 Plant = Callable[[Any], None]

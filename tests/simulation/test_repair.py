@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from replication.handshake import HEADER_BYTES, is_greeting
+from replication.links.handshake import HEADER_BYTES, is_greeting
 from replication.messages import (
     Check,
     Deltas,

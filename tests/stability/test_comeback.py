@@ -6,7 +6,7 @@ import pytest
 
 import replication
 from crdt import LWWMap, VersionVector
-from replication.comeback import gives_way, to_write_again
+from replication.growth.comeback import gives_way, to_write_again
 from tests.replication.agents import AgentState
 
 

@@ -8,10 +8,10 @@ import pytest
 
 import replication
 from crdt import VersionVector
-from replication.growth import StoreGrowth
+from replication.growth.agents import StoreGrowth
+from replication.growth.stability import Purge
 from replication.simulation.cluster import Cluster
 from replication.simulation.ledger import Everything
-from replication.stability import Purge
 from tests.cluster.nodes import Nodes, eventually
 from tests.replication.agents import AgentState
 

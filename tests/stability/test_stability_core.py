@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from crdt import VersionVector
-from replication.absences import Absences, Waits
 from replication.config import Config
 from replication.core import Send
+from replication.growth.absences import Absences, Waits
+from replication.growth.stability import Answer, Decide, Purge, Stability, decide_purge
 from replication.messages import Poll, Standing, Standings
-from replication.stability import Answer, Decide, Purge, Stability, decide_purge
 
 CONFIG = Config(purge_interval=1.0, purge_min=10, dead_kept=100.0, writer_kept=1000.0)
 

@@ -5,13 +5,13 @@ from random import Random
 import pytest
 
 from crdt import VersionVector
-from replication.comparison import Comparison
 from replication.config import Config
 from replication.core import Send
 from replication.messages import Check, Head, Heads, Holding, Holdings, NodeSums, Range, Sums, encode
 from replication.storage.buckets import BUCKETS, bucket_key, bucket_of, key_of
-from replication.summary import Summary
-from replication.sync import Sync
+from replication.sync.comparison import Comparison
+from replication.sync.core import Sync
+from replication.sync.summary import Summary
 from tests.sync.test_pairs import filled
 from tests.sync.world import Agents, World
 
@@ -73,7 +73,7 @@ def test_nodes_with_other_limits_understand_each_other():
 
 
 def test_a_version_too_long_for_any_message_is_not_sent(monkeypatch):
-    monkeypatch.setattr("replication.sync._VERSION_BYTES_MAX", 1000)
+    monkeypatch.setattr("replication.sync.core._VERSION_BYTES_MAX", 1000)
     world = World("ab")
     filled(world, 10)
     writers = {f"writer-{k:04}" * 3: 1 for k in range(200)}
@@ -250,8 +250,8 @@ def test_a_flood_from_one_peer_leaves_the_others_their_share():
 
 def test_a_bucket_too_full_for_one_message_is_gone_through_all_the_same(monkeypatch):
     monkeypatch.setattr("tests.sync.world.key_of", lambda agent_id: bucket_key(5) + agent_id)
-    monkeypatch.setattr("replication.summary.bucket_of", lambda agent_id: 5)
-    monkeypatch.setattr("replication.comparison.key_of", lambda agent_id: bucket_key(5) + agent_id)
+    monkeypatch.setattr("replication.sync.summary.bucket_of", lambda agent_id: 5)
+    monkeypatch.setattr("replication.sync.comparison.key_of", lambda agent_id: bucket_key(5) + agent_id)
     world = World("ab", sync_message_bytes=4096, sync_interval=0.2)
     filled(world, 1000)
     for k in range(0, 1000, 77):

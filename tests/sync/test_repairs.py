@@ -17,7 +17,7 @@ from replication.messages import (
     RepairOffer,
     RepairSymbols,
 )
-from replication.repairs import REASONS, Repairs
+from replication.repair.core import REASONS, Repairs
 from tests.sync.ward import AGENT, Ward
 
 KEY = bytes(range(16))
@@ -77,7 +77,7 @@ def test_what_one_session_missed_another_one_under_another_key_repairs(monkeypat
                 return found
             return found[0][1:], [*found[1][1:], 1]
 
-    monkeypatch.setattr("replication.reconcile.Sketch", Misled)
+    monkeypatch.setattr("replication.repair.reconcile.Sketch", Misled)
     ward = Ward(two_lives(1000, 5))
     ward["a"].begin("b")
     ward.run(5)

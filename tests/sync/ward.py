@@ -6,7 +6,7 @@ from random import Random
 
 from replication.config import Config
 from replication.messages import decode, encode
-from replication.repairs import Repairs
+from replication.repair.core import Repairs
 
 AGENT = "agent"
 TICK = 0.1

@@ -15,8 +15,8 @@ from replication.config import Config
 from replication.core import Send, Tell
 from replication.messages import decode, encode
 from replication.storage.buckets import bucket_key, key_of, no_sums
-from replication.summary import Summary
-from replication.sync import Sync
+from replication.sync.core import Sync
+from replication.sync.summary import Summary
 
 TICK = 0.1
 FRAME_BYTES = 18

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from replication.config import Config
-from replication.handshake import Known
-from replication.links import Links
+from replication.links.handshake import Known
+from replication.links.links import Links
 from replication.messages import PROTOCOL_HIGHEST, PROTOCOL_LOWEST, Hello, Message, NoPong
 
 TICK = 0.05

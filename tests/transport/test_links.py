@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replication.handshake import Known
+from replication.links.handshake import Known
 from replication.messages import Check, InSync, NoPong, encode
 from tests.transport.ether import Ether, FakeNode, pair
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replication.handshake import MAGIC, Greeting
+from replication.links.handshake import MAGIC, Greeting
 from replication.messages import Check, Hello, Refused, Rumours, encode
 from tests.transport.ether import Ether, FakeNode, inject, pair, reasons, stranger_at
 

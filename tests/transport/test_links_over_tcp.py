@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from replication import certificates
-from replication.handshake import Known
-from replication.links import Links
+from replication.links.handshake import Known
+from replication.links.links import Links
 from replication.messages import Hello, Item, Message, Rumours
 from replication.transport import TLS
 from replication.transport.tls import Security

@@ -2,7 +2,7 @@
 
 import pytest
 
-from replication.handshake import Greeting, Known, remembered_incarnation
+from replication.links.handshake import Greeting, Known, remembered_incarnation
 from tests.transport.ether import Ether, FakeNode, pair, reasons
 
 # ---- who is not let in

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from replication.config import Config
-from replication.handshake import Known
-from replication.links import Links
+from replication.links.handshake import Known
+from replication.links.links import Links
 from replication.messages import Hello, Message, NoPong
 from replication.transport import Link
 from replication.transport.memory import MemoryNetwork, MemoryTransport

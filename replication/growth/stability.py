@@ -21,9 +21,9 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from crdt import DecodeError, VersionVector
-from replication.absences import Waits
 from replication.config import Config
 from replication.core import NOTHING, Ready, Send
+from replication.growth.absences import Waits
 from replication.messages import Message, Poll, Standing, Standings
 
 # Agents that are measured in one tick, so that nothing else waits long.

@@ -21,14 +21,14 @@ from random import Random
 from typing import Any, NamedTuple
 
 from crdt import DecodeError, VersionVector
-from replication.asks import Asks
 from replication.budget import Budget
-from replication.comparison import HEAD_BYTES, NODE_BYTES, RANGE_BYTES, Catalog, Comparison, NotValid
 from replication.config import Config
 from replication.core import Change, Landing, Ready, Send, Tell
 from replication.messages import PAYLOAD_BYTES_MAX, Check, Head, Heads, Holding, Holdings, InSync, Message, Sums
 from replication.storage.buckets import BUCKETS, DIGEST_BYTES
-from replication.summary import Summary
+from replication.sync.asks import Asks
+from replication.sync.comparison import HEAD_BYTES, NODE_BYTES, RANGE_BYTES, Catalog, Comparison, NotValid
+from replication.sync.summary import Summary
 
 _VERSION_BYTES_MAX = PAYLOAD_BYTES_MAX // 4
 # New peers that are checked at once; the others' turn comes.

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from crdt import VersionVector
 from replication.messages import Head, Heads, NodeSums, Range, Sums
 from replication.storage.buckets import BUCKETS, DIGEST_BYTES, KEY_PREFIX, bucket_key, key_of
-from replication.summary import FANOUT, LEVELS, Summary, span
+from replication.sync.summary import FANOUT, LEVELS, Summary, span
 
 # What things take in a message, beside their strings; a little too much rather than too little.
 _SUMS = struct.Struct(f"<{FANOUT}Q")

@@ -5,7 +5,7 @@ Knows nothing of how links come about.
 
 from typing import Protocol
 
-from replication.handshake import Known
+from replication.links.handshake import Known
 from replication.messages import Hello, Message
 
 

@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 
 from crdt import CRDTError, VersionVector
 from crdt.repair import KEY_BYTES, symbols_end
-from replication import reconcile
 from replication.budget import Budget
 from replication.config import Config
 from replication.core import Ready, Send
@@ -44,8 +43,9 @@ from replication.messages import (
     decode,
     encode,
 )
-from replication.reconcile import Initiator, Responder
-from replication.repair_messages import OfSession, heard, told
+from replication.repair import reconcile
+from replication.repair.messages import OfSession, heard, told
+from replication.repair.reconcile import Initiator, Responder
 from replication.transfer import Incoming, Outgoing
 
 # Does a step on the state of an agent (None: unknown here) and says how many seconds it took; None: not now.

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from replication.handshake import HEADER_BYTES, Greeting
+from replication.links.handshake import HEADER_BYTES, Greeting
 from replication.messages import Hello, Refused
 from replication.transport import Link
 

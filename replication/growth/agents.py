@@ -6,9 +6,9 @@ Fills the Growth port of `stability`. Used by the runtime's thread.
 from replication.config import Config
 from replication.consistency import CRDT_ENHANCED
 from replication.errors import Closed, CorruptStore, Timeout
+from replication.growth.stability import Decide
 from replication.messages import Standing
 from replication.slot import Slot
-from replication.stability import Decide
 from replication.store import Store
 from replication.ticket import Ticket
 

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable
 from random import Random
 
 from replication.config import Config
-from replication.handshake import Refusal
+from replication.links.handshake import Refusal
 
 # Beyond it the bound has long reached its limit.
 _DOUBLINGS_MAX = 32

@@ -20,14 +20,14 @@ Messages may be lost on all of this: what repairs that is above. Knows nothing o
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from replication import handshake
 from replication.config import Config
-from replication.dialling import Target, Targets, may_dial
-from replication.handshake import REASONS, Greeting, Known, Refusal
-from replication.link_events import LinksEvents
+from replication.links import handshake
+from replication.links.dialling import Target, Targets, may_dial
+from replication.links.events import LinksEvents
+from replication.links.handshake import REASONS, Greeting, Known, Refusal
+from replication.links.sessions import CONTESTED, GREETING, RETIRING, UP, Endings, Session, Sessions
 from replication.messages import Hello, Message, MessageError, Refused, decode, encode
 from replication.runtime import Runtime
-from replication.sessions import CONTESTED, GREETING, RETIRING, UP, Endings, Session, Sessions
 from replication.transport import Link, Transport
 
 # Seconds between two questions to an end that has not answered.

@@ -4,7 +4,6 @@ Knows nothing of agents' states.
 """
 
 from crdt.repair import HASH_BYTES
-from replication import reconcile
 from replication.messages import (
     Message,
     RepairAnswer,
@@ -14,6 +13,7 @@ from replication.messages import (
     RepairOffer,
     RepairSymbols,
 )
+from replication.repair import reconcile
 
 # The messages that name a session.
 OfSession = RepairOffer | RepairMore | RepairSymbols | RepairAnswer | RepairEntries | RepairEnd
