@@ -166,6 +166,28 @@ def test_an_agent_written_again_stays_under_its_new_name_when_it_leaves_memory()
     assert node.read_state("agent", lambda s: s.replica) == writer
 
 
+def test_who_purged_without_one_that_had_left_gives_way_if_it_has_less_and_nothing_in_common() -> None:
+    """It was waited for itself; that is no broken promise."""
+    cluster = met("ab")
+    observer = Observer(cluster, 400_000)
+    cluster.leave("b")
+    cluster.run(1)
+    cluster.partition("a|b")
+    cluster.restart("b")
+    for number in range(10):
+        put(cluster, "b", f"of b {number}")
+    put(cluster, "a", "of a")
+    put(cluster, "a", "dropped")
+    drop(cluster, "a", "dropped")
+    cluster.run(5)
+    assert cluster["a"].status()["growth"]["purges"] == 1
+    cluster.heal()
+    cluster.run_until(lambda: cluster.converged() and cluster.all_are_members(), 100)
+    assert cluster["a"].status()["growth"]["rebased"] == 1
+    assert observer.looks["rebases"] == 1
+    assert settings(cluster, "b") == {"of a": 1, **{f"of b {number}": 1 for number in range(10)}}
+
+
 SHAPES = ("a|b", "ab|c", "c|ab", "ab|cd", "ac|bd", "d|abc")
 
 
