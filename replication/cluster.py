@@ -25,6 +25,7 @@ from replication.growth.absences import NOTE_KEY as ABSENCES_KEY
 from replication.growth.absences import Absences, Waits
 from replication.growth.agents import StoreGrowth
 from replication.growth.comeback import Comeback
+from replication.growth.promises import Promises
 from replication.growth.stability import Stability
 from replication.links.handshake import Known
 from replication.links.links import Links
@@ -94,10 +95,13 @@ class Cluster:
             store.writers.of, config, random.getrandbits(32), self.sync.repair, lambda: self.replicas
         )
         self.gossip = GossipCore(config, random)
-        self.comeback = Comeback(store, identity.name, random, self.membership.reachable, self._rewritten)
+        self.comeback = Comeback(store, identity.name, config, random, self.membership.reachable, self._rewritten)
         self._absences = Absences(config, notes.get(ABSENCES_KEY, b""))
         growth = StoreGrowth(store, config)
-        self.stability = Stability(identity.name, growth, config, random.getrandbits(32), self._waits)
+        deliveries.promises = promises = Promises(notes, config, growth.held)
+        self.stability = Stability(
+            identity.name, growth, promises, config, random.getrandbits(32), self._waits, self.comeback.heard
+        )
         self.cores: tuple[Core, ...] = (
             self.membership, self.merge, self.gossip, self.sync, self.repairs, self.stability
         )  # fmt: skip
@@ -232,8 +236,9 @@ class Cluster:
                 self._links.seek(self._siblings.look(now))
             self._links.tick(now)
         self._look(now)
-        for peer, agent_id in self.comeback.take_wanted():
+        for peer, agent_id in self.comeback.take_wanted(now):
             self.sync.fetch(peer, agent_id, now)
+        self.comeback.inquire(self.stability.ask)
 
     def take_tickets(self) -> list[Ticket]:
         return self.merge.take_tickets()

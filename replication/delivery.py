@@ -13,6 +13,7 @@ from replication.changes import OUTCOMES
 from replication.config import Config
 from replication.core import Delivery
 from replication.errors import Closed, CorruptStore, Timeout
+from replication.growth.promises import Promises
 from replication.operations import decode_result
 from replication.result import Change
 from replication.slot import Slot
@@ -45,6 +46,8 @@ class Deliveries:
 
     # What to do about "retired" and "behind"; without, they are only reported.
     meeting: Meeting | None = None
+    # Whom to refuse until they know more; without, nobody.
+    promises: Promises | None = None
 
     def __init__(self, store: Store, watchers: Watchers, config: Config) -> None:
         self._store = store
@@ -58,6 +61,8 @@ class Deliveries:
         `unwritten` gets the agents of which the disk does not have everything yet. CorruptStore if this node's own
         bytes cannot be read.
         """
+        if self.promises:
+            self._hold_up(delivery, outcomes, self.promises)
         watching = self._watchers.matching if self._watchers else None
         self._store.changes.land(delivery.items, outcomes, unwritten, self._held_back_max, watching)
         if None in outcomes:
@@ -75,6 +80,16 @@ class Deliveries:
         outcomes[:] = [outcome or "waiting" for outcome in outcomes]
         for outcome in self.counts:
             self.counts[outcome] += outcomes.count(outcome)
+
+    def _hold_up(self, delivery: Delivery, outcomes: list[str | None], promises: Promises) -> None:
+        """Let what this node has promised to take later come later."""
+        for place, item in enumerate(delivery.items):
+            if (
+                item.delta
+                and outcomes[place] is None
+                and not promises.lets_in(delivery.peer, item.agent_id, item.delta)
+            ):
+                outcomes[place] = "waiting"
 
     def _deliver_one(self, peer: str, item: "Item", unwritten: set[Slot]) -> str | None:
         """The outcome for one item, by the way that is for all cases; None if its agent is busy."""

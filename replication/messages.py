@@ -219,10 +219,15 @@ class Holdings(NamedTuple):
 
 
 class Poll(NamedTuple):
-    """How far are you in these agents? Answered with `Standings` of the same round."""
+    """How far are you in these agents? Answered with `Standings` of the same round.
+
+    among  everybody whose answer counts, the asker included: who is not among them is not waited for. Empty if
+           nothing will be dropped upon the answers
+    """
 
     round: int
     agents: tuple[str, ...]
+    among: tuple[str, ...]
 
 
 class Standing(NamedTuple):

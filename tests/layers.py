@@ -97,6 +97,7 @@ REPLICATION_LAYERS = {
     "replication.gossip.membership": 6,
     "replication.growth": 0,
     "replication.growth.absences": 1,
+    "replication.growth.promises": 2,
     "replication.growth.stability": 3,
     "replication.links": 0,
     "replication.links.handshake": 1,

@@ -3,6 +3,7 @@
 Fills the Growth port of `stability`. Used by the runtime's thread.
 """
 
+from crdt import VersionVector
 from replication.config import Config
 from replication.consistency import CRDT_ENHANCED
 from replication.errors import Closed, CorruptStore, Timeout
@@ -48,6 +49,17 @@ class StoreGrowth:
             nodes = {writer.rpartition("~")[0] for writer in version}
             entries: int = slot.state._purgeable(version)
             return entries + len(version) - len(nodes - gone)
+        finally:
+            slot.release()
+
+    def held(self, agent_id: str) -> tuple[VersionVector, VersionVector] | None:
+        """The version in memory, and the cut, without retired writers; None if they are not known at this moment."""
+        slot = self._acquire(agent_id)
+        if slot is None:
+            return None
+        try:
+            state = slot.state
+            return _without(state.version, state._retired), _without(state._cut, state._retired)
         finally:
             slot.release()
 
@@ -101,3 +113,7 @@ class StoreGrowth:
             raise
         except (Timeout, Closed, ValueError):
             return None
+
+
+def _without(version: VersionVector, writers: VersionVector) -> VersionVector:
+    return VersionVector({each: count for each, count in version.items() if each not in writers})

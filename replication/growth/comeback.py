@@ -11,6 +11,9 @@ that holds one of the two, without asking:
   the same events, and what both wrote again would be there twice. Events of nodes that cannot be reached are taken
   along by the first, by name, of the nodes present that have events to write again.
 
+Before anything is written again, everybody else who can be reached is asked whether he has it: who holds it, and
+does not have to give way himself, keeps it, and it would be there twice. He is asked for his state then, instead.
+
 What is needed for it is all of the other state. So of a delta that is refused only its sender is noted: it is
 asked for everything, and what then comes is met here. Nothing is kept in between, so a crash does no harm; the
 rebased state replaces the old one on disk in one write.
@@ -18,18 +21,38 @@ rebased state replaces the old one on disk in one write.
 Knows nothing of messages or of who is where.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from random import Random
 from typing import Any
 
 from crdt import DecodeError, VersionVector
 from crdt.version import span_of
+from replication.config import Config
 from replication.slot import Slot
 from replication.store import Store
 
 _LANDED, _BEHIND = 0, 5
 # Peers that are to be asked for everything of an agent; more are found again by comparing.
 _WANTED_MAX = 1000
+# After so many rounds of `ack_timeout` it is written again, whoever has not answered or not given what he has.
+_ROUNDS_MAX = 10
+# In `ack_timeout_max`: after that, an inquiry is of something else.
+_FORGOTTEN_AFTER = 20
+_NEVER = float("inf")
+
+
+class _Inquiry:
+    """Whether somebody else has what `peer` lacks. `answers` are those to the round `number`."""
+
+    __slots__ = ("answers", "ask_at", "began", "number", "peer", "rounds", "valid_until")
+
+    def __init__(self, peer: str, now: float) -> None:
+        self.peer = peer
+        self.began = self.ask_at = now
+        self.valid_until = 0.0
+        self.number = self.rounds = 0
+        self.answers: dict[str, VersionVector] = {}
 
 
 class Comeback:
@@ -43,6 +66,7 @@ class Comeback:
         self,
         store: Store,
         name: str,
+        config: Config,
         random: Random,
         reachable: Callable[[], Iterable[str]],
         rewritten: Callable[[str, VersionVector, int], None],
@@ -52,13 +76,37 @@ class Comeback:
         self._random = random
         self._reachable = reachable
         self._rewritten = rewritten
+        self._timeout, self._timeout_max = config.ack_timeout, config.ack_timeout_max
+        self._asked_at_once = config.sync_loads_max
+        self._now = 0.0
         self._wanted: dict[tuple[str, str], None] = {}
+        self._inquiries: dict[str, _Inquiry] = {}
         self.counts = dict.fromkeys(("rebased", "adopted", "renamed"), 0)
 
-    def take_wanted(self) -> list[tuple[str, str]]:
+    def take_wanted(self, now: float) -> list[tuple[str, str]]:
         """Peers and agents of which all is needed to go on."""
+        self._now = now
         wanted, self._wanted = list(self._wanted), {}
         return wanted
+
+    def inquire(self, ask: Callable[[tuple[str, ...]], int]) -> None:
+        """Let `ask` ask everybody what he holds of some agents, and say in which round; `heard` is told the answers."""
+        due = (agent_id for agent_id, inquiry in self._inquiries.items() if self._now >= inquiry.ask_at)
+        agents = tuple(islice(due, self._asked_at_once))
+        number = ask(agents) if agents else 0
+        for agent_id in agents:
+            inquiry = self._inquiries[agent_id]
+            inquiry.number, inquiry.answers = number, {}
+            inquiry.rounds += 1
+            inquiry.ask_at = self._now + self._timeout if inquiry.rounds < _ROUNDS_MAX else _NEVER
+
+    def heard(self, peer: str, number: int, agent_id: str, held: VersionVector) -> None:
+        inquiry = self._inquiries.get(agent_id)
+        if inquiry is not None and inquiry.rounds and inquiry.number == number:
+            inquiry.answers[peer] = held
+            if inquiry.answers.keys() >= self._others(inquiry.peer):
+                inquiry.valid_until, inquiry.ask_at = self._now + self._timeout_max, _NEVER
+                self._wanted[inquiry.peer, agent_id] = None
 
     def meet(self, slot: Slot, peer: str, data: bytes, is_behind: bool) -> bool:
         base, top = span_of(data)
@@ -71,8 +119,35 @@ class Comeback:
         if theirs._land(data, True) != _LANDED or not gives_way(ours, theirs, is_behind):
             return False
         writers = to_write_again(ours.version, theirs.version, self._name, self._reachable())
+        if writers and not self._is_nowhere_else(slot.agent_id, peer, theirs, writers):
+            return False
+        self._inquiries.pop(slot.agent_id, None)
         self._replace(slot, ours._rebase(theirs, self._new_name(), writers))
         return True
+
+    def _is_nowhere_else(self, agent_id: str, peer: str, theirs: Any, writers: set[str]) -> bool:
+        """Whether of these writers nobody has more than `theirs`; if that is not known yet, it will be asked."""
+        others, now = self._others(peer), self._now
+        inquiry = self._inquiries.get(agent_id)
+        if inquiry is None or now >= inquiry.began + _FORGOTTEN_AFTER * self._timeout_max:
+            inquiry = self._inquiries[agent_id] = _Inquiry(peer, now)
+            if len(self._inquiries) > _WANTED_MAX:
+                del self._inquiries[next(iter(self._inquiries))]
+        if not others:
+            return True
+        if others <= inquiry.answers.keys() and now < inquiry.valid_until:
+            holder = _first_holder(inquiry.answers, theirs, writers)
+            if holder is None:
+                return True
+            self._wanted[holder, agent_id] = None
+        if inquiry.ask_at == _NEVER:  # what was answered is not enough
+            if inquiry.rounds >= _ROUNDS_MAX:
+                return True
+            inquiry.peer, inquiry.ask_at = peer, now + self._timeout
+        return False
+
+    def _others(self, peer: str) -> set[str]:
+        return set(self._reachable()) - {peer, self._name}
 
     def adopt(self, slot: Slot, origin: str, parts: list[bytes]) -> bool:
         theirs = self._store.empty()
@@ -136,6 +211,18 @@ def gives_way(ours: Any, theirs: Any, is_behind: bool) -> bool:
     if (theirs.fork("probe")._land(ours.to_bytes(), False) == _BEHIND) != is_behind:
         return is_behind
     return _size(ours._cut) < _size(theirs._cut)
+
+
+def _first_holder(answers: Mapping[str, VersionVector], theirs: Any, writers: set[str]) -> str | None:
+    """Who has more of these writers, and does not have to give way to `theirs`."""
+    version, retired = theirs.version, theirs._retired
+    # The names of retired writers may have been dropped where more was purged.
+    cut = VersionVector({writer: count for writer, count in theirs._cut.items() if writer not in retired})
+    for name, held in sorted(answers.items()):
+        stays = cut <= held and is_related(held, version)
+        if stays and any(held.get(writer, 0) > version.get(writer, 0) for writer in writers):
+            return name
+    return None
 
 
 def _size(version: VersionVector) -> tuple[int, int, bytes]:

@@ -8,6 +8,8 @@ way says so for sure, so it is asked for: now and then, for the agents that have
   that its disk holds, and the name under which it writes from now on (`Standings`). A stored version is a whole
   state the node was in, so whatever it writes later, even after a crash, it writes knowing all of that.
 - The cut is what all have stored. It is stable if the asker holds every answer whole.
+- Who answers promises to wait with what comes from anybody who is not asked until he is as far (`promises`), and does
+  not answer while it sees somebody of whom the asker does not know.
 - Former incarnations of those that answered, and the writers of nodes gone for long, are retired.
 
 The purge itself is a change of the asker's, carried like any other. Two that ask at the same time both keep
@@ -24,6 +26,7 @@ from crdt import DecodeError, VersionVector
 from replication.config import Config
 from replication.core import NOTHING, Ready, Send
 from replication.growth.absences import Waits
+from replication.growth.promises import Promises
 from replication.messages import Message, Poll, Standing, Standings
 
 # Agents that are measured in one tick, so that nothing else waits long.
@@ -48,6 +51,8 @@ class Purge(NamedTuple):
 
 
 Decide = Callable[[str, VersionVector, VersionVector], Purge | None]
+# Told who answered, in which round, of which agent, and what it holds of that.
+Heard = Callable[[str, int, str, VersionVector], None]
 
 
 class Growth(Protocol):
@@ -81,14 +86,24 @@ class _Round:
 
 
 class Stability:
-    """The core. `waits` says whom to wait for, at a time."""
+    """The core. `waits` says whom to wait for, at a time; `heard` is told what is answered to `ask`."""
 
     handles: tuple[type[Message], ...] = (Poll, Standings)
 
     def __init__(
-        self, name: str, growth: Growth, config: Config, first_round: int, waits: Callable[[float], Waits]
+        self,
+        name: str,
+        growth: Growth,
+        promises: Promises,
+        config: Config,
+        first_round: int,
+        waits: Callable[[float], Waits],
+        heard: Heard = lambda peer, number, agent_id, held: None,
     ) -> None:
+        self._heard = heard
         self._name = name
+        self._promises = promises
+        self._reachable: tuple[str, ...] = ()
         self._growth = growth
         self._config = config
         self._waits = waits
@@ -109,9 +124,11 @@ class Stability:
         return bool(self._changed)
 
     def peers(self, names: tuple[str, ...], now: float) -> None:
-        pass
+        self._reachable = names
+        self._promises.peers(names, now)
 
     def tick(self, now: float) -> None:
+        self._promises.tick(now)
         if self._look_at is None:
             self._look_at = now + self._config.purge_interval
         if now >= self._look_at:
@@ -134,10 +151,16 @@ class Stability:
         if not self._send:
             return NOTHING
         send, self._send = tuple(self._send), []
-        return Ready(send=send)
+        return Ready(persist=self._promises.take_notes(), send=send)
 
     def status(self) -> dict[str, Any]:
         return {**self.counts, "due": len(self._due) + len(self._again), "waits_for": list(self._absent)}
+
+    def ask(self, agents: tuple[str, ...]) -> int:
+        """Ask everybody what he holds of these, whatever for; the number of the round."""
+        self._number += 1
+        self._send += [Send(peer, Poll(self._number, agents, ())) for peer in self._reachable]
+        return self._number
 
     # Looking
 
@@ -193,36 +216,42 @@ class Stability:
             self._conclude(now)
             return
         self.counts["polls"] += 1
-        self._send += [Send(peer, Poll(self._number, agents)) for peer in waits.ask]
+        among = (self._name, *waits.ask)
+        self._send += [Send(peer, Poll(self._number, agents, among)) for peer in waits.ask]
 
     def _answer(self, peer: str, poll: Poll) -> None:
         standings: list[Standing] = []
         size = 0
-        for agent_id in poll.agents[: self._config.sync_loads_max]:
+        # Who has come back to this node, and not to the asker yet, may tell it anything.
+        is_complete = not poll.among or set(self._reachable) <= set(poll.among)
+        for agent_id in poll.agents[: self._config.sync_loads_max] if is_complete else ():
             standing = self._growth.standing(agent_id)
             if standing is not None and size < self._config.sync_message_bytes:
                 size += len(agent_id) + len(standing.stored) + len(standing.held) + len(standing.writer)
                 standings.append(standing)
+                if standing.stored and poll.among:
+                    self._promises.make(agent_id, VersionVector.from_bytes(standing.stored))
         self.counts["answered"] += 1
         self._send.append(Send(peer, Standings(poll.round, tuple(standings))))
 
     def _hear(self, peer: str, message: Standings, now: float) -> None:
         round = self._round
-        if round is None or message.round != round.number or peer not in round.asked:
-            return
+        if round is not None and (message.round != round.number or peer not in round.asked):
+            round = None
         for standing in message.standings:
-            answers = round.answers.get(standing.agent_id)
-            if answers is None:
-                continue
             try:
                 stored = VersionVector.from_bytes(standing.stored) if standing.stored else VersionVector()
                 held = VersionVector.from_bytes(standing.held) if standing.held else stored
             except DecodeError:
                 continue
-            answers[peer] = Answer(standing.writer, stored, held)
-        round.heard.add(peer)
-        if len(round.heard) == len(round.asked):
-            self._conclude(now)
+            if round is None:
+                self._heard(peer, message.round, standing.agent_id, held)
+            elif standing.agent_id in round.answers:
+                round.answers[standing.agent_id][peer] = Answer(standing.writer, stored, held)
+        if round is not None:
+            round.heard.add(peer)
+            if len(round.heard) == len(round.asked):
+                self._conclude(now)
 
     def _conclude(self, now: float) -> None:
         """Everybody has answered: purge what can be."""
@@ -264,11 +293,11 @@ def decide_purge(
     The own disk is one more who must have what is cut, for it gets the purge as a delta like everybody else.
     """
     cut = stored
+    current = {name: writer, **{peer: answer.writer for peer, answer in answers.items()}}
     for answer in answers.values():
-        if not answer.stored <= held:
+        if not answer.stored <= held or _has_strangers(answer.held, held, current):
             return None
         cut = VersionVector({each: min(count, answer.stored.get(each, 0)) for each, count in cut.items()})
-    current = {name: writer, **{peer: answer.writer for peer, answer in answers.items()}}
     retired = {}
     for each, count in held.items():
         node = each.rpartition("~")[0]
@@ -277,3 +306,8 @@ def decide_purge(
         if is_former and all(answer.held.get(each, 0) <= count for answer in answers.values()):
             retired[each] = count
     return Purge(cut, VersionVector(retired))
+
+
+def _has_strangers(theirs: VersionVector, held: VersionVector, current: Mapping[str, str]) -> bool:
+    """Whether somebody has, on its way to his disk, what a node that was not asked wrote, and is not held here."""
+    return any(count > held.get(each, 0) and each.rpartition("~")[0] not in current for each, count in theirs.items())

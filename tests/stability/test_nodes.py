@@ -8,6 +8,7 @@ import pytest
 
 import replication
 from crdt import VersionVector
+from crdt.version import span_of
 from replication.growth.agents import StoreGrowth
 from replication.growth.stability import Purge
 from replication.simulation.cluster import Cluster
@@ -102,6 +103,22 @@ def test_what_somebody_does_not_have_yet_goes_later(tmp_path: Path) -> None:
         assert growth.purge("agent", lambda writer, held, stored: None, False) is None
         assert growth.purge("agent", lambda writer, held, stored: Purge(held, nothing), False) is True
         assert growth.purge("agent", lambda writer, held, stored: Purge(held, nothing), False) is False
+
+
+def test_how_far_a_node_is_is_compared_without_retired_writers() -> None:
+    """They are in no delta's version from then on, whoever has seen all of theirs."""
+    with replication.open(None, schema=AgentState, name="a") as node:
+        old = AgentState("old~1.x")
+        old.config["key"] = 1
+        node._deliveries.take_in("agent", [old.to_bytes()], "old")
+        put(node, "own")
+        growth = StoreGrowth(node._store, node.config)
+        assert growth.purge("agent", lambda writer, held, stored: Purge(held, old.version), False) is True
+        delta = node.read_state("agent", lambda s: s.to_bytes())
+        held, cut = growth.held("agent") or pytest.fail("it is free")
+        assert "old~1.x" not in {**held, **cut}
+        assert held == span_of(delta)[1]
+        assert cut <= held
 
 
 def test_nodes_over_tcp_purge_together(nodes: Nodes) -> None:

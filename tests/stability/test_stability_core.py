@@ -8,6 +8,7 @@ from crdt import VersionVector
 from replication.config import Config
 from replication.core import Send
 from replication.growth.absences import Absences, Waits
+from replication.growth.promises import Promises
 from replication.growth.stability import Answer, Decide, Purge, Stability, decide_purge
 from replication.messages import Poll, Standing, Standings
 
@@ -52,7 +53,8 @@ HELD = vector(a1=5, b1=3)
 
 def node(waits: Waits, excess: int = 50) -> tuple[Stability, Agents]:
     agents = Agents("a~1", HELD, excess)
-    return Stability("a", agents, CONFIG, 0, lambda now: waits), agents
+    promises = Promises({}, CONFIG, lambda agent_id: None)
+    return Stability("a", agents, promises, CONFIG, 0, lambda now: waits), agents
 
 
 def tick(core: Stability, *times: float) -> list[Any]:
@@ -141,11 +143,43 @@ def test_little_is_left_alone() -> None:
 
 def test_a_poll_is_answered_with_what_the_disk_has() -> None:
     core, _ = node(waits("b"))
-    core.step("b", Poll(7, ("agent",)), 0.0)
+    core.step("b", Poll(7, ("agent",), ("a", "b")), 0.0)
     (sent,) = core.ready().send
     assert isinstance(sent, Send)
     assert sent.peer == "b"
     assert sent.message == Standings(7, (Standing("agent", "a~1", HELD.to_bytes(), b""),))
+
+
+def test_an_answer_is_promised_on_disk_before_it_leaves() -> None:
+    core, _ = node(waits("b"))
+    core.step("b", Poll(7, ("agent",), ("a", "b")), 0.0)
+    ready = core.ready()
+    assert [note.key for note in ready.persist] == ["promise agent"]
+    assert len(ready.send) == 1
+
+
+def test_who_sees_somebody_that_the_asker_does_not_answers_nothing_of_its_agents() -> None:
+    core, _ = node(waits("b", "c"))
+    core.peers(("b", "c"), 0.0)
+    core.step("b", Poll(7, ("agent",), ("a", "b")), 0.0)
+    ready = core.ready()
+    (sent,) = ready.send
+    assert isinstance(sent, Send)
+    assert sent.message == Standings(7, ())
+    assert ready.persist == ()
+
+
+def test_a_poll_names_all_who_are_asked() -> None:
+    core, _ = node(waits("b", "c"))
+    assert {sent.message.among for sent in tick(core, 0.0, 1.0)} == {("a", "b", "c")}
+
+
+def test_nothing_goes_while_somebody_is_writing_down_what_a_stranger_told() -> None:
+    held = vector(a1=5, b1=3)
+    stranger = answer("b1", vector(a1=5), vector(a1=5, b1=4, c1=1))
+    assert decide_purge("a", "a~1", held, held, {"b": stranger}, frozenset()) is None
+    own = answer("b1", vector(a1=5), vector(a1=5, b1=4))
+    assert decide_purge("a", "a~1", held, held, {"b": own}, frozenset()) == Purge(vector(a1=5), vector())
 
 
 # ---- what the answers come to
