@@ -106,7 +106,7 @@ class Item(NamedTuple):
 
 
 class Deltas(NamedTuple):
-    """Sent straight to a replica, which answers with `Stored`, at once if `urgent`. A sequence is used once."""
+    """Sent straight to replicas, which answer with `Stored`, at once if `urgent`. A sequence is of one message."""
 
     sequence: int
     items: tuple[Item, ...]
