@@ -130,13 +130,11 @@ int remove_observed(Rebase *r, Table *to, const Table *from, Dot event)
     return DONE;
 }
 
-static bool is_greater_writer(const Rebase *r, Dot from, Dot onto)
+/* Whether of two entries of one stamp the one that is about to be written counts: under the new name, as for others. */
+static bool is_greater_writer(const Document *doc, Dot held)
 {
-    const Replica *a = &r->from->replicas.all[dot_replica(from)], *b = &r->onto->replicas.all[dot_replica(onto)];
-    u8 shared = a->id_bytes < b->id_bytes ? a->id_bytes : b->id_bytes;
-    int c = memcmp(replica_id(&r->from->replicas, dot_replica(from)), replica_id(&r->onto->replicas, dot_replica(onto)),
-                   shared);
-    return c != 0 ? c > 0 : a->id_bytes > b->id_bytes;
+    Dot next = dot_of((u16)doc->self, doc->replicas.all[doc->self].seen + 1);
+    return dot_compare(&doc->replicas, next, held) > 0;
 }
 
 /* Whether an entry of `from` is later than the one that counts in `onto` under its key; where there is
@@ -149,7 +147,7 @@ static bool is_later(const Rebase *r, const Table *to, const Table *from, u32 ro
     bool later = from->value[row] >> 4 != ABSENT;
     for (u32 at; to->n != 0 && (at = table_next_match(to, &p, &m)) != NO_ROW;) {
         if (to->stamp[at] > from->stamp[row] ||
-            (to->stamp[at] == from->stamp[row] && !is_greater_writer(r, from->dot[row], to->dot[at])))
+            (to->stamp[at] == from->stamp[row] && !is_greater_writer(r->onto, to->dot[at])))
             return false;
         later = true;
     }

@@ -183,7 +183,10 @@ class Worker:
         while not self.stopping.wait(0.3):
             agent = f"hot-{rng.randrange(HOT_AGENTS)}"
             started = time.monotonic()
-            seen, count = self.node.read_state(agent, lambda s: (set(s.seen), s.count.value))
+            try:
+                seen, count = self.node.read_state(agent, lambda s: (set(s.seen), s.count.value))
+            except replication.Unavailable:
+                continue  # the disk failed, and memory is full of what it did not take
             self.tell(f"read {time.monotonic() - started:.6f}")
             seen_before, count_before = self.known.get(agent, (set(), 0))
             if not seen_before <= seen or count < count_before:
