@@ -4,9 +4,8 @@ It is rebased onto the other (`Replicated.rebase`): what it alone had is written
 name. Which of the two gives way, and whose events it writes again, must come to the same on every node
 that holds one of the two, without asking:
 
-- Histories that have nothing in common (two groups that met late): the smaller gives way.
-- Else the one that does not hold what was purged gives way; if each lacks what the other has purged, the
-  one that has purged less.
+- The one that does not hold what was purged gives way; if each lacks what the other has purged, the one that has
+  purged less; and of histories that have nothing in common (two groups that met late), the smaller.
 - Each node writes its own events again, of all its incarnations: two nodes that were away together hold
   the same events, and what both wrote again would be there twice. Events of nodes that cannot be reached are taken
   along by the first, by name, of the nodes present that have events to write again.
@@ -205,12 +204,10 @@ def gives_way(ours: Any, theirs: Any, is_behind: bool) -> bool:
 
     `is_behind`: the first lacks what the second has purged.
     """
-    a, b = ours.version, theirs.version
-    if not is_related(a, b):
-        return _size(a) < _size(b)
     if (theirs.fork("probe")._land(ours.to_bytes(), False) == _BEHIND) != is_behind:
         return is_behind
-    return _size(ours._cut) < _size(theirs._cut)
+    a, b = ours.version, theirs.version
+    return _size(ours._cut) < _size(theirs._cut) if is_related(a, b) else _size(a) < _size(b)
 
 
 def _first_holder(answers: Mapping[str, VersionVector], theirs: Any, writers: set[str]) -> str | None:

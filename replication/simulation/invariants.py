@@ -11,8 +11,7 @@ its own account of it:
 4. A promise is true when it is made: what n others acknowledged is on their disks at that moment.
 5. A disk never goes back, and a restart reads what the disk held.
 6. Nothing goes wrong inside: no exception ends a node but a broken disk.
-7. Nobody is purged without: whoever is a member can be merged with, whatever the others have purged. But who
-   purged without one that had left, while the two had nothing in common, may be the smaller, and gives way.
+7. Nobody is purged without: whoever is a member can be merged with, whatever the others have purged.
 8. What happens is bounded: nodes do not keep each other busy with nothing.
 """
 
@@ -20,7 +19,6 @@ from typing import Any
 
 from crdt import VersionVector
 from crdt.version import span_of
-from replication.growth.comeback import is_related, node_of
 from replication.links.handshake import HEADER_BYTES, is_greeting
 from replication.messages import Deltas, Holdings, RepairOffer, Rumours, decode, encode
 from replication.simulation.cluster import Cluster
@@ -93,24 +91,13 @@ class Observer:
         """What a disk held could not be merged any more; what it alone had, the ledger looks for at the end."""
         self.looks["rebases"] += 1
         cluster = self._cluster
-        state = cluster.schema.from_bytes(part.data, replica="observer")
-        was_waited_for = name not in cluster.left and cluster.config.dead_kept > cluster.world.now
-        if was_waited_for and not self._met_late(name, before, state):
+        if name not in cluster.left and cluster.config.dead_kept > cluster.world.now:
             raise Violation(f"node {name} was waited for, and agent {part.agent_id!r} was purged of what it needs")
-        self._disks[name][part.agent_id] = state
+        state = self._disks[name][part.agent_id] = cluster.schema.from_bytes(part.data, replica="observer")
         news = {writer: count for writer, count in state.version.items() if writer not in before.version}
         again = {writer: count for writer, count in news.items() if writer.startswith(f"{name}~")}
         self._rewritten[name, part.agent_id] = VersionVector(again)
         return state
-
-    def _met_late(self, name: str, before: Any, after: Any) -> bool:
-        """Whether a node gave way to the history of somebody who had left, with which its own had nothing in common.
-
-        It purged without him, as it may, and may still be the one that has less to write again.
-        """
-        if is_related(before.version, after.version):
-            return False
-        return not self._cluster.left.isdisjoint(map(node_of, after.version))
 
     def _started(self, name: str) -> None:
         """Of a few agents, what a restarted node reads must be what its disk held."""
