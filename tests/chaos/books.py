@@ -87,8 +87,8 @@ class Books:
         call = self._open[child.label].get(n)
         operation = self._repeated[n] if call is None else call.operation
         operation.tried = True
-        if removed >= 0:
-            operation.removes = removed
+        # Repeated after a crash, it may do something else: then nothing is left of what it did first.
+        operation.removes = removed if removed >= 0 else None
 
     def done(self, child: Child, words: list[str]) -> None:
         n, outcome, since, until = int(words[0]), words[1], float(words[2]), float(words[3])

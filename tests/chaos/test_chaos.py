@@ -4,9 +4,12 @@ import subprocess
 import sys
 from itertools import islice
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from tests.chaos.books import Books
 from tests.chaos.plan import plan
 from tests.chaos.planted import PLANTED
 
@@ -48,3 +51,17 @@ def test_the_harness_finds_planted_bugs(root, tmp_path):
         with run:
             said = run.communicate(timeout=300)[0]
         assert run.returncode == 1 and "BROKEN" in said, f"it was not found that {bug}:\n{said}"
+
+
+def test_what_a_repeated_call_did_at_last_is_what_counts():
+    """A process dies with a call that has removed something; when the call is repeated, it adds something instead."""
+    books = Books(0.0)
+    child: Any = SimpleNamespace(label="p1", role=SimpleNamespace(life=1), calls={})
+    for number, removed in ((1, -1), (2, 1)):
+        books.call(child, [str(number), "agent", "tallies", "0", "0", "0.0", "1"])
+        books.ran(child, [str(number), str(removed)])
+    books.died("p1")
+    _, repeated = books.begin("p1")
+    assert [number for _, _, number in repeated] == [1, 2]
+    books.ran(child, ["2", "-1"])
+    assert [operation.removes for operation in books.ledgers["agent"].operations] == [None, None]
