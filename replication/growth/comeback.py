@@ -76,6 +76,8 @@ class Comeback:
         self._reachable = reachable
         self._rewritten = rewritten
         self._timeout, self._timeout_max = config.ack_timeout, config.ack_timeout_max
+        # Answers hold until the state has come for which they were asked: comparing may put that off for so long.
+        self._valid = config.ack_timeout_max + config.sync_ask_timeout + config.sync_wait_max
         self._asked_at_once = config.sync_loads_max
         self._now = 0.0
         self._wanted: dict[tuple[str, str], None] = {}
@@ -104,7 +106,7 @@ class Comeback:
         if inquiry is not None and inquiry.rounds and inquiry.number == number:
             inquiry.answers[peer] = held
             if inquiry.answers.keys() >= self._others(inquiry.peer):
-                inquiry.valid_until, inquiry.ask_at = self._now + self._timeout_max, _NEVER
+                inquiry.valid_until, inquiry.ask_at = self._now + self._valid, _NEVER
                 self._wanted[inquiry.peer, agent_id] = None
 
     def meet(self, slot: Slot, peer: str, data: bytes, is_behind: bool) -> bool:
