@@ -9,7 +9,7 @@ from replication.growth.comeback import Comeback
 from tests.replication.agents import AgentState
 from tests.stability.test_comeback import apart
 
-CONFIG = Config(ack_timeout=1.0, ack_timeout_max=10.0)
+CONFIG = Config(ack_timeout=1.0, ack_timeout_max=10.0, sync_ask_timeout=1.0, sync_wait_max=4.0)
 
 
 class Away:
@@ -95,14 +95,23 @@ def test_who_will_have_to_give_way_himself_does_not_count() -> None:
     assert away.count == 3
 
 
+def test_answers_hold_until_the_state_has_come_though_that_may_be_put_off() -> None:
+    away = Away("a", "b")
+    assert not away.meet("a", away.theirs)
+    away.at(100.1)
+    away.hear("b", away.theirs.version)
+    away.at(115.0)
+    assert away.meet("a", away.theirs)
+
+
 def test_what_was_answered_long_ago_is_asked_again() -> None:
     away = Away("a", "b")
     assert not away.meet("a", away.theirs)
     away.at(100.1)
     away.hear("b", away.theirs.version)
-    away.at(111.0)
+    away.at(116.0)
     assert not away.meet("a", away.theirs)
-    away.at(112.1)
+    away.at(117.1)
     assert len(away.rounds) == 2
     away.comeback.heard("b", 1, "agent", away.theirs.version)
     assert not away.meet("a", away.theirs), "that answered the first round"
