@@ -127,6 +127,8 @@ def test_a_restart_is_not_mistaken_for_a_stranger(nodes: Nodes) -> None:
     nodes.meet()
     for _ in range(3):
         nodes.stop(1)
+        # Else it may be taken for alive still, and be heard to have left when "all" is looked up.
+        eventually(lambda: {m.name: m.state for m in nodes[0].members()}["n1"] == "left", "it is seen to leave")
         nodes.start(1)
         nodes.meet()
         nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=10)
