@@ -5,7 +5,7 @@ but for `members`, `replicas` and `status`, which read what that thread last lef
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from replication.siblings import Siblings
 
 _log = logging.getLogger("replication")
-# Under which it is kept on disk which store each name belongs to.
-_KNOWN_NOTE = "known"
+# Before a node's name: under which it is kept on disk which store that name belongs to.
+_KNOWN_PREFIX = "known "
 # Problems that status() shows; the oldest goes when there are more.
 _PROBLEMS_MAX = 100
 
@@ -77,15 +77,14 @@ class Cluster:
         self._links: Links | None = None
         self._siblings: Siblings | None = None
         self._reachable: tuple[str, ...] = ()
-        # What `_look` took over last, and with which links and unmet seeds.
-        self._views: tuple[MemberView, ...] = ()
-        self._looked_with: tuple[Links | None, tuple[str, ...]] = (None, ())
+        # What `_look` took over last, with the seeds where nobody was found yet.
+        self._seen: tuple[tuple[MemberView, ...], tuple[str, ...]] = ((), ())
+        self._learned: dict[str, MemberView] = {}  # what the links were told
+        self._replicas: tuple[Any, tuple[str, ...]] = (None, ())  # and of which `_seen`
         self.address: str | None = None
-        self.members: tuple[Member, ...] = ()
-        self.replicas: tuple[str, ...] = ()
         self.problems: dict[str, str] = {}
         identity, notes = storage.identity, storage.notes()
-        self._known = _read_known(notes.get(_KNOWN_NOTE, b""))
+        self._known = _read_known(notes)
         random = Random(runtime.random.getrandbits(64))
         catalog = StoreCatalog(store, storage, lambda agent_id: self.merge.is_arriving(agent_id), runtime.time, random)
         self.membership = Membership(identity.name, "", identity.opens, config, random, {}, notes.get(NOTE_KEY))
@@ -143,6 +142,7 @@ class Cluster:
         if siblings is not None:
             self._links.seek(siblings.look(self._runtime.time()))
         self._links.start()
+        self._seen = ((), ())  # the links know nobody yet
         self._look(self._runtime.time())
         self._driver.connect()
 
@@ -205,7 +205,7 @@ class Cluster:
 
     def on_known(self, name: str, known: Known) -> None:
         self._known[name] = known
-        self._driver.keep_note(Note(_KNOWN_NOTE, _write_known(self._known)))
+        self._driver.keep_note(Note(_KNOWN_PREFIX + name, msgpack.packb(tuple(known))))
 
     # The pump's port
 
@@ -281,36 +281,44 @@ class Cluster:
 
     # Who is there
 
+    @property
+    def members(self) -> list[Member]:
+        """By name, with this node. O(members)."""
+        return [Member(view.name, view.address or None, view.state, False, view.incarnation) for view in self._seen[0]]
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        """Who else may hold what is here: all that have not left. O(members) after something changed."""
+        seen, (of, replicas) = self._seen, self._replicas
+        if seen is not of:
+            (views, unmet), name = seen, self._storage.identity.name
+            addresses = {view.address for view in views}
+            # Who was named as a peer and not met yet may be a replica: "all" must not be promised without it.
+            strangers = tuple(f"whoever is at {seed}" for seed in unmet if seed not in addresses)
+            replicas = tuple([view.name for view in views if view.name != name and view.state != "left"]) + strangers
+            self._replicas = (seen, replicas)
+        return replicas
+
     def _look(self, now: float) -> None:
         """Take over what membership has found out."""
-        name = self._storage.identity.name
         for event in self.membership.take_events():
-            self._hear(event)
-        views = self.membership.members()
-        unmet = self._seeds if self._links is None else self._links.unmet()
+            if event.kind == "conflict":
+                self._problem("name", f"another node at {event.address} is named {event.name!r} like this one")
+        views, unmet = self.membership.members(), self._seeds if self._links is None else self._links.unmet()
         # Twenty times a second, of a thousand members, nothing is new. Among siblings an address may have gone.
-        if views is self._views and (self._links, unmet) == self._looked_with and self._siblings is None:
+        if views is self._seen[0] and unmet == self._seen[1] and self._siblings is None:
             return
-        self._views, self._looked_with = views, (self._links, unmet)
-        self.members = tuple(
-            Member(view.name, view.address or None, view.state, False, view.incarnation) for view in views
-        )
-        known = tuple(view.name for view in views if view.name != name and view.state != "left")
+        self._seen = (views, unmet)
         if self._links is not None:
             for view in views:
-                self._links.learn(view.name, view.address)
-        addresses = {view.address for view in views}
-        # Who was named as a peer and not met yet may be a replica: "all" must not be promised without it.
-        self.replicas = known + tuple(f"whoever is at {seed}" for seed in unmet if seed not in addresses)
-        reachable = tuple(peer for peer in self.membership.reachable() if peer != name)
+                if self._learned.get(view.name) is not view or self._siblings is not None:
+                    self._learned[view.name] = view
+                    self._links.learn(view.name, view.address)
+        reachable = self.membership.reachable()
         if reachable != self._reachable:
             self._reachable = reachable
             for core in self.cores:
                 core.peers(reachable, now)
-
-    def _hear(self, event: Any) -> None:
-        if event.kind == "conflict":
-            self._problem("name", f"another node at {event.address} is named {event.name!r} like this one")
 
     # Bounded growth
 
@@ -364,7 +372,7 @@ class Cluster:
         if self._links is not None:
             self._links.forget(name)
         self._known.pop(name, None)
-        self._driver.keep_note(Note(_KNOWN_NOTE, _write_known(self._known)))
+        self._driver.keep_note(Note(_KNOWN_PREFIX + name, b""))
         self._look(now)
         self._driver.run_soon()
 
@@ -387,10 +395,6 @@ def _same_version(agent_id: str, peer: str, what: str) -> str:
     )
 
 
-def _write_known(known: dict[str, Known]) -> bytes:
-    packed: bytes = msgpack.packb({name: tuple(each) for name, each in known.items()})
-    return packed
-
-
-def _read_known(data: bytes) -> dict[str, Known]:
-    return {name: Known(*each) for name, each in msgpack.unpackb(data).items()} if data else {}
+def _read_known(notes: Mapping[str, bytes]) -> dict[str, Known]:
+    kept = ((key.removeprefix(_KNOWN_PREFIX), data) for key, data in notes.items() if key.startswith(_KNOWN_PREFIX))
+    return {name: Known(*msgpack.unpackb(data)) for name, data in kept}

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar, final
 
-STRING_BYTES_MAX: int
+STRING_MAX: int
 
 class MessageError(ValueError): ...
 

@@ -9,15 +9,15 @@ cimport cython
 from typing import get_args, get_origin, get_type_hints
 
 # Characters of a string.
-STRING_BYTES_MAX = 1024
-cdef Py_ssize_t STRING_MAX = STRING_BYTES_MAX
+STRING_MAX = 1024
+cdef Py_ssize_t CHARACTERS_MAX = STRING_MAX
 
 cdef enum Kind:
     INT, BOOL, STR, BYTES, META, ARRAY, CLASS
 
 cdef dict KINDS = {int: INT, bool: BOOL, str: STR, bytes: BYTES, dict[str, str]: META}
 cdef tuple WORDS = (
-    "a number from 0", "a truth value", f"a string of at most {STRING_BYTES_MAX}", "a byte string", "a map", "an array"
+    "a number from 0", "a truth value", f"a string of at most {STRING_MAX}", "a byte string", "a map", "an array"
 )
 # Makes a tuple of names from the values in their order; to call its class takes three times as long.
 cdef object new_tuple = tuple.__new__
@@ -51,7 +51,7 @@ cdef class Field:
 
     cdef object check(self, value):
         if self.kind == STR:
-            if type(value) is str and len(<str>value) <= STRING_MAX:
+            if type(value) is str and len(<str>value) <= CHARACTERS_MAX:
                 return value
         elif self.kind == BYTES:
             if type(value) is bytes:

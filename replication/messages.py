@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from replication.message_fields import STRING_BYTES_MAX as STRING_BYTES_MAX
+from replication.message_fields import STRING_MAX as STRING_MAX
 from replication.message_fields import MessageError as MessageError
 from replication.message_fields import check_of_class
 

@@ -188,7 +188,7 @@ class Node(Access):
 
     def members(self) -> list[Member]:
         """The nodes of the cluster as this node sees them, itself included."""
-        return list(self._others.members)
+        return self._others.members
 
     def status(self) -> dict[str, Any]:
         """What the node is doing, as plain data that JSON takes. O(agents in memory)."""

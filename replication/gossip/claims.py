@@ -17,7 +17,7 @@ import msgpack
 
 from replication.config import Config
 from replication.identity import check_name
-from replication.messages import STRING_BYTES_MAX, Claim
+from replication.messages import STRING_MAX, Claim
 
 ALIVE, SUSPECT, DEAD, LEFT = range(4)
 STATES = ("alive", "suspect", "dead", "left")
@@ -63,14 +63,10 @@ def check_claim(claim: Claim, config: Config) -> None:
     if len(claim.address.encode()) > ADDRESS_BYTES_MAX:
         raise ValueError(f"the address of {claim.name!r} is longer than {ADDRESS_BYTES_MAX} bytes")
     sizes = [len(text.encode()) for pair in claim.meta.items() for text in pair]
-    if (
-        sum(sizes) > config.meta_bytes_max
-        or len(claim.meta) > META_KEYS_MAX
-        or max(sizes, default=0) > STRING_BYTES_MAX
-    ):
+    if sum(sizes) > config.meta_bytes_max or len(claim.meta) > META_KEYS_MAX or max(sizes, default=0) > STRING_MAX:
         raise ValueError(
             f"the metadata of {claim.name!r} has {len(claim.meta)} keys and {sum(sizes)} bytes: {META_KEYS_MAX} keys, "
-            f"{STRING_BYTES_MAX} bytes in each string and meta_bytes_max={config.meta_bytes_max} are allowed"
+            f"{STRING_MAX} bytes in each string and meta_bytes_max={config.meta_bytes_max} are allowed"
         )
 
 

@@ -93,8 +93,8 @@ class Membership:
         self._claims_at = self._exchange_at = self._note_at = 0.0
         self._caught_up = False  # whether somebody told everything since this node began or slept
         self._pauses = 0
+        self._view_of: dict[str, MemberView] = {}
         self._views: tuple[MemberView, ...] = ()
-        self._views_at = -1  # the roster's `changes` then
         if remembered is not None:
             self._roster.restore(remembered)
 
@@ -179,10 +179,19 @@ class Membership:
     # Members
 
     def members(self) -> tuple[MemberView, ...]:
-        """Everybody by name, with this node, the dead and the left; the same tuple until something changes."""
-        if self._views_at != self._roster.changes:
-            self._views_at = self._roster.changes
-            self._views = tuple(_view(claim) for claim in sorted(self._roster.all(), key=lambda claim: claim.name))
+        """Everybody by name, with this node, the dead and the left.
+
+        The same tuple until something changes, and in the next one the same views of all that did not.
+        """
+        if self._roster.changed_names:
+            for name in self._roster.changed_names:
+                claim = self._claim_of(name)
+                if claim is None:
+                    self._view_of.pop(name, None)
+                else:
+                    self._view_of[name] = _view(claim)
+            self._roster.changed_names.clear()
+            self._views = tuple([self._view_of[name] for name in self._roster.names()])
         return self._views
 
     def alive(self) -> tuple[str, ...]:
@@ -195,8 +204,8 @@ class Membership:
 
     def address_of(self, name: str) -> str | None:
         """Where a member, whatever its state, may be dialled; "" if nowhere, None if it is not known."""
-        held = self._roster.own if name == self._roster.own.name else self._roster.get(name)
-        return None if held is None else held.address
+        claim = self._claim_of(name)
+        return None if claim is None else claim.address
 
     def take_events(self) -> tuple[Event, ...]:
         """What became of members since this was last asked."""
@@ -320,6 +329,9 @@ class Membership:
             self._caught_up = False
             self._exchange_at = now + self._config.probe_timeout
         self._now = now
+
+    def _claim_of(self, name: str) -> Claim | None:
+        return self._roster.own if name == self._roster.own.name else self._roster.get(name)
 
     def _is_reachable(self, name: str) -> bool:
         held = self._roster.get(name)

@@ -116,11 +116,12 @@ class Roster:
         self.gone: dict[str, float] = {}  # dead and left: since when, the earliest first
         self.events: deque[Event] = deque(maxlen=_EVENTS_MAX)
         self.changed = False  # what `remembered` gives
-        self.changes = 0  # rises with every change of what is held
+        self.changed_names = {own.name}  # of whom something else is held; emptied by who takes note
         self.refused = self.accusations = self.false_accusations = self.deaths = self.false_deaths = 0
         self.refutations = self.rival_claims = 0
         self._rivals: dict[str, int] = {}  # claims under this name by address
         self._held: dict[str, Claim] = {}
+        self._names: list[str] = [own.name]  # of all, in order
         self._config = config
         self._health = health
         self._rng = rng
@@ -135,6 +136,10 @@ class Roster:
     def all(self) -> list[Claim]:
         """Every member, this one included, in no order of meaning."""
         return [self.own, *self._held.values()]
+
+    def names(self) -> tuple[str, ...]:
+        """Of every member, this one included, in order."""
+        return tuple(self._names)
 
     def is_dead(self, name: str) -> bool:
         """Whether a member is held for dead, and has not left."""
@@ -239,7 +244,7 @@ class Roster:
             address=own.address if address is None else address,
             state=state,
         )
-        self.changes += 1
+        self.changed_names.add(own.name)
         self.queue.put(self.own)
 
     def claims_for(self, peer: str, owed: tuple[str, ...] = ()) -> tuple[Claim, ...]:
@@ -315,8 +320,10 @@ class Roster:
         if held is None and not self._make_room():
             self.refused += 1
             return
+        if held is None:
+            insort(self._names, name)
         self._held[name] = claim
-        self.changes += 1
+        self.changed_names.add(name)
         self._index(claim, now)
         if news:
             self.queue.put(claim)
@@ -353,8 +360,8 @@ class Roster:
 
     def _forget(self, name: str) -> None:
         self.changed = self.changed or self._held[name].state != LEFT
-        self.changes += 1
-        del self._held[name], self.gone[name]
+        self.changed_names.add(name)
+        del self._held[name], self.gone[name], self._names[bisect_left(self._names, name)]
         self.doubts.pop(name, None)
         self.queue.drop(name)
 

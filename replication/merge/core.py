@@ -108,8 +108,12 @@ class MergeCore:
         if not (change.delta or urgent):
             return
         sent = Sent(change.agent_id, change.top, change.made, not change.delta)
-        version = b"" if change.delta else self._asked_of(sent).to_bytes()
-        self._fresh.append((Item(change.agent_id, change.delta, version), sent))
+        item = Item(change.agent_id, change.delta, b"" if change.delta else self._asked_of(sent).to_bytes())
+        if len(item.delta) > self._config.chunk_bytes:
+            for peer, channel in self._channels.items():
+                self._offer_in_chunks(peer, channel, item, sent)
+        else:
+            self._fresh.append((item, sent))
         if urgent:
             self._wait_for(sent, change.tickets)
 
@@ -159,7 +163,7 @@ class MergeCore:
             message = self._message(part, urgent)
             sent = tuple([each for _, each in part])
             for peer, channel in self._channels.items():
-                if size <= min(self._room(channel), self._config.chunk_bytes):
+                if size <= self._room(channel):
                     self._dispatch(peer, channel, message, sent, size)
                 else:
                     for item, each in part:

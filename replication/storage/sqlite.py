@@ -219,7 +219,11 @@ class SQLiteStorage:
                 self._writer.execute("COMMIT")
         self._commit = commit
         self._journal.done(moves, commit.number)
-        self._notes = {key: data for key, data in (self._notes | notes).items() if data} if notes else self._notes
+        for key, data in notes.items():
+            if data:
+                self._notes[key] = data
+            else:
+                self._notes.pop(key, None)
         if batch.parts:
             self._sums = None
         self._agent_count += sum(part.number == 0 for part in batch.parts)

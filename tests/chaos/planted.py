@@ -29,10 +29,11 @@ def _acknowledge_without_landing() -> None:
 
     deliver = Deliveries.deliver
 
-    def planted(self: Any, delivery: Any) -> Any:
-        if delivery.agent_id == "hot-1":
-            return self._outcome(delivery, "known"), None
-        return deliver(self, delivery)
+    def planted(self: Any, delivery: Any, outcomes: Any, unwritten: Any) -> Any:
+        for place, item in enumerate(delivery.items):
+            if item.agent_id == "hot-1":
+                outcomes[place] = "known"
+        return deliver(self, delivery, outcomes, unwritten)
 
     def repair(self: Any, peer: Any, agent_ids: Any, now: float) -> None:
         pass

@@ -4,7 +4,7 @@ import pytest
 
 from replication.config import Config
 from replication.core import Tell, Told
-from replication.messages import Deltas, Stored, decode
+from replication.messages import Chunk, Deltas, Stored, decode
 from tests.merge.peers import Network, merge_network
 
 
@@ -18,6 +18,20 @@ def test_a_change_goes_straight_to_every_other_node() -> None:
     network.deliver()
     assert [1 in node.state("agent") for node in network.nodes.values()] == [True] * 4
     assert len(deltas(network)) == 3
+
+
+def test_a_delta_of_several_chunks_sets_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = merge_network("abc", Config(chunk_bytes=1000))
+    a, text = network.nodes["a"], "x" * 5000
+    with monkeypatch.context() as patch:
+        patch.setattr(a, "act", lambda: None)
+        a.add("agent", text)
+    ready = a.core.ready()
+    assert {send.peer for send in ready.send if isinstance(getattr(send, "message", None), Chunk)} == {"b", "c"}
+    for send in ready.send:
+        network.send("a", send)
+    network.run(1.0)
+    assert all(text in node.state("agent") for node in network.nodes.values())
 
 
 def test_without_acks_the_caller_is_told_at_once() -> None:

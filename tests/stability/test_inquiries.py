@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from crdt import VersionVector
 from replication.config import Config
 from replication.growth.comeback import Comeback
@@ -95,20 +97,23 @@ def test_who_will_have_to_give_way_himself_does_not_count() -> None:
     assert away.count == 3
 
 
-def test_answers_hold_until_the_state_has_come_though_that_may_be_put_off() -> None:
+@pytest.fixture
+def answered() -> Away:
+    """Node z, which asked, and was told at 100.1 that nobody has what it would write again."""
     away = Away("a", "b")
     assert not away.meet("a", away.theirs)
     away.at(100.1)
     away.hear("b", away.theirs.version)
-    away.at(115.0)
-    assert away.meet("a", away.theirs)
+    return away
 
 
-def test_what_was_answered_long_ago_is_asked_again() -> None:
-    away = Away("a", "b")
-    assert not away.meet("a", away.theirs)
-    away.at(100.1)
-    away.hear("b", away.theirs.version)
+def test_answers_hold_until_the_state_has_come_though_that_may_be_put_off(answered: Away) -> None:
+    answered.at(115.0)
+    assert answered.meet("a", answered.theirs)
+
+
+def test_what_was_answered_long_ago_is_asked_again(answered: Away) -> None:
+    away = answered
     away.at(116.0)
     assert not away.meet("a", away.theirs)
     away.at(117.1)
