@@ -56,3 +56,40 @@ def test_a_state_without_news_rebases_to_the_newer_one(subject: Subject, data: s
     newer.merge(state)
     assume(newer.version)
     assert state.rebase(newer, "rebased").to_bytes() == newer.to_bytes()
+
+
+def purged(subject: Subject, data: st.DataObject) -> tuple[Any, Any]:
+    """A state that was away, and one whose writer was retired meanwhile by its successor."""
+    away, newer = two_sides(subject, data)
+    assume(newer.replica in newer.version and not newer.version <= away.version)
+    successor = newer.fork("successor")
+    assert successor._purge(newer.version, {newer.replica: newer.version[newer.replica]})
+    return away, successor
+
+
+@pytest.mark.parametrize("subject", ALONE, ids=repr)
+@given(data=st.data())
+def test_who_else_was_away_with_it_comes_to_the_same(subject: Subject, data: st.DataObject) -> None:
+    away, newer = purged(subject, data)
+    rebased = away.rebase(newer, "rebased")
+    rebased.check_invariants()
+    assert away.rebase(rebased, "again").to_bytes() == rebased.to_bytes()
+    too = away.fork("too")
+    too.merge(rebased)
+    assert too.to_bytes() == rebased.to_bytes()
+    too.check_invariants()
+
+
+ONCE = [s for name, s in SIMPLE.items() if name in ("GCounter", "PNCounter", "GSet", "LWWMap", "LWWRegister")]
+
+
+@pytest.mark.parametrize("subject", ONCE, ids=repr)
+@given(data=st.data())
+def test_what_two_wrote_again_apart_is_there_once(subject: Subject, data: st.DataObject) -> None:
+    away, newer = purged(subject, data)
+    one, other = away.rebase(newer, "one"), away.rebase(newer, "other")
+    value = subject.view(one)
+    one.merge(other)
+    other.merge(one)
+    assert subject.view(one) == value
+    assert one.to_bytes() == other.to_bytes()

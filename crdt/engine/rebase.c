@@ -240,6 +240,51 @@ static bool is_dropped(const Rebase *r, u32 writer)
     return by >= 0 && dot_sequence(retirement) <= r->onto->replicas.all[by].seen;
 }
 
+/* Whether `onto` has purged what is still in `from`. */
+static bool is_behind(const Rebase *r)
+{
+    bool behind = false;
+    for (u32 i = 0; !behind && i < r->known; i++) {
+        u64 held = r->here[i] < 0 ? 0 : r->from->replicas.all[r->here[i]].seen;
+        behind = growth_of(&r->onto->replicas, (u16)i).cut > held;
+    }
+    return behind;
+}
+
+/* Whether `from` has purged what `onto` has not: a purge counts for nobody else, so it may not count as seen. */
+static bool has_purged_alone(const Rebase *r)
+{
+    bool alone = false;
+    for (u32 i = 0; !alone && i < r->from->replicas.n; i++) {
+        u64 cut = r->there[i] < 0 ? 0 : growth_of(&r->onto->replicas, (u16)r->there[i]).cut;
+        alone = growth_of(&r->from->replicas, (u16)i).cut > cut;
+    }
+    return alone;
+}
+
+/* Only where the two cannot be joined: else what both have under one dot would have to be the same. */
+static int find_who_stays(Rebase *r)
+{
+    bool behind = is_behind(r) && !has_purged_alone(r);
+    for (u32 i = 0; i < r->from->replicas.n; i++) {
+        const Replica *writer = &r->from->replicas.all[i];
+        bool is_retired = r->there[i] >= 0 && growth_of(&r->onto->replicas, (u16)r->there[i]).retirement != 0;
+        r->stays[i] = behind && r->whose[i] && !is_retired && is_alone(r, dot_of((u16)i, writer->seen));
+        if (r->stays[i] && r->there[i] < 0)
+            r->there[i] = replicas_add(&r->onto->replicas, replica_id(&r->from->replicas, (u16)i), writer->id_bytes);
+        if (r->stays[i] && r->there[i] < 0)
+            return ERROR_MEMORY;
+    }
+    return DONE;
+}
+
+static void note_seen(const Rebase *r)
+{
+    for (u32 i = 0; i < r->from->replicas.n; i++)
+        if (r->stays[i])
+            seen_raise(r->onto, (u16)r->there[i], r->from->replicas.all[i].seen);
+}
+
 int document_rebase(Document *onto, const Document *from, const bool *whose)
 {
     u32 mine = onto->replicas.n, theirs = from->replicas.n;
@@ -248,8 +293,9 @@ int document_rebase(Document *onto, const Document *from, const bool *whose)
     r.here = malloc((mine + 1) * sizeof(i32));
     r.seen = malloc((mine + 1) * sizeof(u64));
     r.whose = malloc((theirs + 1) * sizeof(bool));
+    r.stays = malloc((theirs + 1) * sizeof(bool));
     int status = ERROR_MEMORY;
-    if (r.there != NULL && r.here != NULL && r.seen != NULL && r.whose != NULL) {
+    if (r.there != NULL && r.here != NULL && r.seen != NULL && r.whose != NULL && r.stays != NULL) {
         for (u32 i = 0; i < mine; i++) {
             r.here[i] = replicas_find(&from->replicas, replica_id(&onto->replicas, (u16)i),
                                       onto->replicas.all[i].id_bytes);
@@ -260,11 +306,16 @@ int document_rebase(Document *onto, const Document *from, const bool *whose)
                                        from->replicas.all[i].id_bytes);
         for (u32 i = 0; i < theirs; i++)
             r.whose[i] = (whose == NULL || whose[i]) && !is_dropped(&r, i);
-        status = rebase_container(&r, onto->root, from->root);
+        status = find_who_stays(&r);
+        if (status == DONE)
+            status = rebase_container(&r, onto->root, from->root);
+        if (status == DONE)
+            note_seen(&r);
     }
     free(r.there);
     free(r.here);
     free(r.seen);
     free(r.whose);
+    free(r.stays);
     return status;
 }

@@ -10,8 +10,13 @@
 #include "document.h"
 
 /* Write what `from` has and `onto` has not seen into `onto`, under its own writer, which `from` must not
- * know. `whose` (by index in `from`; NULL: everybody) marks the writers whose events are made again. On an
- * error `onto` may have a part of it: throw it away. O(size of both), log for sequences. */
+ * know. `whose` (by index in `from`; NULL: everybody) marks the writers whose events are made again. On an error `onto`
+ * may have a part of it: throw it away. O(size of both), log for sequences.
+ *
+ * If `onto` has purged what is still in `from`, and `from` nothing that is still in `onto`, those events count as seen
+ * from then on: whoever else holds them finds that, and does not make them again. What they wrote outside of ORMaps
+ * keeps its dots where it is the same whoever does this (counts, entries that keep one value a key), and so is there
+ * once if two have done it apart. */
 int document_rebase(Document *onto, const Document *from, const bool *whose);
 
 /* ---- between its files ------------------------------------------------------------------------- */
@@ -24,6 +29,7 @@ typedef struct {
     u64 *seen;  /* of `onto` before the rebase, by its own indexes */
     u32 known;  /* writers of `onto` then */
     bool *whose; /* by index in `from`: the writers whose events are made again */
+    bool *stays; /* and of those, who is known from then on, as far as `from` has seen */
 } Rebase;
 
 /* Whether this event of `from` is unknown to `onto`, and to be made again. */

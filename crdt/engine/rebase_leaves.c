@@ -1,4 +1,4 @@
-/* Counters, tables of values and sequences: what one state alone has of them, done again on another. */
+/* Counters and tables of values: what one state alone has of them, done again on another. */
 #include "rebase.h"
 
 #include <stdlib.h>
@@ -11,12 +11,39 @@ static u64 excess(u64 count, u64 a, u64 b)
     return count > base ? count - base : 0;
 }
 
+/* What a writer had counted up to an event is the same everywhere, so it can keep the writer's name, and does not count
+ * twice if others do likewise. */
+static int raise_slot(Rebase *r, Counter *to, const Slot *from)
+{
+    u32 i = 0;
+    u16 writer = (u16)r->there[from->replica];
+    while (i < to->n && to->slot[i].replica != writer)
+        i++;
+    if (i < to->n) {
+        slot_digest(r->onto, to, i, false);
+    } else {
+        int status = array_reserve(&to->slot, &to->capacity, to->n + 1, sizeof(Slot));
+        if (status != DONE)
+            return status;
+        to->n++;
+    }
+    to->slot[i] = (Slot){.up = from->up, .down = from->down, .sequence = from->sequence, .replica = writer};
+    slot_digest(r->onto, to, i, true);
+    return DONE;
+}
+
 int rebase_counter(Rebase *r, Counter *to, const Counter *from)
 {
     for (u32 i = 0; from != NULL && i < from->n; i++) {
         const Slot *s = &from->slot[i];
         if (!is_alone(r, dot_of((u16)s->replica, s->sequence)))
             continue;
+        if (r->stays[s->replica] && !to->base.removable) {
+            int status = raise_slot(r, to, s);
+            if (status != DONE)
+                return status;
+            continue;
+        }
         Slot known = {0};
         for (u32 k = 0; k < to->n; k++)
             if ((i32)to->slot[k].replica == r->there[s->replica])
@@ -130,24 +157,66 @@ int remove_observed(Rebase *r, Table *to, const Table *from, Dot event)
     return DONE;
 }
 
-/* Whether of two entries of one stamp the one that is about to be written counts: under the new name, as for others. */
-static bool is_greater_writer(const Document *doc, Dot held)
+/* Whether an entry of `from` keeps its dot: where each key has one, it is the same whoever writes it again. */
+static bool keeps_dot(const Rebase *r, const Table *to, const Table *from, u32 row)
 {
-    Dot next = dot_of((u16)doc->self, doc->replicas.all[doc->self].seen + 1);
-    return dot_compare(&doc->replicas, next, held) > 0;
+    return r->stays[dot_replica(from->dot[row])] && !is_dot_store(&to->base);
+}
+
+/* The dot that an entry of `from` will have in `onto`. */
+static Dot next_dot(const Rebase *r, const Table *to, const Table *from, u32 row)
+{
+    const Document *doc = r->onto;
+    if (!keeps_dot(r, to, from, row))
+        return dot_of((u16)doc->self, doc->replicas.all[doc->self].seen + 1);
+    return dot_of((u16)r->there[dot_replica(from->dot[row])], dot_sequence(from->dot[row]));
+}
+
+/* Write an entry of `from` under its own dot, in place of one of its key. */
+static int keep_entry(Rebase *r, Table *to, const Table *from, u32 row)
+{
+    Document *doc = r->onto;
+    Item key = key_of(from, row), value = item_none();
+    u64 bytes = key_arena_bytes(&key);
+    if (to->columns & HAS_VALUE) {
+        value = table_value(from, row);
+        bytes += value_arena_bytes(&value);
+    }
+    int status = table_reserve(to, 1, bytes, doc->seed);
+    if (status != DONE)
+        return status;
+    Probe p = probe_of(&key, doc->seed);
+    u32 at = to->n == 0 ? NO_ROW : table_find(to, &p);
+    Row contents = {.dot = next_dot(r, to, from, row)};
+    if (to->columns & HAS_STAMP) {
+        contents.stamp = from->stamp[row];
+        doc->stamp = contents.stamp > doc->stamp ? contents.stamp : doc->stamp;
+    }
+    if (to->columns & HAS_VALUE)
+        contents.value = value_store(&value, &contents.word, &to->arena);
+    if (at == NO_ROW) {
+        contents.key = to->columns & HAS_KEY ? key_store(&key, &to->arena) : p.cell;
+        row_append(doc, to, &p, contents, 0);
+    } else {
+        contents.key = to->key[at];
+        row_replace(doc, to, at, contents);
+    }
+    table_settle(doc, to);
+    return DONE;
 }
 
 /* Whether an entry of `from` is later than the one that counts in `onto` under its key; where there is
- * none, whether it is a value. */
+ * none, whether it is a value. Of one stamp, the greater dot is: that which it will have. */
 static bool is_later(const Rebase *r, const Table *to, const Table *from, u32 row)
 {
+    Dot dot = next_dot(r, to, from, row);
     Item key = key_of(from, row);
     Probe p = probe_of(&key, r->onto->seed);
     Matches m = {0};
     bool later = from->value[row] >> 4 != ABSENT;
     for (u32 at; to->n != 0 && (at = table_next_match(to, &p, &m)) != NO_ROW;) {
         if (to->stamp[at] > from->stamp[row] ||
-            (to->stamp[at] == from->stamp[row] && !is_greater_writer(r->onto, to->dot[at])))
+            (to->stamp[at] == from->stamp[row] && dot_compare(&r->onto->replicas, dot, to->dot[at]) < 0))
             return false;
         later = true;
     }
@@ -181,11 +250,31 @@ static int rebase_stamped(Rebase *r, Table *to, const Table *from)
         if (!is_alone(r, from->dot[row]) || !is_later(r, to, from, row))
             continue;
         Item key = key_of(from, row), value = table_value(from, row);
-        int status = table_put_stamped(r->onto, to, &key, &value, from->stamp[row]);
+        int status = keeps_dot(r, to, from, row)
+                         ? keep_entry(r, to, from, row)
+                         : table_put_stamped(r->onto, to, &key, &value, from->stamp[row]);
         if (status < 0)
             return status;
     }
     return DONE;
+}
+
+static int rebase_set(Rebase *r, Table *to, const Table *from)
+{
+    int status = DONE;
+    for (u32 row = 0; row < from->n && status >= 0; row++) {
+        if (!is_alone(r, from->dot[row]))
+            continue;
+        Item key = table_key(from, row);
+        Probe p = probe_of(&key, r->onto->seed);
+        u32 at = to->n == 0 ? NO_ROW : table_find(to, &p);
+        Dot dot = next_dot(r, to, from, row);
+        if (!keeps_dot(r, to, from, row))
+            status = set_add(r->onto, to, &key);
+        else if (at == NO_ROW || dot_compare(&r->onto->replicas, dot, to->dot[at]) < 0) /* the smallest dot stays */
+            status = keep_entry(r, to, from, row);
+    }
+    return status < 0 ? status : DONE;
 }
 
 /* The value of an MVRegister that goes on: that of its own writer, else the greatest. */
@@ -239,94 +328,5 @@ int rebase_table(Rebase *r, Table *to, const Table *from)
         return status;
     if (to->columns & HAS_STAMP)
         return rebase_stamped(r, to, from);
-    if (to->columns & HAS_VALUE)
-        return rebase_values(r, to, from);
-    for (u32 row = 0; row < from->n && status >= 0; row++) {
-        Item key = table_key(from, row);
-        if (is_alone(r, from->dot[row]))
-            status = set_add(r->onto, to, &key);
-    }
-    return status < 0 ? status : DONE;
-}
-
-/* ---- sequences -------------------------------------------------------------------------------------- */
-
-int delete_observed(Rebase *r, SequenceNode *to, const SequenceNode *from)
-{
-    u32 end = 0, n = 0; /* of the stretch that goes, found from the back */
-    for (u32 at = sequence_length(to->sequence); at-- > 0;) {
-        Dot dot;
-        u32 position;
-        bool visible = false;
-        int status = sequence_dot_at(to->sequence, at, &dot);
-        if (status < 0)
-            return status;
-        bool goes = is_observed(r, dot) &&
-                    (from == NULL || sequence_position_of(from->sequence, dot_here(r, dot), &position, &visible) < 0 ||
-                     !visible);
-        if (goes)
-            end = n++ == 0 ? at + 1 : end;
-        if (n != 0 && (!goes || at == 0)) {
-            status = node_delete(r->onto, to, end - n, n);
-            if (status < 0)
-                return status;
-            n = 0;
-        }
-    }
-    return DONE;
-}
-
-/* Insert n visible elements of `from`, from `first` on, at a position. */
-static int insert_again(Rebase *r, SequenceNode *to, const SequenceNode *from, u32 first, u32 n, u32 position)
-{
-    if (n == 0)
-        return DONE;
-    bool is_text = container_kind(&from->base) == TEXT;
-    void *units = malloc((size_t)n * (is_text ? sizeof(u32) : sizeof(Item)));
-    if (units == NULL)
-        return ERROR_MEMORY;
-    int status;
-    if (is_text) {
-        text_copy(from->sequence, first, n, units, 4);
-        status = node_insert_text(r->onto, to, position, units, 4, n);
-    } else {
-        SequenceWalk walk = walk_start(from->sequence, first);
-        Item *items = units;
-        for (u32 i = 0; i < n; i++)
-            (void)walk_next(&walk, &items[i]);
-        for (u32 i = 0; i < n; i++) /* short payloads lie in the item that is walked over */
-            if (items[i].p == (const u8 *)&items[i].word)
-                items[i].p = NULL;
-        status = node_insert_items(r->onto, to, position, items, n);
-    }
-    free(units);
-    return status < 0 ? status : DONE;
-}
-
-/* New elements go behind the nearest one before them that is still known. */
-int rebase_sequence(Rebase *r, SequenceNode *to, const SequenceNode *from)
-{
-    int status = delete_observed(r, to, from);
-    u32 length = from == NULL ? 0 : sequence_length(from->sequence), cursor = 0, first = 0, n = 0;
-    for (u32 at = 0; at < length && status == DONE; at++) {
-        Dot dot;
-        status = sequence_dot_at(from->sequence, at, &dot);
-        if (status < 0)
-            return status;
-        if (is_alone(r, dot)) {
-            first = n++ == 0 ? at : first;
-            continue;
-        }
-        status = insert_again(r, to, from, first, n, cursor);
-        cursor += n;
-        n = 0;
-        u32 position;
-        bool visible;
-        if (r->there[dot_replica(dot)] < 0)
-            continue; /* not to be made again */
-        Dot there = dot_of((u16)r->there[dot_replica(dot)], dot_sequence(dot));
-        if (sequence_position_of(to->sequence, there, &position, &visible) >= 0)
-            cursor = position + visible;
-    }
-    return status == DONE ? insert_again(r, to, from, first, n, cursor) : status;
+    return to->columns & HAS_VALUE ? rebase_values(r, to, from) : rebase_set(r, to, from);
 }

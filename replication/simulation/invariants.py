@@ -19,6 +19,7 @@ from typing import Any
 
 from crdt import VersionVector
 from crdt.version import span_of
+from replication.growth.comeback import node_of
 from replication.links.handshake import HEADER_BYTES, is_greeting
 from replication.messages import Deltas, Holdings, RepairOffer, Rumours, decode, encode
 from replication.simulation.cluster import Cluster
@@ -69,9 +70,14 @@ class Observer:
     def _part_committed(self, name: str, part: Part) -> None:
         disk = self._disks[name]
         state = disk.setdefault(part.agent_id, self._cluster.schema("observer"))
+        before = state.version
         landing = state._land(part.data, False)
-        if landing >= _RETIRED and part.snapshot:
-            state = self._rebased(name, part, state)
+        # What it wrote itself was written again, though it may keep its names: a waited for one is never behind.
+        was_behind = not state._cut <= before and any(node_of(writer) == name for writer in before)
+        if part.snapshot and landing >= _RETIRED:
+            state = disk[part.agent_id] = self._cluster.schema.from_bytes(part.data, replica="observer")
+        if part.snapshot and (landing >= _RETIRED or was_behind):
+            self._rebased(name, part.agent_id, before, state.version)
         elif landing > _NO_NEWS:
             raise Violation(f"the disk of {name}: a part of agent {part.agent_id!r} builds on what is not there")
         after = state.version
@@ -87,17 +93,15 @@ class Observer:
                 "holds at that version: a dot has two meanings, or a merge lost something"
             )
 
-    def _rebased(self, name: str, part: Part, before: Any) -> Any:
+    def _rebased(self, name: str, agent_id: str, before: VersionVector, after: VersionVector) -> None:
         """What a disk held could not be merged any more; what it alone had, the ledger looks for at the end."""
         self.looks["rebases"] += 1
         cluster = self._cluster
         if name not in cluster.left and cluster.config.dead_kept > cluster.world.now:
-            raise Violation(f"node {name} was waited for, and agent {part.agent_id!r} was purged of what it needs")
-        state = self._disks[name][part.agent_id] = cluster.schema.from_bytes(part.data, replica="observer")
-        news = {writer: count for writer, count in state.version.items() if writer not in before.version}
-        again = {writer: count for writer, count in news.items() if writer.startswith(f"{name}~")}
-        self._rewritten[name, part.agent_id] = VersionVector(again)
-        return state
+            raise Violation(f"node {name} was waited for, and agent {agent_id!r} was purged of what it needs")
+        news = {writer: count for writer, count in after.items() if writer not in before}
+        again = {writer: count for writer, count in news.items() if node_of(writer) == name}
+        self._rewritten[name, agent_id] = VersionVector(again)
 
     def _started(self, name: str) -> None:
         """Of a few agents, what a restarted node reads must be what its disk held."""

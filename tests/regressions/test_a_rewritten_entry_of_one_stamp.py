@@ -1,5 +1,7 @@
 """Of two entries of one stamp the greater writer's counts. A rebase compared the name that an entry had been written
 under, and gave it another one; those who merged it compared that, and kept the other entry.
+
+An entry gets another name where both sides have purged.
 """
 
 import pytest
@@ -11,10 +13,10 @@ from crdt import LWWMap, RetiredError
 def test_who_rebased_and_who_merges_that_agree(new_name):
     now = [1_000_000]
     a, away = (LWWMap(name, clock=lambda: now[0]) for name in ("m", "z"))
-    a["old"] = 1
-    away.merge(a)
-    del a["old"]
-    a._purge(a.version, {})
+    a["old"] = away["old"] = 1
+    for state in (a, away):
+        del state["old"]
+        state._purge(state.version, {})
     now[0] += 1000
     a["key"], away["key"] = "of m", "of z"
     with pytest.raises(RetiredError):
