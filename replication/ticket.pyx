@@ -8,7 +8,7 @@ cimport cython
 
 from collections import deque
 from contextlib import suppress
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from replication.errors import OutcomeUnknown, Timeout
 
@@ -144,10 +144,18 @@ cdef object running_loop():
     return get_running_loop()
 
 
+# The one asked for last: most programs have but one loop, and to look it up costs more than all the rest.
+cdef tuple LAST = (lambda: None, None)
+
+
 cdef object settled_of(loop):
-    settled = SETTLED.get(loop)
-    if settled is None:
-        settled = SETTLED.setdefault(loop, deque())
+    global LAST
+    of, settled = LAST
+    if of() is not loop:
+        settled = SETTLED.get(loop)
+        if settled is None:
+            settled = SETTLED.setdefault(loop, deque())
+        LAST = (ref(loop), settled)
     return settled
 
 
