@@ -61,6 +61,8 @@ def test_a_state_without_news_rebases_to_the_newer_one(subject: Subject, data: s
 def purged(subject: Subject, data: st.DataObject) -> tuple[Any, Any]:
     """A state that was away, and one whose writer was retired meanwhile by its successor."""
     away, newer = two_sides(subject, data)
+    if newer.replica not in newer.version or newer.version <= away.version:
+        away, newer = newer, away
     assume(newer.replica in newer.version and not newer.version <= away.version)
     successor = newer.fork("successor")
     assert successor._purge(newer.version, {newer.replica: newer.version[newer.replica]})
