@@ -20,8 +20,9 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import replication
 from crdt import Composite, GCounter, LWWMap, LWWRegister
@@ -63,12 +64,22 @@ def one_process(
     with open_node(place, addresses, path) as node:
         barrier.wait()
         measure = throughput if options.what == "throughput" else paced
-        run = asyncio.run(measure(node, place, options))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            run = runner.run(measure(node, place, options))
         barrier.wait()
         run |= {"rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                 "cpu": time.process_time(), "status": node.status()}  # fmt: skip
         out.put((place, run))
         barrier.wait()
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, if it is installed: nodes use it then, too."""
+    try:
+        from uvloop import new_event_loop  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return None
+    return cast("Callable[[], asyncio.AbstractEventLoop]", new_event_loop)
 
 
 def touch(place: int, number: int) -> Any:

@@ -25,8 +25,10 @@ class EventLoopRuntime:
         self.clock: Callable[[], int] | None = None
         turnstile = Turnstile()
         self.turnstile: Turnstile | None = turnstile
-        self._arrive = turnstile.arrive
         self.loop = _new_event_loop(turnstile)
+        self._arrive = turnstile.arrive
+        # Other loops than asyncio's own do not say when they have nothing more to do.
+        self._written = _nothing if isinstance(self.loop, asyncio.SelectorEventLoop) else turnstile.leave
         self.time = self.loop.time
         self.call_later = self.loop.call_later
         self._thread = threading.Thread(target=self._run, name="replication-driver", daemon=True)
@@ -55,6 +57,7 @@ class EventLoopRuntime:
         else:
             self._arrive()
             done(None)
+        self._written()
 
     def waiter(self) -> Waiter:
         return _LockWaiter()
@@ -75,6 +78,10 @@ class EventLoopRuntime:
             self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         finally:
             self.loop.close()
+
+
+def _nothing() -> None:
+    pass
 
 
 class _LockWaiter:
