@@ -29,6 +29,7 @@ Pure: bytes in, bytes out.
 import hashlib
 import json
 import struct
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from replication.identity import Identity
@@ -75,6 +76,12 @@ def is_whole(kind: object, row_id: object, number: object, checksum: object, dig
     )
 
 
+@lru_cache(maxsize=8)
+def _identity_members(identity: Identity) -> str:
+    """The members of a JSON object that tell of an identity."""
+    return json.dumps(identity._asdict())[1:-1]
+
+
 class Commit(NamedTuple):
     """The commit record. `sum` is the sum of the other rows' checksums modulo 2**64."""
 
@@ -86,11 +93,12 @@ class Commit(NamedTuple):
     def after(self, added: list[int], removed: list[int]) -> "Commit":
         """The record of the next commit, which adds and removes rows with these checksums."""
         total = (self.sum + sum(added) - sum(removed)) & _SUM_MASK
-        return self._replace(number=self.number + 1, rows=self.rows + len(added) - len(removed), sum=total)
+        return Commit(self.number + 1, self.rows + len(added) - len(removed), total, self.identity)
 
     def encode(self) -> bytes:
-        fields = {"format": FORMAT, "commit": self.number, "rows": self.rows, "sum": self.sum}
-        return json.dumps(fields | self.identity._asdict()).encode()
+        # With every flush: only who writes needs an encoder, and stays the same.
+        counts = f'"format": {FORMAT}, "commit": {self.number}, "rows": {self.rows}, "sum": {self.sum}'
+        return f"{{{counts}, {_identity_members(self.identity)}}}".encode()
 
     @classmethod
     def decode(cls, data: bytes) -> "Commit":
