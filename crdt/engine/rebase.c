@@ -262,14 +262,25 @@ static bool has_purged_alone(const Rebase *r)
     return alone;
 }
 
+/* Whether the events of a writer that `from` alone has may count as seen: `onto` has not retired it, and none of
+ * them is a purge. Such a purge may have raised the cut no further than `onto`, but which was the newest is state. */
+static bool can_stay(const Rebase *r, u16 writer)
+{
+    i32 there = r->there[writer];
+    u64 purge = growth_of(&r->from->replicas, writer).purged;
+    if (there >= 0 && growth_of(&r->onto->replicas, (u16)there).retirement != 0)
+        return false;
+    return purge == 0 || !is_alone(r, dot_of(writer, purge));
+}
+
 /* Only where the two cannot be joined: else what both have under one dot would have to be the same. */
 static int find_who_stays(Rebase *r)
 {
     bool behind = is_behind(r) && !has_purged_alone(r);
     for (u32 i = 0; i < r->from->replicas.n; i++) {
         const Replica *writer = &r->from->replicas.all[i];
-        bool is_retired = r->there[i] >= 0 && growth_of(&r->onto->replicas, (u16)r->there[i]).retirement != 0;
-        r->stays[i] = behind && r->whose[i] && !is_retired && is_alone(r, dot_of((u16)i, writer->seen));
+        bool is_news = r->whose[i] && is_alone(r, dot_of((u16)i, writer->seen));
+        r->stays[i] = behind && is_news && can_stay(r, (u16)i);
         if (r->stays[i] && r->there[i] < 0)
             r->there[i] = replicas_add(&r->onto->replicas, replica_id(&r->from->replicas, (u16)i), writer->id_bytes);
         if (r->stays[i] && r->there[i] < 0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crdt import GCounter, OpBasedList, RetiredError, Text
+from crdt import GCounter, LWWMap, OpBasedList, RetiredError, Text
 
 CHANGES = [
     (GCounter, lambda state: state.increment(), lambda state: state.value),
@@ -26,3 +26,24 @@ def test_it_is_there_once(kind, change, count):
         newer.merge(away)
     newer.merge(away.rebase(newer, "away 2"))
     assert count(newer) == 3
+
+
+def test_a_purge_of_its_own_does_not_count_as_seen():
+    """Two had purged up to the same cut, each by itself: which purge was a writer's newest is part of the state."""
+    newer = LWWMap("newer")
+    newer["gone"] = 1
+    away = newer.fork("away")
+    del away["gone"]
+    newer.merge(away)
+    cut = away.version
+    assert away._purge(cut)
+    assert newer._purge(cut)
+    away["alone"] = 2
+    newer["more"] = 3
+    del newer["more"]
+    assert newer._purge(newer.version)
+    rebased = away.rebase(newer, "again")
+    assert rebased.value == {"alone": 2}
+    with pytest.raises(RetiredError):
+        away.merge(rebased)
+    assert away.rebase(rebased, "too").value == {"alone": 2}
