@@ -10,7 +10,8 @@ way says so for sure, so it is asked for: now and then, for the agents that have
 - The cut is what all have stored. It is stable if the asker holds every answer whole.
 - Who answers promises to wait with what comes from anybody who is not asked until he is as far (`promises`), and does
   not answer while it sees somebody of whom the asker does not know.
-- Former incarnations of those that answered, and the writers of nodes gone for long, are retired.
+- Former incarnations of those that answered, if the answer knows all of them, and the writers of nodes gone for
+  long, are retired.
 
 The purge itself is a change of the asker's, carried like any other. Two that ask at the same time both keep
 to the rule, and purges commute. A poll is not repeated: if an answer is missing, the next look asks again.
@@ -301,7 +302,12 @@ def decide_purge(
     retired = {}
     for each, count in held.items():
         node = each.rpartition("~")[0]
-        is_former = current[node] != each if node in current else node in gone
+        if node not in current:
+            is_former = node in gone
+        else:
+            # Who writes under a name that the answer does not know has been restarted since: it is the current one.
+            knew = held if node == name else answers[node].held
+            is_former = current[node] != each and knew.get(each, 0) >= count
         # What is on its way to somebody's disk must not come too late.
         if is_former and all(answer.held.get(each, 0) <= count for answer in answers.values()):
             retired[each] = count

@@ -195,6 +195,12 @@ def test_former_incarnations_of_those_who_answered_are_retired() -> None:
     assert purge == Purge(held, vector(a1=5, b1=3))
 
 
+def test_who_was_restarted_since_it_answered_writes_on() -> None:
+    held = vector(a1=5, b1=3, b2=1)
+    purge = decide_purge("a", "a~1", held, held, {"b": answer("b1", vector(a1=5, b1=3))}, frozenset())
+    assert purge == Purge(vector(a1=5, b1=3), vector())
+
+
 def test_writers_of_nodes_gone_for_good_are_retired() -> None:
     held = vector(a1=5, c1=1)
     assert decide_purge("a", "a~1", held, held, {}, frozenset("c")) == Purge(held, vector(c1=1))
