@@ -293,7 +293,8 @@ def decide_purge(
     `name` and `writer` are this node's, `held` is what it has in memory: a purge is written together with that.
     The own disk is one more who must have what is cut, for it gets the purge as a delta like everybody else.
     """
-    cut = stored
+    # What is held may have dropped a name since: with everything that was known of it.
+    cut = VersionVector({each: min(count, held.get(each, 0)) for each, count in stored.items()})
     current = {name: writer, **{peer: answer.writer for peer, answer in answers.items()}}
     for answer in answers.values():
         if not answer.stored <= held or _has_strangers(answer.held, held, current):

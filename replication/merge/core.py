@@ -237,19 +237,21 @@ class MergeCore:
                 behind = channel.behind.get(sent.agent_id)
                 if behind is not None and behind.top <= sent.top:
                     del channel.behind[sent.agent_id]
-                self._held(peer, sent.agent_id, sent.made)
+                self._held(peer, sent)
         if lacking:
             self._repair(peer, lacking, self._now)
 
-    def _held(self, peer: str, agent_id: str, count: int) -> None:
-        """The peer has this much of the own writer on disk."""
-        waiting = self._waiting.get(agent_id)
+    def _held(self, peer: str, sent: Sent) -> None:
+        """The peer has this on disk."""
+        waiting = self._waiting.get(sent.agent_id)
         if waiting is None:
             return
-        for ticket in waiting.tickets:
-            if ticket.count <= count:
-                ticket.acknowledge(peer)
-        self._review(agent_id)
+        # What was made again may have kept its former names: of the own writer's nothing is there to go by then.
+        if sent.made or waiting.sent.top <= sent.top:
+            for ticket in waiting.tickets:
+                if ticket.count <= sent.made:
+                    ticket.acknowledge(peer)
+        self._review(sent.agent_id)
 
     def _review(self, agent_id: str) -> None:
         """Settle the callers whose promise holds; forget those that stopped waiting."""
