@@ -4,11 +4,14 @@ It is rebased onto the other (`Replicated.rebase`): what it alone had is written
 name. Which of the two gives way, and whose events it writes again, must come to the same on every node
 that holds one of the two, without asking:
 
-- The one that does not hold what was purged gives way; if each lacks what the other has purged, the one that has
-  purged less; and of histories that have nothing in common (two groups that met late), the smaller.
+- The one that does not hold what was purged gives way; if each lacks what the other has purged, the one that holds
+  nothing alone, else the one that has purged less; and of histories that have nothing in common (two groups that met
+  late), the smaller.
 - Each node writes its own events again, of all its incarnations: two nodes that were away together hold
   the same events, and what both wrote again would be there twice. Events of nodes that cannot be reached are taken
   along by the first, by name, of the nodes present that have events to write again.
+- Nobody writes the events of a former incarnation again where a later one has been heard, and that name has not: it
+  was dropped, when everything that it stands for was held.
 
 Before anything is written again, everybody else who can be reached is asked whether he has it: who holds it, and
 does not have to give way himself, keeps it, and it would be there twice. He is asked for his state then, instead.
@@ -196,6 +199,23 @@ def node_of(writer: str) -> str:
     return writer.rpartition("~")[0]
 
 
+def incarnation_of(writer: str) -> int:
+    """Which of that node's incarnations it is; one that had to take another name goes on under the same number."""
+    number = writer.rpartition("~")[2].partition(".")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _alone(ours: VersionVector, theirs: VersionVector) -> set[str]:
+    """The writers of which `theirs` lacks something."""
+    return {writer for writer, count in ours.items() if count > theirs.get(writer, 0) and not is_past(writer, theirs)}
+
+
+def is_past(writer: str, version: VersionVector) -> bool:
+    """Whether a version lacks a writer because its name was dropped: a later incarnation knew all that it wrote."""
+    node, number = node_of(writer), incarnation_of(writer)
+    return writer not in version and any(node_of(each) == node and incarnation_of(each) > number for each in version)
+
+
 def is_related(a: VersionVector, b: VersionVector) -> bool:
     """Whether two histories have anything in common."""
     return any(writer in b for writer in a)
@@ -209,6 +229,9 @@ def gives_way(ours: Any, theirs: Any, is_behind: bool) -> bool:
     if (theirs.fork("probe")._land(ours.to_bytes(), False) == _BEHIND) != is_behind:
         return is_behind
     a, b = ours.version, theirs.version
+    ours_alone, theirs_alone = _alone(a, b), _alone(b, a)
+    if bool(ours_alone) != bool(theirs_alone):
+        return not ours_alone
     return _size(ours._cut) < _size(theirs._cut) if is_related(a, b) else _size(a) < _size(b)
 
 
@@ -230,7 +253,7 @@ def _size(version: VersionVector) -> tuple[int, int, bytes]:
 
 def to_write_again(ours: VersionVector, theirs: VersionVector, name: str, reachable: Iterable[str]) -> set[str]:
     """The writers whose events the node `name` writes again when it goes on from `theirs`."""
-    alone = {writer for writer, count in ours.items() if count > theirs.get(writer, 0)}
+    alone = _alone(ours, theirs)
     authors = {node_of(writer) for writer in alone}
     present = {name, *reachable}
     takes_along = min(authors & present, default=name) == name

@@ -69,6 +69,19 @@ def test_one_that_cannot_land_is_not_acknowledged_and_is_repaired() -> None:
     assert ticket.acked == {"b"}
 
 
+def test_an_answer_from_before_it_was_made_again_under_its_former_names_does_not_count() -> None:
+    network = merge_network("ab")
+    a, b = network.nodes["a"], network.nodes["b"]
+    ticket = a.add("agent", 1, "all")
+    source, _, payload = network.under_way.pop()
+    b.receive(source, decode(payload))
+    a.core.rewritten("agent", a.state("agent").version, 0)
+    network.deliver()
+    assert not ticket.acked
+    network.run(8.0)
+    assert ticket.acked == {"b"}
+
+
 def test_a_lost_acknowledgement_is_asked_for_again() -> None:
     network = merge_network("ab")
     network.cut = {("b", "a")}

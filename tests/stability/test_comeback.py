@@ -71,6 +71,35 @@ def test_each_writes_its_own_again_and_one_what_the_gone_had(
     assert to_write_again(ours, VersionVector({"seen~1": 1}), name, reachable) == set(again)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "again"),
+    [
+        ({"b~2.y": 3}, {"b~3.z"}),  # b~1's name was dropped: who wrote as b~2 had all of it
+        ({"b~1.x": 1, "b~2.y": 3}, {"b~1.x", "b~3.z"}),
+        ({"a~1.x": 3}, {"b~1.x", "b~3.z"}),  # b was never heard of
+        ({"b~1.y": 3}, {"b~1.x", "b~3.z"}),  # another name of the same incarnation
+    ],
+)
+def test_what_a_dropped_name_stands_for_is_not_written_again(theirs: dict[str, int], again: set[str]) -> None:
+    ours = VersionVector({"b~1.x": 2, "b~3.z": 1})
+    assert to_write_again(ours, VersionVector(theirs), "b", ("a",)) == again
+
+
+def test_who_has_nothing_alone_gives_way_though_it_knows_a_dropped_name() -> None:
+    old, returned = AgentState("a~1.x"), AgentState("c~1.x")
+    for key in range(9):
+        old.config[key] = 1
+        del old.config[key]
+    a = old.fork("a~2.y")
+    assert old._purge(old.version)
+    returned.merge(old)
+    assert a._purge(a.version, {"a~1.x": a.version["a~1.x"]})
+    a.config["new"] = 1
+    assert a._purge(a.version)
+    assert "a~1.x" not in a.version
+    assert both_ways(returned, a) == (True, False)
+
+
 def test_a_replica_that_is_emptied_is_taken_in_across_a_purge() -> None:
     a, away = apart()
     with replication.open(None, schema=AgentState, name="a") as node:

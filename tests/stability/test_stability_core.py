@@ -218,6 +218,12 @@ def test_what_the_own_disk_lacks_is_not_cut() -> None:
     assert purge == Purge(stored, vector())
 
 
+def test_a_name_dropped_since_the_disk_was_written_is_not_cut() -> None:
+    held, stored = vector(a2=1, b1=3), vector(a1=5, b1=3)
+    purge = decide_purge("a", "a~2", held, stored, {"b": answer("b1", vector(b1=3))}, frozenset())
+    assert purge == Purge(vector(b1=3), vector())
+
+
 # ---- who is gone for how long
 
 
