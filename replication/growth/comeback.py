@@ -229,10 +229,10 @@ def gives_way(ours: Any, theirs: Any, is_behind: bool) -> bool:
     if (theirs.fork("probe")._land(ours.to_bytes(), False) == _BEHIND) != is_behind:
         return is_behind
     a, b = ours.version, theirs.version
-    ours_alone, theirs_alone = _alone(a, b), _alone(b, a)
-    if bool(ours_alone) != bool(theirs_alone):
-        return not ours_alone
-    return _size(ours._cut) < _size(theirs._cut) if is_related(a, b) else _size(a) < _size(b)
+    if {node_of(writer) for writer in a}.isdisjoint(node_of(writer) for writer in b):
+        return _size(a) < _size(b)
+    # Nothing that changes as long as both go on writing: else each might give way in turn.
+    return (bool(_alone(a, b)), _size(ours._cut)) < (bool(_alone(b, a)), _size(theirs._cut))
 
 
 def _first_holder(answers: Mapping[str, VersionVector], theirs: Any, writers: set[str]) -> str | None:

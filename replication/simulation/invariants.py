@@ -70,14 +70,14 @@ class Observer:
     def _part_committed(self, name: str, part: Part) -> None:
         disk = self._disks[name]
         state = disk.setdefault(part.agent_id, self._cluster.schema("observer"))
-        before = state.version
+        before, cut = state.version, state._cut
         landing = state._land(part.data, False)
         # What it wrote itself was written again, though it may keep its names: a waited for one is never behind.
         was_behind = not state._cut <= before and any(node_of(writer) == name for writer in before)
         if part.snapshot and landing >= _RETIRED:
             state = disk[part.agent_id] = self._cluster.schema.from_bytes(part.data, replica="observer")
         if part.snapshot and (landing >= _RETIRED or was_behind):
-            self._rebased(name, part.agent_id, before, state.version)
+            self._rebased(name, part.agent_id, before, cut, state.version)
         elif landing > _NO_NEWS:
             raise Violation(f"the disk of {name}: a part of agent {part.agent_id!r} builds on what is not there")
         after = state.version
@@ -93,11 +93,15 @@ class Observer:
                 "holds at that version: a dot has two meanings, or a merge lost something"
             )
 
-    def _rebased(self, name: str, agent_id: str, before: VersionVector, after: VersionVector) -> None:
+    def _rebased(
+        self, name: str, agent_id: str, before: VersionVector, cut: VersionVector, after: VersionVector
+    ) -> None:
         """What a disk held could not be merged any more; what it alone had, the ledger looks for at the end."""
         self.looks["rebases"] += 1
         cluster = self._cluster
-        if name not in cluster.left and cluster.config.dead_kept > cluster.world.now:
+        # Who left and comes back may know names that all others have dropped: then either side may give way.
+        is_apart = cluster.left and not cut <= after
+        if name not in cluster.left and not is_apart and cluster.config.dead_kept > cluster.world.now:
             raise Violation(f"node {name} was waited for, and agent {agent_id!r} was purged of what it needs")
         news = {writer: count for writer, count in after.items() if writer not in before}
         again = {writer: count for writer, count in news.items() if node_of(writer) == name}
