@@ -205,6 +205,7 @@ cdef class Changes:
             snapshot = (
                 stored is None  # nothing is there, or what is there is of no use any more
                 or slot.repaired
+                or not stored <= version  # a name was dropped, which a delta could not tell the disk why
                 or slot.delta_bytes > config.compaction_bytes_min + config.compaction_ratio * slot.snapshot_bytes
                 or slot.delta_rows >= config.compaction_rows_max
             )
