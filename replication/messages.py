@@ -113,11 +113,17 @@ class Deltas(NamedTuple):
     urgent: bool
 
 
-class Stored(NamedTuple):
-    """Every item of that message is on my disk, except those at the places `missing`."""
+class Kept(NamedTuple):
+    """Every item of the message of this sequence is on my disk, except those at the places `missing`."""
 
     sequence: int
     missing: tuple[int, ...]
+
+
+class Stored(NamedTuple):
+    """What became of some `Deltas`."""
+
+    kept: tuple[Kept, ...]
 
 
 class Rumours(NamedTuple):

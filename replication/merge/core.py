@@ -20,7 +20,7 @@ from crdt import VersionVector
 from replication.config import Config
 from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, Told
 from replication.merge.channel import Channel, Flight, Sent, forgotten, parts_of, size_of
-from replication.messages import Chunk, ChunkReceived, Deltas, Item, Message, Stored
+from replication.messages import Chunk, ChunkReceived, Deltas, Item, Kept, Message, Stored
 from replication.ticket import Ticket
 from replication.transfer import Incoming, Outgoing
 
@@ -72,6 +72,7 @@ class MergeCore:
         self._is_urgent = False
         self._waiting: dict[str, _Waiting] = {}
         self._missing: dict[tuple[str, int], tuple[int, ...]] = {}
+        self._kept: dict[str, list[Kept]] = {}  # by peer: what to answer
         self._send: list[Send] = []
         self._deliver: list[Delivery] = []
         self._settle: list[Ticket] = []
@@ -197,9 +198,11 @@ class MergeCore:
             self._deliver.append(Delivery(peer, message.items, (peer, message.sequence), message.urgent))
         elif isinstance(message, Stored):
             channel = self._channels.get(peer)
-            flight = channel.end(message.sequence) if channel is not None else None
-            if channel is not None and flight is not None:
-                self._acknowledged(peer, channel, flight, frozenset(message.missing))
+            if channel is not None:
+                for kept in message.kept:
+                    flight = channel.end(kept.sequence)
+                    if flight is not None:
+                        self._acknowledged(peer, channel, flight, frozenset(kept.missing))
         elif isinstance(message, Chunk):
             self._take_chunk(peer, message)
         elif isinstance(message, ChunkReceived) and self._outgoing.received(peer, message, now):
@@ -303,7 +306,7 @@ class MergeCore:
         missing = self._missing.pop(token, None)
         if missing is not None:
             peer, sequence = token
-            self._send.append(Send(peer, Stored(sequence, missing)))
+            self._kept.setdefault(peer, []).append(Kept(sequence, missing))
 
     # Time
 
@@ -356,6 +359,9 @@ class MergeCore:
 
     def ready(self) -> Ready:
         self._send += self._outgoing.ready()
+        if self._kept:
+            self._send += [Send(peer, Stored(tuple(kept))) for peer, kept in self._kept.items()]
+            self._kept.clear()
         if self._fresh:
             self._spread()
         for peer, channel in self._queued.items():

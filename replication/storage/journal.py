@@ -1,7 +1,7 @@
 """Small parts on their way to their agents' rows: one row for all that a flush writes.
 
 A row for each part would cost SQLite some 30 microseconds each, several times what all the rest of an
-update costs. So a flush of many small parts writes them as one journal row. Later, when some have gathered
+update costs. So a flush writes its small parts as one journal row. Later, when some have gathered
 for an agent, they are moved into a row of its own, the agents that have waited longest first; a
 journal row goes when nothing in it is still needed.
 
@@ -25,8 +25,6 @@ from replication.storage.layout import INLINE_BYTES_MAX
 
 # A part of more bytes gets a row at once: beside it, what a row costs does not matter.
 PART_BYTES_MAX = 2 << 10
-# So do parts of a flush that has fewer than this.
-_PARTS_MIN = 8
 # When it is full, this part of it is moved.
 _ROOM = 8
 
@@ -103,9 +101,8 @@ class Journal:
     def plan(self, parts: Sequence[Part], bytes_max: int) -> Moves:
         """How to write these; it holds at most so many bytes afterwards. `done` must follow once that is durable."""
         direct: dict[str, list[Part]] = {}
-        least = PART_BYTES_MAX if len(parts) >= _PARTS_MIN else -1
         for part in parts:
-            if len(part.data) > least:
+            if len(part.data) > PART_BYTES_MAX:
                 # What is in front of a part in a row of its own has to be in one, too.
                 direct.setdefault(part.agent_id, self.parts(part.agent_id)).append(part)
         taken = [part for part in parts if part.agent_id not in direct]

@@ -20,19 +20,19 @@ PLANTED = {
     "the incarnation of a crashed run is continued": """
 import replication.storage.sqlite as sqlite
 succeed = sqlite.succeed
-def planted(stored, name, place, token):
-    return stored._replace(clean=False) if stored else succeed(stored, name, place, token)
+def planted(stored, name, place, token, store):
+    return stored._replace(clean=False) if stored else succeed(stored, name, place, token, store)
 sqlite.succeed = planted
 """,
     "callers are woken before the write": """
 from replication.event_loop import EventLoopRuntime
 write = EventLoopRuntime.write
-def planted(self, storage, batch, done):
+def planted(self, storage, batch, done, **how):
     driver = done.__self__
     round, tickets, readies, at = driver._writing
     driver._writing = round, [], readies, at
     for ticket in tickets: ticket.finish()
-    write(self, storage, batch, done)
+    write(self, storage, batch, done, **how)
 EventLoopRuntime.write = planted
 """,
     "a record is written one flush later than its change": """

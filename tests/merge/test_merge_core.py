@@ -4,7 +4,7 @@ import pytest
 
 from replication.config import Config
 from replication.core import Tell, Told
-from replication.messages import Chunk, Deltas, Stored, decode
+from replication.messages import Chunk, Deltas, Kept, Stored, decode
 from tests.merge.peers import Network, merge_network
 
 
@@ -161,8 +161,8 @@ def test_a_forged_acknowledgement_is_nobodys() -> None:
     network = merge_network("ab")
     ticket = network.nodes["a"].add("agent", 1, "all")
     network.under_way.clear()
-    network.nodes["a"].receive("b", Stored(12345, ()))
-    network.nodes["a"].receive("stranger", Stored(7, ()))
+    network.nodes["a"].receive("b", Stored((Kept(12345, ()),)))
+    network.nodes["a"].receive("stranger", Stored((Kept(7, ()),)))
     assert not ticket.acked
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import replication
 from replication.storage.buckets import key_of
+from replication.storage.journal import unpack
 from tests.replication.agents import AgentState, bump, count
 
 
@@ -173,10 +174,16 @@ def test_what_lies_on_disk_can_be_looked_at(path, open_node):
     node = open_node()
     node.update_state("agent-1", bump, durable=True)
     connection = sqlite3.connect(path.joinpath("store.db").as_uri() + "?mode=ro", uri=True)
-    query = "SELECT id, number, length(digest) FROM record WHERE kind = 1"
-    assert connection.execute(query).fetchall() == [(key_of("agent-1"), 0, 16)]
+    query = "SELECT data FROM record WHERE kind = 4"
+    ((journal_row,),) = connection.execute(query).fetchall()
+    assert [part.agent_id for part in unpack(journal_row)] == ["agent-1"]
     connection.close()
     node.update_state("agent-1", bump, durable=True)
+    node.close()  # moves what is in the journal to rows of the agents
+    connection = sqlite3.connect(path / "store.db")
+    query = "SELECT id, number, length(digest) FROM record WHERE kind = 1"
+    assert connection.execute(query).fetchall() == [(key_of("agent-1"), number, 16) for number in (0, 1)]
+    connection.close()
 
 
 @pytest.mark.parametrize("durability", ["fsync", "os"])
