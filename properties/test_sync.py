@@ -84,7 +84,7 @@ def test_sums_do_not_depend_on_the_order_of_changes(heads, order):
     changes += [(agent_id, b"first" * 3 + b"!", digest) for agent_id, digest in heads.items()]
     order.shuffle(changes)
     for change in changes:
-        summary.change(*change)
+        summary.change([change])
     expected = Summary(sums_of(heads.items()))
     assert (summary.root == 0) == (not heads)
     assert summary._levels == expected._levels

@@ -272,11 +272,14 @@ cdef class Changes:
     def settled(self, Round round not None, double now, /):
         """The batch is durable."""
         cdef Slot slot
+        cdef list changed = []
         for slot, before in round.taken:
             slot.in_flight = False
             slot.changed_at = now
             if slot.digest != before:
-                self._summary.change(slot.agent_id, before, slot.digest)
+                changed.append((slot.agent_id, before, slot.digest))
+        if changed:
+            self._summary.change(changed)
 
 
 cpdef account(Slot slot, long long size, bint snapshot):

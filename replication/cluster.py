@@ -5,7 +5,7 @@ but for `members`, `replicas` and `status`, which read what that thread last lef
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -107,10 +107,10 @@ class Cluster:
         told = store.summary.on_change
         assert told is not None
 
-        def on_change(agent_id: str) -> None:
-            told(agent_id)
-            growth.note(agent_id)
-            catalog.changed(agent_id)
+        def on_change(agent_ids: Sequence[str]) -> None:
+            told(agent_ids)
+            growth.note(agent_ids)
+            catalog.changed(agent_ids)
 
         store.summary.on_change = on_change
         self._look(runtime.time())

@@ -3,6 +3,8 @@
 Fills the Growth port of `stability`. Used by the runtime's thread.
 """
 
+from collections.abc import Iterable
+
 from crdt import VersionVector
 from replication.config import Config
 from replication.consistency import CRDT_ENHANCED
@@ -15,7 +17,7 @@ from replication.ticket import Ticket
 
 
 class StoreGrowth:
-    """`note` is to be called with each agent whose state on disk changed."""
+    """`note` is to be called with the agents whose states on disk changed."""
 
     def __init__(self, store: Store, config: Config) -> None:
         self._store = store
@@ -23,16 +25,15 @@ class StoreGrowth:
         self._changed: dict[str, None] = {}
         self.entries = self.names = 0
 
-    def note(self, agent_id: str) -> None:
-        """About 50 nanoseconds."""
-        self._changed[agent_id] = None
-        if len(self._changed) > self._max:
+    def note(self, agent_ids: Iterable[str]) -> None:
+        """About 50 nanoseconds each."""
+        self._changed.update(dict.fromkeys(agent_ids))
+        while len(self._changed) > self._max:
             del self._changed[next(iter(self._changed))]
 
     def take_changed(self) -> list[str]:
         # A node without a disk and without others writes nothing, and hears of no change.
-        for agent_id in self._store.changes.dirty_agents():
-            self.note(agent_id)
+        self.note(self._store.changes.dirty_agents())
         changed, self._changed = list(self._changed), {}
         return changed
 

@@ -5,7 +5,7 @@ thread sets them, and only that thread asks here.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 from crdt import VersionVector
@@ -97,10 +97,11 @@ class StoreCatalog:
             self._kept.take(first, beyond, self._storage.heads(first, beyond))
         return self._kept.heads(first, beyond)
 
-    def changed(self, agent_id: str) -> None:
-        """To be called with each agent whose state on disk changed."""
-        slot = self._store.slots.get(agent_id)
-        self._kept.change(agent_id, b"" if slot is None or slot.in_flight else slot.digest)
+    def changed(self, agent_ids: Iterable[str]) -> None:
+        """To be called with all agents whose states on disk changed."""
+        for agent_id in agent_ids:
+            slot = self._store.slots.get(agent_id)
+            self._kept.change(agent_id, b"" if slot is None or slot.in_flight else slot.digest)
 
     def digest(self, agent_id: str) -> bytes:
         """The digest of an agent's stored state; b"" if it is not stored."""

@@ -16,7 +16,7 @@ the versions of those that differ (`Holdings`); and whoever has what the other l
 Pure: a core as in `core`. Knows nothing of how deltas travel.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -316,13 +316,16 @@ class Sync:
         # A version of so many writers that it fits in no message: then all of the agent has to come.
         return Holding(agent_id, packed, digest) if len(packed) <= _VERSION_BYTES_MAX else Holding(agent_id, b"", b"")
 
-    def _changed(self, agent_id: str) -> None:
-        """The agent's state on disk changed: what was asked for has come, or it does no harm to think so."""
-        peer = self._asks.landed(agent_id)
-        state = self._peers.get(peer) if peer else None
-        if peer and state and state.is_cut and self._asks.count(peer) <= self._config.sync_asks_max // _REFILL:
-            state.is_cut = False
-            self._to_check[peer] = None
+    def _changed(self, agent_ids: Sequence[str]) -> None:
+        """These agents' states on disk changed: what was asked for has come, or it does no harm to think so."""
+        if not self._asks:
+            return
+        for agent_id in agent_ids:
+            peer = self._asks.landed(agent_id)
+            state = self._peers.get(peer) if peer else None
+            if peer and state and state.is_cut and self._asks.count(peer) <= self._config.sync_asks_max // _REFILL:
+                state.is_cut = False
+                self._to_check[peer] = None
 
     # Sending
 

@@ -10,7 +10,7 @@ The tree has the same 560 kB whatever the number of agents. Pure: knows nothing 
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from replication.storage.buckets import BUCKETS, SUM_MASK, bucket_of, leaf_of
 
@@ -32,8 +32,8 @@ class Summary:
         self._root, self._upper, self._middle, self._lower, self._buckets = self._levels = levels
         # By agent: its digest that is in the sums, and the one that is to be.
         self._pending: dict[str, tuple[bytes, bytes]] = {}
-        # Hears of each agent whose state on disk changed.
-        self.on_change: Callable[[str], None] | None = None
+        # Hears which agents' states on disk changed.
+        self.on_change: Callable[[Sequence[str]], None] | None = None
 
     @property
     def root(self) -> int:
@@ -51,17 +51,18 @@ class Summary:
         self._settle()
         return self._levels[level + 1][place * FANOUT : (place + 1) * FANOUT]
 
-    def change(self, agent_id: str, before: bytes, after: bytes) -> None:
-        """An agent's digest on disk was `before` and is `after`; b"" if it is not there."""
-        pending = self._pending.get(agent_id)
-        if pending is not None and pending[1] == before:
-            self._pending[agent_id] = pending[0], after
-        else:
-            if pending is not None or len(self._pending) >= _PENDING_MAX:
-                self._settle()
-            self._pending[agent_id] = before, after
+    def change(self, changes: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """Agents whose digests on disk were the first and are the second; b"" if one is not there."""
+        for agent_id, before, after in changes:
+            pending = self._pending.get(agent_id)
+            if pending is not None and pending[1] == before:
+                self._pending[agent_id] = pending[0], after
+            else:
+                if pending is not None or len(self._pending) >= _PENDING_MAX:
+                    self._settle()
+                self._pending[agent_id] = before, after
         if self.on_change is not None:
-            self.on_change(agent_id)
+            self.on_change([agent_id for agent_id, _, _ in changes])
 
     def _settle(self) -> None:
         """Take what changed into the sums: about 3 microseconds an agent, however often it changed."""

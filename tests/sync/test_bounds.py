@@ -274,17 +274,16 @@ def test_a_summary_does_not_depend_on_the_order_of_changes():
         agents = Agents().summary
         order = list(heads)
         rng.shuffle(order)
-        for agent_id in order:
-            agents.change(agent_id, b"", b"x" * 16)
+        agents.change([(agent_id, b"", b"x" * 16) for agent_id in order])
         rng.shuffle(order)
         for agent_id in order:
-            agents.change(agent_id, b"x" * 16, heads[agent_id])
+            agents.change([(agent_id, b"x" * 16, heads[agent_id])])
         summaries.append(agents)
     first = summaries[0]
     assert first._levels == Summary(first._levels[-1][:])._levels
     assert all(each._levels == first._levels for each in summaries) and first.root
     for agent_id, digest in heads.items():
-        first.change(agent_id, digest, b"")
+        first.change([(agent_id, digest, b"")])
     assert first.root == 0 and not any(map(any, first._levels))
 
 

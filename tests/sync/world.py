@@ -42,7 +42,7 @@ class Agents:
         self.versions[agent_id], self.digests[agent_id] = version, after
         if not before:
             insort(self.keys, key_of(agent_id))
-        self.summary.change(agent_id, before, after)
+        self.summary.change([(agent_id, before, after)])
         self.roots.add(self.summary.root)
 
     def heads(self, first, beyond):
