@@ -106,3 +106,25 @@ def test_what_two_wrote_again_apart_is_there_once(subject: Subject, data: st.Dat
     other.merge(one)
     assert subject.view(one) == value
     assert one.to_bytes() == other.to_bytes()
+
+
+@pytest.mark.parametrize("subject", ALONE, ids=repr)
+@given(data=st.data())
+def test_two_that_were_away_together_hold_the_same_in_the_end(subject: Subject, data: st.DataObject) -> None:
+    """Each writes again what it has, apart; one may have removed what the other still holds."""
+    world = World(subject, 3).run(data.draw(subject.histories(late=False), "history"))
+    newer = world.replicas[2].state
+    before = newer.version
+    world.run(("edit", 2, command) for command in data.draw(st.lists(subject.commands, min_size=1), "alone"))
+    assume(newer.version != before)
+    del world.replicas[2:]
+    together = data.draw(subject.histories(late=False), "together")
+    world.run(step for step in together if step[0] != "fork")
+    one, other = (replica.state for replica in world.replicas)
+    successor = newer.fork("successor")
+    assert successor._purge(newer.version, {newer.replica: newer.version[newer.replica]})
+    first, second = one.rebase(successor, "first"), other.rebase(successor, "second")
+    first.merge(second)
+    second.merge(first)
+    assert first.to_bytes() == second.to_bytes()
+    first.check_invariants()

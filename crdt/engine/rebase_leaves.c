@@ -205,22 +205,20 @@ static int keep_entry(Rebase *r, Table *to, const Table *from, u32 row)
     return DONE;
 }
 
-/* Whether an entry of `from` is later than the one that counts in `onto` under its key; where there is
- * none, whether it is a value. Of one stamp, the greater dot is: that which it will have. */
-static bool is_later(const Rebase *r, const Table *to, const Table *from, u32 row)
+/* Whether no entry of `onto` counts more under its key than one of `from` that it lacks. Of one stamp, the greater dot
+ * does: that which it will have. A deletion counts where there is none, too: someone else may hold what it was made of,
+ * and write that again. */
+static bool is_latest(const Rebase *r, const Table *to, const Table *from, u32 row)
 {
     Dot dot = next_dot(r, to, from, row);
     Item key = key_of(from, row);
     Probe p = probe_of(&key, r->onto->seed);
     Matches m = {0};
-    bool later = from->value[row] >> 4 != ABSENT;
-    for (u32 at; to->n != 0 && (at = table_next_match(to, &p, &m)) != NO_ROW;) {
+    for (u32 at; to->n != 0 && (at = table_next_match(to, &p, &m)) != NO_ROW;)
         if (to->stamp[at] > from->stamp[row] ||
             (to->stamp[at] == from->stamp[row] && dot_compare(&r->onto->replicas, dot, to->dot[at]) < 0))
             return false;
-        later = true;
-    }
-    return later;
+    return true;
 }
 
 /* What `from` had seen and holds no entry of at all it has deleted, and purged that deletion: it was later. */
@@ -247,7 +245,7 @@ static int rebase_stamped(Rebase *r, Table *to, const Table *from)
     if (gone < 0)
         return gone;
     for (u32 row = 0; row < from->n; row++) {
-        if (!is_alone(r, from->dot[row]) || !is_later(r, to, from, row))
+        if (!is_alone(r, from->dot[row]) || !is_latest(r, to, from, row))
             continue;
         Item key = key_of(from, row), value = table_value(from, row);
         int status = keeps_dot(r, to, from, row)

@@ -13,8 +13,13 @@ that holds one of the two, without asking:
 - Nobody writes the events of a former incarnation again where a later one has been heard, and that name has not: it
   was dropped, when everything that it stands for was held.
 
-Before anything is written again, everybody else who can be reached is asked whether he has it: who holds it, and
-does not have to give way himself, keeps it, and it would be there twice. He is asked for his state then, instead.
+Before anything is written again, everybody who can be reached is asked whether he has it, but not before those who
+come back at the same time, as when a partition ends, can be reached, too:
+
+- Who holds it, and does not have to give way himself, keeps it, and it would be there twice. He is asked for his state
+  then, instead.
+- Who has to give way too, and holds some of the same, is met first. One of the two may have removed what the other
+  would write again, under a name that nobody knows to be that of something removed.
 
 What is needed for it is all of the other state. So of a delta that is refused only its sender is noted: it is
 asked for everything, and what then comes is met here. Nothing is kept in between, so a crash does no harm; the
@@ -45,13 +50,14 @@ _NEVER = float("inf")
 
 
 class _Inquiry:
-    """Whether somebody else has what `peer` lacks. `answers` are those to the round `number`."""
+    """Whether somebody else has what `peer` lacks. `answers` are those to the round `number`; `held` was held here."""
 
-    __slots__ = ("answers", "ask_at", "began", "number", "peer", "rounds", "valid_until")
+    __slots__ = ("answers", "ask_at", "began", "held", "number", "peer", "rounds", "valid_until")
 
-    def __init__(self, peer: str, now: float) -> None:
+    def __init__(self, peer: str, held: VersionVector, now: float, ask_at: float) -> None:
         self.peer = peer
-        self.began = self.ask_at = now
+        self.held = held
+        self.began, self.ask_at = now, ask_at
         self.valid_until = 0.0
         self.number = self.rounds = 0
         self.answers: dict[str, VersionVector] = {}
@@ -82,6 +88,8 @@ class Comeback:
         # Answers hold until the state has come for which they were asked: comparing may put that off for so long.
         self._valid = config.ack_timeout_max + config.sync_ask_timeout + config.sync_wait_max
         self._asked_at_once = config.sync_loads_max
+        # Within this everybody who can be reached has been dialled.
+        self._patience = config.redial_max
         self._now = 0.0
         self._wanted: dict[tuple[str, str], None] = {}
         self._inquiries: dict[str, _Inquiry] = {}
@@ -123,32 +131,38 @@ class Comeback:
         if theirs._land(data, True) != _LANDED or not gives_way(ours, theirs, is_behind):
             return False
         writers = to_write_again(ours.version, theirs.version, self._name, self._reachable())
-        if writers and not self._is_nowhere_else(slot.agent_id, peer, theirs, writers):
+        if writers and not self._is_its_turn(slot, peer, theirs, writers):
             return False
         self._inquiries.pop(slot.agent_id, None)
         self._replace(slot, ours._rebase(theirs, self._new_name(), writers))
         return True
 
-    def _is_nowhere_else(self, agent_id: str, peer: str, theirs: Any, writers: set[str]) -> bool:
-        """Whether of these writers nobody has more than `theirs`; if that is not known yet, it will be asked."""
+    def _is_its_turn(self, slot: Slot, peer: str, theirs: Any, writers: set[str]) -> bool:
+        """Whether nobody has more of these writers than `theirs`, or is to be met before; if not known, it is asked."""
         others, now = self._others(peer), self._now
-        inquiry = self._inquiries.get(agent_id)
-        if inquiry is None or now >= inquiry.began + _FORGOTTEN_AFTER * self._timeout_max:
-            inquiry = self._inquiries[agent_id] = _Inquiry(peer, now)
-            if len(self._inquiries) > _WANTED_MAX:
-                del self._inquiries[next(iter(self._inquiries))]
-        if not others:
-            return True
+        inquiry = self._inquiry(slot, peer)
         if others <= inquiry.answers.keys() and now < inquiry.valid_until:
-            holder = _first_holder(inquiry.answers, theirs, writers)
-            if holder is None:
+            first = _first_holder(inquiry.answers, theirs, writers) or _first_unmet(
+                inquiry.answers, theirs, inquiry.held, slot.state.version
+            )
+            if first is None:
                 return True
-            self._wanted[holder, agent_id] = None
+            self._wanted[first, slot.agent_id] = None
         if inquiry.ask_at == _NEVER:  # what was answered is not enough
             if inquiry.rounds >= _ROUNDS_MAX:
                 return True
             inquiry.peer, inquiry.ask_at = peer, now + self._timeout
         return False
+
+    def _inquiry(self, slot: Slot, peer: str) -> _Inquiry:
+        inquiry = self._inquiries.get(slot.agent_id)
+        if inquiry is None or self._now >= inquiry.began + _FORGOTTEN_AFTER * self._timeout_max:
+            inquiry = self._inquiries[slot.agent_id] = _Inquiry(
+                peer, slot.state.version, self._now, self._now + self._patience
+            )
+            if len(self._inquiries) > _WANTED_MAX:
+                del self._inquiries[next(iter(self._inquiries))]
+        return inquiry
 
     def _others(self, peer: str) -> set[str]:
         return set(self._reachable()) - {peer, self._name}
@@ -237,14 +251,40 @@ def gives_way(ours: Any, theirs: Any, is_behind: bool) -> bool:
 
 def _first_holder(answers: Mapping[str, VersionVector], theirs: Any, writers: set[str]) -> str | None:
     """Who has more of these writers, and does not have to give way to `theirs`."""
-    version, retired = theirs.version, theirs._retired
-    # The names of retired writers may have been dropped where more was purged.
-    cut = VersionVector({writer: count for writer, count in theirs._cut.items() if writer not in retired})
+    version = theirs.version
     for name, held in sorted(answers.items()):
-        stays = cut <= held and is_related(held, version)
+        stays = _has_purged(held, theirs) and is_related(held, version)
         if stays and any(held.get(writer, 0) > version.get(writer, 0) for writer in writers):
             return name
     return None
+
+
+def _first_unmet(
+    answers: Mapping[str, VersionVector], theirs: Any, before: VersionVector, ours: VersionVector
+) -> str | None:
+    """Who has to give way to `theirs` as well, and holds some of the same that it lacks, and not all of it.
+
+    He may have removed what is here, or not know that it was. What was written here after `before` is not waited for.
+    """
+    version = theirs.version
+    for name, held in sorted(answers.items()):
+        if _has_purged(held, theirs) or not _alone(held, version) & _alone(ours, version):
+            continue
+        if _lacks(held, before, version) or _lacks(ours, held, version):
+            return name
+    return None
+
+
+def _has_purged(held: VersionVector, theirs: Any) -> bool:
+    """Whether who holds this holds all that `theirs` has purged."""
+    # The names of retired writers may have been dropped where more was purged.
+    retired = theirs._retired
+    return VersionVector({writer: count for writer, count in theirs._cut.items() if writer not in retired}) <= held
+
+
+def _lacks(one: VersionVector, other: VersionVector, version: VersionVector) -> bool:
+    """Whether the first lacks something that the other has and `version` has not."""
+    return any(one.get(writer, 0) < other[writer] for writer in _alone(other, version))
 
 
 def _size(version: VersionVector) -> tuple[int, int, bytes]:

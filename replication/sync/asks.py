@@ -72,11 +72,9 @@ class Asks:
         self._waits.pop((ask.peer, agent_id), None)
         return ask.peer
 
-    def answered(self, peer: str, agent_id: str) -> None:
-        """The peer sent something, and more is needed of it: as soon as it may be asked again."""
-        ask = self._asks.get(agent_id)
-        if ask is not None and ask.peer == peer:
-            self._remove(agent_id)
+    def answered(self, agent_id: str) -> None:
+        """Whoever was asked sent something, and more is needed, of him or of another: at once, if that may be asked."""
+        self._remove(agent_id)
 
     def withdraw(self, peer: str, agent_id: str) -> None:
         """The peer turned out to have nothing that is lacking here."""

@@ -137,8 +137,8 @@ class Sync:
         self._send_holdings(peer, holdings, reply=True, more=False)
 
     def fetch(self, peer: str, agent_id: str, now: float) -> None:
-        """Ask the peer for all it has of an agent: a part, as it sent one, is of no use here."""
-        self._asks.answered(peer, agent_id)
+        """Ask the peer for all it has of an agent: a part, as it sent one, is of no use here, nor what others have."""
+        self._asks.answered(agent_id)
         if self._may_ask(peer, agent_id, now, True):
             self._send_holdings(peer, [Holding(agent_id, b"", b"")], reply=False, more=False)
 

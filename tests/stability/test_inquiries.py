@@ -11,7 +11,7 @@ from replication.growth.comeback import Comeback
 from tests.replication.agents import AgentState
 from tests.stability.test_comeback import apart
 
-CONFIG = Config(ack_timeout=1.0, ack_timeout_max=10.0, sync_ask_timeout=1.0, sync_wait_max=4.0)
+CONFIG = Config(ack_timeout=1.0, ack_timeout_max=10.0, sync_ask_timeout=1.0, sync_wait_max=4.0, redial_max=0.1)
 
 
 class Away:
@@ -53,8 +53,21 @@ class Away:
         return counted
 
 
-def test_with_nobody_else_to_ask_it_is_written_again_at_once() -> None:
+def test_nobody_is_asked_before_all_who_come_back_at_the_same_time_can_be_reached() -> None:
     away = Away("a")
+    assert not away.meet("a", away.theirs)
+    away.at(100.05)
+    assert away.rounds == []
+    away.at(100.1)
+    assert away.rounds == [("agent",)]
+
+
+def test_with_nobody_else_to_ask_it_is_written_again_as_soon_as_its_holder_has_answered() -> None:
+    away = Away("a")
+    assert not away.meet("a", away.theirs)
+    away.at(100.1)
+    away.hear("a", away.theirs.version)
+    assert away.at(100.2) == [("a", "agent")]
     assert away.meet("a", away.theirs)
     assert away.rewritten == ["agent"]
     assert away.count == 3
@@ -87,14 +100,47 @@ def test_who_has_it_and_all_that_was_purged_is_asked_for_his_state_instead() -> 
     assert away.rewritten == []
 
 
-def test_who_will_have_to_give_way_himself_does_not_count() -> None:
-    away = Away("a", "b")
+def told_by_b(away: Away, held: VersionVector) -> bool:
+    """Whether it is written again after b, who can be reached too, has answered that he holds this."""
     assert not away.meet("a", away.theirs)
     away.at(100.1)
-    away.hear("b", away.slot.state.version)  # it was away together with z
+    away.hear("b", held)
     away.at(100.2)
-    assert away.meet("a", away.theirs)
+    return away.meet("a", away.theirs)
+
+
+def test_who_will_have_to_give_way_himself_does_not_count() -> None:
+    away = Away("a", "b")
+    assert told_by_b(away, away.slot.state.version)  # it was away together with z
     assert away.count == 3
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_who_was_away_too_and_has_not_all_of_the_same_is_met_first(more: int) -> None:
+    """He may have removed what is here, or not have heard that it was removed."""
+    away = Away("a", "b")
+    held = dict(away.slot.state.version)
+    assert not told_by_b(away, VersionVector({**held, "z~1.x": held["z~1.x"] + more}))
+    assert away.at(100.3) == [("b", "agent")]
+    away.at(101.2)
+    away.hear("b", VersionVector(held))
+    assert away.at(101.3) == [("a", "agent")]
+    assert away.meet("a", away.theirs)
+
+
+def test_what_was_written_since_is_not_waited_for() -> None:
+    away = Away("a", "b")
+    assert not away.meet("a", away.theirs)
+    held = away.slot.state.version
+    away.slot.state.counters.increment()
+    assert told_by_b(away, held)
+    assert away.count == 4
+
+
+@pytest.mark.parametrize("held", [{"a~1.x": 1, "b~1.x": 7}, {"b~1.x": 7}, {}])
+def test_who_was_away_alone_is_not_met_first(held: dict[str, int]) -> None:
+    away = Away("a", "b")
+    assert told_by_b(away, VersionVector(held))
 
 
 @pytest.fixture

@@ -144,6 +144,16 @@ def test_the_same_agent_is_asked_of_one_peer_at_a_time():
     assert world.deltas <= 1000
 
 
+def test_what_one_peer_sent_in_vain_is_fetched_of_another_at_once():
+    world = World("abc")
+    world.run(1)
+    sync = world["a"].sync
+    for peer in "bc":
+        sync.fetch(peer, "agent", world.now)
+        assert sync.ready().send == (Send(peer, Holdings((Holding("agent", b"", b""),), False, False)),)
+    assert sync.status()["asks"] == 1
+
+
 def test_equal_versions_in_different_states_are_reported_not_sent():
     world = World("ab")
     filled(world, 100)
