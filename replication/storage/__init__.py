@@ -44,10 +44,26 @@ class Note(NamedTuple):
     data: bytes
 
 
-class Batch:
-    """What one flush makes durable, all or nothing."""
+class Record(NamedTuple):
+    """The next of the records that a core keeps in order, such as a log of entries. Numbers rise by one from 1."""
 
-    __slots__ = ("forgotten", "notes", "operations", "parts")
+    number: int
+    data: bytes
+
+
+class Trim(NamedTuple):
+    """Records of lower numbers go."""
+
+    below: int
+
+
+class Batch:
+    """What one flush makes durable, all or nothing.
+
+    records_below  records of lower numbers go
+    """
+
+    __slots__ = ("forgotten", "notes", "operations", "parts", "records", "records_below")
 
     def __init__(
         self,
@@ -55,14 +71,28 @@ class Batch:
         operations: Iterable[Operation] = (),
         forgotten: Iterable[Operation] = (),
         notes: Iterable[Note] = (),
+        records: Iterable[Record] = (),
+        records_below: int = 0,
     ) -> None:
         self.parts = list(parts)
         self.operations = list(operations)
         self.forgotten = list(forgotten)
         self.notes = list(notes)
+        self.records = list(records)
+        self.records_below = records_below
+
+    def keep(self, each: "Iterable[Note | Record | Trim]") -> None:
+        """Take in what a core wants kept, in its order."""
+        for one in each:
+            if isinstance(one, Note):
+                self.notes.append(one)
+            elif isinstance(one, Record):
+                self.records.append(one)
+            else:
+                self.records_below = max(self.records_below, one.below)
 
     def __bool__(self) -> bool:
-        return bool(self.parts or self.operations or self.forgotten or self.notes)
+        return bool(self.parts or self.operations or self.forgotten or self.notes or self.records or self.records_below)
 
 
 class Loaded(NamedTuple):
@@ -113,6 +143,9 @@ class Storage(Protocol):
 
     def notes(self) -> dict[str, bytes]:
         """All notes, by key."""
+
+    def records(self) -> list[Record]:
+        """All records in order, as they were when the store was opened."""
 
     def write(self, batch: Batch) -> None:
         """Make the batch durable in one transaction. After an error nothing may be written again."""

@@ -9,6 +9,7 @@
     kind 2  the remembered result of an `op_id`
     kind 3  a note of a core
     kind 4  small parts of many agents, which have not been moved into rows of theirs yet (`journal`)
+    kind 5  records that a core keeps in order
 
 A row of kind 1 holds the parts from the one after the row before it up to its number: as they are if it
 is one, else as a msgpack array.
@@ -39,7 +40,7 @@ FORMAT = 1
 APPLICATION_ID = 0x4E585354  # "NXST", at byte 68 of the database file
 PAGE_BYTES = 4096
 
-COMMIT, PART, OPERATION, NOTE, JOURNAL = 0, 1, 2, 3, 4
+COMMIT, PART, OPERATION, NOTE, JOURNAL, RECORD = range(6)
 
 INLINE_BYTES_MAX = 16 << 10
 
@@ -63,7 +64,7 @@ def row_sum(kind: int, row_id: bytes, number: int, digest: bytes, data: bytes) -
 def is_whole(kind: object, row_id: object, number: object, checksum: object, digest: object, data: object) -> bool:
     """Whether these are the columns of a row that was written as it is now."""
     return (
-        kind in (COMMIT, PART, OPERATION, NOTE, JOURNAL)
+        kind in (COMMIT, PART, OPERATION, NOTE, JOURNAL, RECORD)
         and isinstance(kind, int)
         and isinstance(row_id, bytes)
         and isinstance(number, int)

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator
 
 from replication.identity import Identity
-from replication.storage import Batch, Loaded, Operation
+from replication.storage import Batch, Loaded, Operation, Record
 from replication.storage.buckets import BUCKETS, bucket_of, sums_of
 
 
@@ -22,6 +22,7 @@ class MemoryStorage:
         self._buckets: dict[int, list[str]] = {}
         self._operations: dict[str, Operation] = {}
         self._notes: dict[str, bytes] = {}
+        self._records: dict[int, Record] = {}
 
     def load(self, agent_id: str) -> Loaded:
         found = self._agents.get(agent_id)
@@ -54,6 +55,9 @@ class MemoryStorage:
     def notes(self) -> dict[str, bytes]:
         return dict(self._notes)
 
+    def records(self) -> list[Record]:
+        return list(self._records.values())
+
     def write(self, batch: Batch) -> None:
         for part in batch.parts:
             found = self._agents.get(part.agent_id)
@@ -71,6 +75,10 @@ class MemoryStorage:
                 self._notes[note.key] = note.data
             else:
                 self._notes.pop(note.key, None)
+        for record in batch.records:
+            self._records[record.number] = record
+        while self._records and (oldest := next(iter(self._records))) < batch.records_below:
+            del self._records[oldest]
 
     def rest(self, idle: bool) -> None:
         pass

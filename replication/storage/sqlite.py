@@ -19,7 +19,7 @@ from pathlib import Path
 
 from replication.errors import Closed, CorruptStore, StoreError
 from replication.identity import Identity, succeed
-from replication.storage import Batch, Loaded, Operation
+from replication.storage import Batch, Loaded, Operation, Record
 from replication.storage.buckets import BUCKETS, bucket_key, key_of, sums_of
 from replication.storage.directory import Directory
 from replication.storage.journal import Journal, Moves, merged
@@ -31,6 +31,7 @@ from replication.storage.layout import (
     OPERATION,
     PAGE_BYTES,
     PART,
+    RECORD,
     SCHEMA,
     Commit,
 )
@@ -102,6 +103,7 @@ class SQLiteStorage:
         self._commit = contents.commit
         self._operations = contents.operations
         self._notes = contents.notes
+        self._records = contents.records
         self._agent_count = contents.agents
         self._sums: array[int] | None = contents.sums
         self._journal = contents.journal
@@ -198,6 +200,9 @@ class SQLiteStorage:
     def notes(self) -> dict[str, bytes]:
         return dict(self._notes)
 
+    def records(self) -> list[Record]:
+        return self._records
+
     def write(self, batch: Batch) -> None:
         self._write(batch, self._journal_bytes)
 
@@ -229,6 +234,7 @@ class SQLiteStorage:
         self._agent_count += sum(part.number == 0 for part in batch.parts)
         self._writes_since_look += 1
         self._bytes_since_look += sum(len(part.data) for part in batch.parts)
+        self._bytes_since_look += sum(len(record.data) for record in batch.records)
         if self._every_commit_is_synced:
             try:
                 self._mark.write(commit.number)
@@ -250,6 +256,10 @@ class SQLiteStorage:
             added.add(OPERATION, operation.op_id, operation.number, operation.data)
         for operation in batch.forgotten:
             replaced.add(OPERATION, operation.op_id, operation.number + 1)
+        for record in batch.records:
+            added.add(RECORD, "", record.number, record.data)
+        if batch.records_below:
+            replaced.add(RECORD, "", batch.records_below)
         for name, data in notes.items():
             if data:
                 added.add(NOTE, name, 0, data)

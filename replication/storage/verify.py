@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from replication.errors import CorruptStore, StoreError
-from replication.storage import Loaded, Operation, Part
+from replication.storage import Loaded, Operation, Part, Record
 from replication.storage.buckets import KEY_PREFIX, SUM_MASK, add_leaf, bucket_of, leaf_of, no_sums
 from replication.storage.journal import Journal, completed, parts_of, unpack
 from replication.storage.layout import (
@@ -34,6 +34,7 @@ from replication.storage.layout import (
     OPERATION,
     PAGE_BYTES,
     PART,
+    RECORD,
     SCHEMA,
     Commit,
     is_whole,
@@ -68,6 +69,7 @@ class Contents(NamedTuple):
     commit: Commit
     operations: list[Operation]
     notes: dict[str, bytes]
+    records: list[Record]
     agents: int
     sums: "array[int]"
     journal: Journal
@@ -145,6 +147,7 @@ def _read(database: str, connection: sqlite3.Connection) -> Contents:
     commit: Commit | None = None
     operations: list[Operation] = []
     notes: dict[str, bytes] = {}
+    records: list[Record] = []
     agents = _Agents(Journal())
     read_journal(database, connection, agents.journal)
     rows = total = 0
@@ -171,6 +174,8 @@ def _read(database: str, connection: sqlite3.Connection) -> Contents:
             operations.append(Operation(row_id.decode(), number, data))
         elif kind == NOTE:
             notes[row_id.decode()] = data
+        elif kind == RECORD:
+            records.append(Record(number, data))
     if commit is None:
         raise CorruptStore(f"{database} is damaged: the commit record is missing. {ADVICE}", path=database, offset=100)
     if (rows, total & SUM_MASK) != (commit.rows, commit.sum):
@@ -180,7 +185,7 @@ def _read(database: str, connection: sqlite3.Connection) -> Contents:
         raise CorruptStore(f"{database} is damaged: it holds {lost}. {ADVICE}", path=database, offset=PAGE_BYTES)
     operations.sort(key=lambda operation: operation.number)
     sums = agents.finish()
-    return Contents(commit, operations, notes, agents.count, sums, agents.journal)
+    return Contents(commit, operations, notes, records, agents.count, sums, agents.journal)
 
 
 def decode_commit(database: str, data: bytes) -> Commit:

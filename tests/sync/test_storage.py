@@ -8,7 +8,7 @@ import pytest
 
 from replication.errors import CorruptStore
 from replication.identity import succeed
-from replication.storage import Batch, Note, Part
+from replication.storage import Batch, Note, Part, Record
 from replication.storage.buckets import BUCKETS, bucket_of, key_of, sums_of
 from replication.storage.memory import MemoryStorage
 from replication.storage.sqlite import SQLiteStorage
@@ -107,6 +107,18 @@ def test_notes_are_kept_replaced_and_removed(storage):
     assert storage.notes() == {"term": b"3", "new": bytes(70_000)}
     assert reopened(storage).notes() == {"term": b"3", "new": bytes(70_000)}
     assert storage.load("a").parts == [b"x"]
+
+
+def test_records_are_kept_in_order_and_go_from_the_front(storage):
+    records = [Record(number, bytes([number]) * (number * 3000)) for number in range(1, 13)]
+    for record in records:
+        storage.write(Batch(records=[record]))
+    assert reopened(storage).records() == records
+    storage.write(Batch(records_below=5))
+    storage.write(Batch([Part("a", 0, b"x", True, digest(1))], records=[Record(13, b"")], records_below=9))
+    assert reopened(storage).records() == [*records[8:], Record(13, b"")]
+    storage.write(Batch(records_below=14))
+    assert reopened(storage).records() == [] and storage.load("a").parts == [b"x"]
 
 
 def test_a_digest_is_read_without_the_data_beside_it(tmp_path):
