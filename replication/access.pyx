@@ -14,8 +14,11 @@ from replication.changes cimport Changes
 from replication.slot cimport Slot
 from replication.turnstile cimport Turnstile
 
+from replication.errors import Unavailable
 from replication.guard import check_result, check_update_fn, nested
 
+# The rank of the mode in which the log decides.
+cdef enum: BY_LOG = 3
 # What most functions return, told by one lookup.
 cdef frozenset PLAIN = frozenset((bool, int, float, str, bytes, list, tuple, dict, set))
 
@@ -108,7 +111,7 @@ cdef class Access:
 
     cdef public dict _slots
     cdef public Changes _changes
-    cdef public object _store, _driver, _transactions, _watchers
+    cdef public object _store, _driver, _transactions, _watchers, _calls
     cdef public object _refuse, _refuse_reads   # what makes the exception a call must raise, or None
     cdef public bint _volatile
     cdef Turnstile _turnstile
@@ -148,6 +151,18 @@ cdef class Access:
             plan = self._transactions.plan(consistency, acks, fallback)
         if timeout is not None:
             self._transactions.check_timeout(timeout)
+        if plan is not None and plan.rank == BY_LOG:
+            self._arrive(agent_id)
+            change = self._calls.change(agent_id, update_fn, op_id, expected, timeout)
+            try:
+                result = self._calls.update(change)
+            except Unavailable as error:
+                word, rest = self._calls.weaker(error, agent_id, op_id, plan.weaker), plan.weaker[1:]
+                return self.update_state(
+                    agent_id, update_fn, word, timeout=timeout, op_id=op_id, expected=expected, fallback=rest
+                )
+            result.elapsed = access_now() - started
+            return result
         self._enter(&frame, agent_id)
         try:
             slot = self._take(agent_id, timeout, True)
@@ -174,9 +189,11 @@ cdef class Access:
         """
         cdef access_frame frame
         cdef Slot slot
-        self._check_read(consistency)
         if timeout is not None:
             self._transactions.check_timeout(timeout)
+        if self._check_read(consistency):
+            self._arrive(agent_id)
+            self._calls.wait_to_read(timeout)
         self._enter(&frame, agent_id)
         try:
             slot = self._take(agent_id, timeout, False)
@@ -199,6 +216,8 @@ cdef class Access:
         if timeout is not None:
             self._transactions.check_timeout(timeout)
         self._arrive(agent_id)
+        if plan is not None and plan.rank == BY_LOG:
+            return plan, None
         slot = self._slots.get(agent_id) if type(agent_id) is str else None
         if slot is None or not slot.acquire(0.0):
             return plan, None
@@ -236,6 +255,27 @@ cdef class Access:
             if slot is not None:
                 PyThread_release_lock(slot._lock)
 
+    def _run_on(self, str agent_id not None, state, fn):
+        """Run a function on a state that is not the agent's own, as one transaction; what it returned."""
+        cdef access_frame frame
+        if not callable(fn):
+            check_update_fn(fn)
+
+        def checked(state):
+            value = fn(state)
+            if value is not None and type(value) not in PLAIN:
+                check_result(fn, value)
+            return value
+
+        access_push(&frame, <PyObject *>self, <PyObject *>agent_id)
+        try:
+            return state._transact(checked, BY_LOG, False)
+        finally:
+            access_pop(&frame)
+
+    def _mark_elapsed(self, UpdateResult result not None, double started):
+        result.elapsed = access_now() - started
+
     def _mark_durable(self, UpdateResult result not None, double started):
         result.outcome, result.elapsed = "durable", access_now() - started
 
@@ -248,10 +288,10 @@ cdef class Access:
         result.elapsed = access_now() - started
 
     def _check_read(self, consistency, /):
+        """Whether the group has to say what is newest."""
         if self._refuse_reads is not None:
             raise self._refuse_reads()
-        if consistency != "reactive":
-            self._transactions.check_read_mode(consistency)
+        return consistency != "reactive" and self._transactions.check_read_mode(consistency)
 
     cpdef int _arrive(self, agent_id) except -1:
         """What comes before an agent's lock is taken: nobody gives way while holding one.

@@ -80,6 +80,7 @@ class Plan(NamedTuple):
     rank: int
     word: str
     acks: int | str
+    weaker: tuple[str, ...] = ()  # modes that may serve it if this one cannot
 
 
 # What serves the updates that ask for nothing besides a mode, by its word.
@@ -109,7 +110,10 @@ def plan(consistency: Any, acks: Any, fallback: Any, others: Callable[[], tuple[
     for mode in (asked, *weaker):
         problem = _problem(mode, acks, others)
         if problem is None:
-            return None if mode is modes.REACTIVE else Plan(mode.rank, mode.word, acks if mode.counts_acks else 0)
+            if mode is modes.REACTIVE:
+                return None
+            words = tuple([each.word for each in weaker if each.rank < mode.rank])
+            return Plan(mode.rank, mode.word, acks if mode.counts_acks else 0, words)
         refusal = refusal or problem
     assert refusal is not None
     raise refusal
@@ -117,8 +121,6 @@ def plan(consistency: Any, acks: Any, fallback: Any, others: Callable[[], tuple[
 
 def _problem(mode: modes.Mode, acks: int | str, others: Callable[[], tuple[str, ...]]) -> Unavailable | None:
     """Why a mode cannot serve now."""
-    if mode is modes.REPLICATED:
-        return not_built(mode)
     if mode.counts_acks and isinstance(acks, int) and acks > 0:
         known = others()
         if acks > len(known):
@@ -131,19 +133,9 @@ def _problem(mode: modes.Mode, acks: int | str, others: Callable[[], tuple[str, 
     return None
 
 
-def check_read_mode(consistency: Any) -> None:
-    """Return if a read of this node's own state serves; the merging modes promise no more than that."""
-    mode = modes.parse(consistency)
-    if mode is modes.REPLICATED:
-        raise not_built(mode)
-
-
-def not_built(mode: modes.Mode) -> Unavailable:
-    """The error of a mode that needs other nodes."""
-    return Unavailable(
-        f"consistency={mode.word!r} needs a log that a majority of nodes agree on, which this version does not build "
-        "yet. Nothing was applied: use consistency='crdt_enhanced', or allow it with fallback=('crdt_enhanced',)"
-    )
+def check_read_mode(consistency: Any) -> bool:
+    """Whether a read has to ask the group; the merging modes promise what a read of this node's own state has."""
+    return modes.parse(consistency) is modes.REPLICATED
 
 
 def check_schema(schema: Any) -> None:

@@ -5,7 +5,7 @@ but for `members`, `replicas` and `status`, which read what that thread last lef
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -27,15 +27,17 @@ from replication.growth.agents import StoreGrowth
 from replication.growth.comeback import Comeback
 from replication.growth.promises import Promises
 from replication.growth.stability import Stability
-from replication.links.handshake import Known
+from replication.links.handshake import Known, read_known
 from replication.links.links import Links
 from replication.merge.core import MergeCore
 from replication.messages import PROTOCOL_HIGHEST, PROTOCOL_LOWEST, Hello, Message
+from replication.problems import Problems, same_version
 from replication.repair.core import Repairs
 from replication.result import Member
 from replication.runtime import Runtime, call
 from replication.storage import Note, Storage
 from replication.store import Store
+from replication.strong.group import Group
 from replication.sync.catalog import StoreCatalog
 from replication.sync.core import Sync
 from replication.ticket import Ticket
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("replication")
 # Before a node's name: under which it is kept on disk which store that name belongs to.
 _KNOWN_PREFIX = "known "
-# Problems that status() shows; the oldest goes when there are more.
-_PROBLEMS_MAX = 100
 
 
 class Cluster:
@@ -65,6 +65,8 @@ class Cluster:
         driver: Driver,
         transport: Transport | None,
         seeds: Iterable[str],
+        voters: Iterable[str],
+        is_alone: bool,
     ) -> None:
         self._name = name
         self._driver = driver
@@ -82,9 +84,9 @@ class Cluster:
         self._learned: dict[str, MemberView] = {}  # what the links were told
         self._replicas: tuple[Any, tuple[str, ...]] = (None, ())  # and of which `_seen`
         self.address: str | None = None
-        self.problems: dict[str, str] = {}
+        self.problems = Problems()
         identity, notes = storage.identity, storage.notes()
-        self._known = _read_known(notes)
+        self._known = read_known(notes, _KNOWN_PREFIX)
         random = Random(runtime.random.getrandbits(64))
         catalog = StoreCatalog(store, storage, lambda agent_id: self.merge.is_arriving(agent_id), runtime.time, random)
         self.membership = Membership(identity.name, "", identity.opens, config, random, {}, notes.get(NOTE_KEY))
@@ -101,8 +103,9 @@ class Cluster:
         self.stability = Stability(
             identity.name, growth, promises, config, random.getrandbits(32), self._waits, self.comeback.heard
         )
+        self.group = Group(name, storage, config, runtime, driver, self.membership, voters, is_alone)
         self.cores: tuple[Core, ...] = (
-            self.membership, self.merge, self.gossip, self.sync, self.repairs, self.stability
+            self.membership, self.merge, self.gossip, self.sync, self.repairs, self.stability, self.group.core
         )  # fmt: skip
         told = store.summary.on_change
         assert told is not None
@@ -156,7 +159,7 @@ class Cluster:
         try:
             transport.listen(siblings.own_address())
         except OSError as error:
-            self._problem(
+            self.problems.tell(
                 "siblings",
                 f"no socket can be made in the directory ({error}): other processes that open it learn what this one "
                 "changes only when they are opened. Use a file system with sockets, or listen= and peers=",
@@ -171,7 +174,7 @@ class Cluster:
         self._driver.run_soon()
 
     def on_trouble(self, key: str, text: str) -> None:
-        self._problem(key, text)
+        self.problems.tell(key, text)
 
     # What the links tell
 
@@ -198,10 +201,10 @@ class Cluster:
         self.membership.lost(peer, now)
 
     def on_refused(self, address: str, reason: str, detail: str) -> None:
-        self._problem(f"refused by {address}", f"the node at {address} refused this one ({reason}): {detail}")
+        self.problems.tell(f"refused by {address}", f"the node at {address} refused this one ({reason}): {detail}")
 
     def on_rejected(self, name: str, address: str, reason: str, detail: str) -> None:
-        self._problem(f"rejected {name} {reason}", f"a node at {address} was refused ({reason}): {detail}")
+        self.problems.tell(f"rejected {name} {reason}", f"a node at {address} was refused ({reason}): {detail}")
 
     def on_known(self, name: str, known: Known) -> None:
         self._known[name] = known
@@ -214,7 +217,8 @@ class Cluster:
         idle = self._links is None or self._links.is_idle
         # Who was told of peers looks for them for ever, also for those that have been forgotten as dead.
         seeks = self._links is not None and bool(self._seeds)
-        alone = idle and not seeks and not self.replicas and (self._siblings is None or self._siblings.is_alone)
+        has_siblings = self._siblings is not None and not self._siblings.is_alone
+        alone = idle and self.group.core.is_idle and not (seeks or self.replicas or has_siblings)
         if alone:
             self.membership.rest()
         return alone
@@ -241,17 +245,18 @@ class Cluster:
         self.comeback.inquire(self.stability.ask)
 
     def take_tickets(self) -> list[Ticket]:
+        self.group.end()
         return self.merge.take_tickets()
 
     def fail(self, reason: str) -> None:
-        self._problem("disk", reason)
+        self.problems.tell("disk", reason)
         if self._links is not None:
             self._links.close()
 
     def _diverged(self, agent_id: str, peer: str) -> bool:
         if f"diverged {agent_id}" not in self.problems:
             what = "is another state. It is being repaired: both will hold what either has"
-            self._problem(f"diverged {agent_id}", _same_version(agent_id, peer, what))
+            self.problems.tell(f"diverged {agent_id}", same_version(agent_id, peer, what))
         return self.repairs.begin(peer, agent_id, self._runtime.time())
 
     def _treat(self, agent_id: str, peer: str, act: Callable[[Any], None]) -> float | None:
@@ -266,25 +271,19 @@ class Cluster:
                 "is another state, also after repeated repairs: the two programs do not repair alike. Open both nodes "
                 "with one release and one schema, or give the one that is wrong a new store and a new name"
             )
-        text = _same_version(agent_id, peer, what)
+        text = same_version(agent_id, peer, what)
         if self.problems.get(f"diverged {agent_id}", text) != text:
             _log.log(level, "%s", text)
-        self._problem(f"diverged {agent_id}", text)
-
-    def _problem(self, key: str, text: str) -> None:
-        """Something an operator must know: said once, and shown in status()."""
-        if key not in self.problems:
-            _log.error("%s", text)
-        self.problems[key] = text
-        if len(self.problems) > _PROBLEMS_MAX:
-            del self.problems[next(iter(self.problems))]
+        self.problems.tell(f"diverged {agent_id}", text)
 
     # Who is there
 
     @property
     def members(self) -> list[Member]:
         """By name, with this node. O(members)."""
-        return [Member(view.name, view.address or None, view.state, False, view.incarnation) for view in self._seen[0]]
+        voters = self.group.core.raft.configuration.voters
+        return [Member(each.name, each.address or None, each.state, each.name in voters, each.incarnation)
+                for each in self._seen[0]]  # fmt: skip
 
     @property
     def replicas(self) -> tuple[str, ...]:
@@ -303,7 +302,7 @@ class Cluster:
         """Take over what membership has found out."""
         for event in self.membership.take_events():
             if event.kind == "conflict":
-                self._problem("name", f"another node at {event.address} is named {event.name!r} like this one")
+                self.problems.tell("name", f"another node at {event.address} is named {event.name!r} like this one")
         views, unmet = self.membership.members(), self._seeds if self._links is None else self._links.unmet()
         # Twenty times a second, of a thousand members, nothing is new. Among siblings an address may have gone.
         if views is self._seen[0] and unmet == self._seen[1] and self._siblings is None:
@@ -357,6 +356,7 @@ class Cluster:
             "gossip": self.gossip.status(),
             "sync": self.sync.status(),
             "repair": self.repairs.status(),
+            "replicated": self.group.core.status(),
             "growth": {**self.stability.status(), **self.comeback.counts},
             "links": {} if self._links is None else self._links.status(),
             "replicas": {} if self._siblings is None else self._siblings.status(),
@@ -385,16 +385,3 @@ class Cluster:
         self.membership.leave(self._runtime.time())
         self._driver.run_now()
         links.close()
-
-
-def _same_version(agent_id: str, peer: str, what: str) -> str:
-    return (
-        f"agent {agent_id!r}: at one version, which stands for one state, here and at {peer!r} {what}. Two nodes wrote "
-        "under one writer's name (a store that was copied while in use, a replica id that was given out twice), or "
-        "bytes were damaged: end the cause, and look at what the agent holds now"
-    )
-
-
-def _read_known(notes: Mapping[str, bytes]) -> dict[str, Known]:
-    kept = ((key.removeprefix(_KNOWN_PREFIX), data) for key, data in notes.items() if key.startswith(_KNOWN_PREFIX))
-    return {name: Known(*msgpack.unpackb(data)) for name, data in kept}

@@ -142,6 +142,16 @@ class Config(NamedTuple):
     # Seconds without an answer after which a chunk is sent again, and after which a delta is given up.
     transfer_retry: float = 1.0
     transfer_keep: float = 60.0
+    # Seconds without word from who leads after which another is elected, up to twice as many; and between words.
+    election_timeout: float = 1.0
+    heartbeat_interval: float = 0.1
+    # Entries of the log since the last snapshot, and their bytes, above which there is another, and the log is cut; so
+    # many entries are kept for members that are a little behind.
+    log_entries_max: int = 10_000
+    log_bytes_max: int = 16 << 20
+    log_entries_kept: int = 1_000
+    # Bytes of the changes that go into the log together; more is an Overloaded.
+    entry_bytes_max: int = 1 << 20
     # Seconds between two looks at which agents hold much that only removals and old writers left behind, and
     # the entries and names above which it goes. Agents that changed since the last look; beyond that
     # many the oldest is left until it changes again.

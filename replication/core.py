@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from crdt import VersionVector
-from replication.storage import Note
+from replication.storage import Note, Record, Trim
 from replication.ticket import Ticket
 
 if TYPE_CHECKING:  # what no node without others needs is not imported with the package
@@ -58,13 +58,15 @@ class Delivery(NamedTuple):
     """Deltas that came from a peer together; an empty one asks whether the item's `version` is held here.
 
     `token` is the core's own, given back once all of it is on disk, or None if that need not be told;
-    `urgent` if somebody waits for it.
+    `urgent` if somebody waits for it; `is_ordered` if others have agreed that it holds now, whatever this node's clock
+    says.
     """
 
     peer: str
     items: "tuple[Item, ...]"
     token: Any = None
     urgent: bool = False
+    is_ordered: bool = False
 
 
 class Landing(NamedTuple):
@@ -104,7 +106,7 @@ class Change(NamedTuple):
 class Ready(NamedTuple):
     """What a core wants done, in this order."""
 
-    persist: tuple[Note, ...] = ()
+    persist: tuple[Note | Record | Trim, ...] = ()
     send: tuple[Send | Tell, ...] = ()
     deliver: tuple[Delivery, ...] = ()
     settle: tuple[Ticket, ...] = ()

@@ -61,14 +61,17 @@ class Deliveries:
         `unwritten` gets the agents of which the disk does not have everything yet. CorruptStore if this node's own
         bytes cannot be read.
         """
-        if self.promises:
-            self._hold_up(delivery, outcomes, self.promises)
-        watching = self._watchers.matching if self._watchers else None
-        self._store.changes.land(delivery.items, outcomes, unwritten, self._held_back_max, watching)
+        if not delivery.is_ordered:
+            if self.promises:
+                self._hold_up(delivery, outcomes, self.promises)
+            watching = self._watchers.matching if self._watchers else None
+            self._store.changes.land(delivery.items, outcomes, unwritten, self._held_back_max, watching)
         if None in outcomes:
             for place, item in enumerate(delivery.items):
                 if outcomes[place] is None:
-                    outcomes[place] = self._deliver_one(delivery.peer, item, unwritten)
+                    outcomes[place] = self._deliver_one(delivery, item, unwritten)
+                    if delivery.is_ordered and outcomes[place] is None:
+                        break
             if None in outcomes:
                 return False
         for outcome in self.counts:
@@ -91,7 +94,7 @@ class Deliveries:
             ):
                 outcomes[place] = "waiting"
 
-    def _deliver_one(self, peer: str, item: "Item", unwritten: set[Slot]) -> str | None:
+    def _deliver_one(self, delivery: Delivery, item: "Item", unwritten: set[Slot]) -> str | None:
         """The outcome for one item, by the way that is for all cases; None if its agent is busy."""
         slot = self._store.acquire_now(item.agent_id)
         if slot is None and item.agent_id in self._store.slots:
@@ -109,7 +112,7 @@ class Deliveries:
         if slot is None:
             return "waiting"
         try:
-            outcome = self._merge(slot, peer, item.delta) if item.delta else _question(slot, item.version)
+            outcome = self._merge(slot, delivery, item.delta) if item.delta else _question(slot, item.version)
             if outcome == "landed":
                 self._store.changes.mark_merged(slot)
             if is_unwritten(slot):
@@ -118,11 +121,17 @@ class Deliveries:
         finally:
             slot.release()
 
-    def _merge(self, slot: Slot, peer: str, delta: bytes) -> str:
+    def _merge(self, slot: Slot, delivery: Delivery, delta: bytes) -> str:
+        peer = delivery.peer
         watches = self._watchers.matching(slot.agent_id) if self._watchers else ()
         before = slot.state.value if watches else {}
         try:
-            landing: int = slot.state._deliver(delta, self._held_back_max)
+            landing: int
+            if delivery.is_ordered:
+                landing = slot.state._land(delta, False)
+                slot.state._land_held_back()
+            else:
+                landing = slot.state._deliver(delta, self._held_back_max)
         except (DecodeError, TypeError, OverflowError):
             return "refused"
         if landing >= _RETIRED and self.meeting is not None:

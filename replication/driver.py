@@ -20,16 +20,17 @@ Applications Recover from fsync Failures?", USENIX ATC 2020). The node stops ack
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from replication.arguments import Plan
+from replication.awaiting import Promise
 from replication.changes import Changes, Round, take_tickets
 from replication.config import Config
 from replication.core import Core, Ready
 from replication.delivery import Deliveries
 from replication.errors import OutcomeUnknown, Overloaded, Unavailable
 from replication.pump import Carriers, Pump
-from replication.runtime import Runtime, Timer, Waiter
+from replication.runtime import Runtime, Timer
 from replication.slot import Slot
 from replication.storage import Batch, Note, Storage
 from replication.store import Store
@@ -51,13 +52,6 @@ _GATHER = 0.002
 _SLOW_WRITE = 0.005
 # Seconds after which what could not be done because an agent was busy is tried again.
 _AGAIN_AFTER = 0.001
-
-
-class Promise(NamedTuple):
-    """A ticket and what its caller waits on."""
-
-    ticket: Ticket
-    waiter: Waiter
 
 
 class Driver:
@@ -113,6 +107,11 @@ class Driver:
             self._tick()
 
     # Called by any thread
+
+    def keep_time(self) -> None:
+        """Have time pass in the cores, also where there is nobody else."""
+        if not self._is_ticking:
+            self._runtime.call_soon(self.connect)
 
     def wake(self) -> None:
         """Something is dirty. Cheap unless the driver sleeps, which it does once a flush."""
@@ -260,7 +259,8 @@ class Driver:
         self._crowd = len(tickets)
         readies, wishes = self._pump.take()
         notes, self._notes = self._notes, {}
-        batch = Batch(notes=[*notes.values(), *(note for _, ready in readies for note in ready.persist)])
+        batch = Batch(notes=notes.values())
+        batch.keep(each for _, ready in readies for each in ready.persist)
         round = Round()
         self._writing = (round, tickets, readies, self._runtime.time())
         self._changes.collect(round, batch, _PATIENCE, wishes)

@@ -15,6 +15,8 @@ import msgpack
 from replication.message_fields import STRING_MAX as STRING_MAX
 from replication.message_fields import MessageError as MessageError
 from replication.message_fields import check_of_class
+from replication.raft import messages as raft
+from replication.strong.messages import Manage, Propose
 
 # Versions of the protocol that this code speaks; two nodes use the highest that both do.
 PROTOCOL_LOWEST = PROTOCOL_HIGHEST = 1
@@ -335,6 +337,7 @@ Message = (
     | Poll | Standings
     | RepairOffer | RepairMore | RepairSymbols | RepairAnswer | RepairEntries | RepairEnd
     | RepairChunk | RepairChunkReceived
+    | Propose | Manage | raft.Message
 )  # fmt: skip
 
 _KINDS: dict[int, type[Any]] = {
@@ -345,6 +348,9 @@ _KINDS: dict[int, type[Any]] = {
     0x40: Poll, 0x41: Standings,
     0x50: RepairOffer, 0x51: RepairMore, 0x52: RepairSymbols, 0x53: RepairAnswer, 0x54: RepairEntries,
     0x55: RepairEnd, 0x56: RepairChunk, 0x57: RepairChunkReceived,
+    0x60: Propose, 0x61: raft.RequestVote, 0x62: raft.Vote, 0x63: raft.AppendEntries, 0x64: raft.Appended,
+    0x65: raft.Heartbeat, 0x66: raft.HeartbeatAnswer, 0x67: raft.SnapshotChunk, 0x68: raft.SnapshotReceived,
+    0x69: raft.TimeoutNow, 0x6A: raft.ReadIndex, 0x6B: raft.ReadIndexAnswer, 0x6C: Manage,
 }  # fmt: skip
 
 

@@ -6,8 +6,6 @@ driver has kept it. Everything else lives one layer down: agents in `store`, the
 one thread in `driver`, the modes in `consistency`.
 """
 
-import atexit
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from threading import Lock
@@ -18,10 +16,13 @@ from crdt import Composite, VersionVector
 from replication import arguments
 from replication import consistency as modes
 from replication.access import Access, UpdateResult
+from replication.awaiting import kept
 from replication.config import Config
 from replication.delivery import Deliveries
 from replication.driver import Driver
-from replication.errors import Closed, OutcomeUnknown, ReplicationError, Unavailable
+from replication.errors import Closed, OutcomeUnknown, Unavailable
+from replication.identity import check_name
+from replication.open_nodes import open_nodes
 from replication.result import Member
 from replication.runtime import Runtime
 from replication.slot import Slot
@@ -40,11 +41,6 @@ if TYPE_CHECKING:
 # Seconds between two looks of a coroutine at an agent that is busy: from the first to the most.
 _PAUSE_MIN, _PAUSE_MAX = 0.0002, 0.005
 
-# Open nodes live until they are closed, at the latest when the interpreter ends.
-_open_nodes: set["Node"] = set()
-# A forked child keeps its parent's nodes here: closing their files would disturb the parent's.
-_inherited: list["Node"] = []
-
 
 class Node(Access):
     """A node. Made by `open`; safe to use from any thread and any event loop; a context manager of both kinds.
@@ -61,6 +57,8 @@ class Node(Access):
         runtime: Runtime,
         transport: Transport | None = None,
         peers: Iterable[str] = (),
+        voters: Iterable[str] = (),
+        is_alone: bool = False,
     ) -> None:
         self.name = storage.identity.name
         self.config = config
@@ -82,16 +80,27 @@ class Node(Access):
         from replication.cluster import Cluster
 
         self._others = Cluster(
-            cluster, storage, self._store, self._deliveries, config, runtime, self._driver, transport, peers
+            cluster,
+            storage,
+            self._store,
+            self._deliveries,
+            config,
+            runtime,
+            self._driver,
+            transport,
+            peers,
+            voters,
+            is_alone,
         )
         self._deliveries.meeting = self._others.comeback
         self._transactions = Transactions(
             self._store, self.name, config.operation_bytes_max, lambda: self._others.replicas
         )
+        self._calls = self._others.group.calls(self._store, self._transactions, self._run_on)
         if runtime.turnstile is not None:
             self._pass_through(runtime.turnstile)
         self._driver.start(self._store, self._deliveries, self._others)
-        _open_nodes.add(self)
+        open_nodes.add(self)
 
     @property
     def address(self) -> str | None:
@@ -119,6 +128,16 @@ class Node(Access):
         """
         started, begun = perf_counter(), self._runtime.time()
         plan, slot = self._prepare(agent_id, consistency, timeout, acks, fallback)
+        if plan is not None and plan.rank == modes.REPLICATED.rank:
+            change = self._calls.change(agent_id, update_fn, op_id, expected, timeout)
+            try:
+                result = await self._calls.aupdate(change)
+            except Unavailable as error:
+                mode, rest = self._calls.weaker(error, agent_id, op_id, plan.weaker), plan.weaker[1:]
+                options: dict[str, Any] = {"timeout": timeout, "op_id": op_id, "expected": expected, "fallback": rest}
+                return await self.aupdate_state(agent_id, update_fn, mode, **options)
+            self._mark_elapsed(result, started)
+            return result
         if slot is None:
             slot = await self._aacquire(agent_id, timeout)
             assert slot is not None
@@ -126,14 +145,14 @@ class Node(Access):
             ticket = FutureTicket(None, op_id, plan.rank, plan.acks)
             result = self._run_held(slot, update_fn, op_id, expected, started, plan, ticket)
             self._driver.carried(ticket)
-            await _kept(ticket, timeout, self._runtime.time() - begun)
+            await kept(ticket, timeout, self._runtime.time() - begun)
             self._mark_carried(result, ticket, started)
             return result
         result = self._run_held(slot, update_fn, op_id, expected, started, None, None)
         if durable and not self._volatile:
             ticket = FutureTicket({slot}, op_id)
             self._driver.submit(ticket)
-            await _kept(ticket, timeout, self._runtime.time() - begun)
+            await kept(ticket, timeout, self._runtime.time() - begun)
             self._mark_durable(result, started)
         return result
 
@@ -146,7 +165,8 @@ class Node(Access):
         timeout: float | None = None,
     ) -> Any:
         """As `read_state`; `fn` runs in the event loop's thread."""
-        self._check_read(consistency)
+        if self._check_read(consistency):
+            await self._calls.await_to_read(timeout)
         self._arrive(agent_id)
         slot = await self._aacquire(agent_id, timeout, create=False)
         return self._look_held(slot, fn, agent_id)
@@ -227,28 +247,39 @@ class Node(Access):
         self._others.forget(name)
 
     def add_voter(self, name: str) -> None:
-        """Make a node a Raft voter. Not built yet: Unavailable."""
-        raise arguments.not_built(modes.REPLICATED)
+        """Have a member of the cluster vote in the mode "replicated"; returns once it does, on any node.
 
-    remove_voter = transfer_leadership = add_voter
+        It has been sent the log since it was met, and votes only once it has nearly all of it. ValueError if it was
+        not met; Unavailable if nobody leads; Timeout after half a minute by default, it may happen later.
+        """
+        self._check_open()
+        self._calls.manage("add", check_name(name))
+
+    def remove_voter(self, name: str) -> None:
+        """Have a member vote no more, dead or alive; otherwise as `add_voter`. ValueError for the last one."""
+        self._check_open()
+        self._calls.manage("remove", check_name(name))
+
+    def transfer_leadership(self, name: str) -> None:
+        """Have a voter lead in the mode "replicated", for example before the node that leads is closed."""
+        self._check_open()
+        self._calls.manage("transfer", check_name(name))
 
     # The end
 
     def flush(self, timeout: float | None = None) -> None:
         """Return once everything changed so far is on disk. OutcomeUnknown after `timeout` seconds."""
-        if self._refuse is not None:
-            raise self._refuse()
+        self._check_open()
         self._arrive("flush()")
         patience = arguments.seconds(timeout)
         self._driver.wait(None, None if timeout is None else patience)
 
     async def aflush(self, timeout: float | None = None) -> None:
         """As `flush`."""
-        if self._refuse is not None:
-            raise self._refuse()
+        self._check_open()
         ticket = FutureTicket(None)
         self._driver.submit(ticket)
-        await _kept(ticket, timeout, 0.0)
+        await kept(ticket, timeout, 0.0)
 
     def close(self) -> None:
         """Flush, and release the directory. Afterwards every call raises Closed; closing again does nothing.
@@ -256,7 +287,7 @@ class Node(Access):
         Raises Unavailable if the store had failed, for then what was not yet on disk is lost.
         """
         with self._closing:
-            if self not in _open_nodes:
+            if self not in open_nodes:
                 return
             self._arrive("close()")
             self._refuse = self._refuse_reads = _closed
@@ -269,7 +300,7 @@ class Node(Access):
             self._driver.stop()
             failure = self._driver.failure
             self._watchers.close()
-            _open_nodes.discard(self)
+            open_nodes.discard(self)
             self._storage.close(clean=failure is None and not self._store.writers.has_renamed)
             if failure is not None:
                 raise failure
@@ -277,7 +308,7 @@ class Node(Access):
     def abandon(self) -> None:
         """Have nothing more to do with it and flush nothing: for simulated processes, which crash."""
         self._refuse = self._refuse_reads = _closed
-        _open_nodes.discard(self)
+        open_nodes.discard(self)
 
     async def aclose(self) -> None:
         """As `close`."""
@@ -302,6 +333,10 @@ class Node(Access):
         return f"<Node {self.name!r} at {self._storage.path or 'memory'}, {state}>"
 
     # Inside
+
+    def _check_open(self) -> None:
+        if self._refuse is not None:
+            raise self._refuse()
 
     def _listen(self, addresses: Iterable[str], home: "Home | None") -> None:
         """Take links, look for others, take in what the directory holds. Closes the node if any of it fails."""
@@ -353,48 +388,9 @@ class Node(Access):
         if self._refuse is None:
             self._refuse = refuse
 
-    def _forget_after_fork(self) -> None:
-        process = os.getppid()
-        self._refuse = self._refuse_reads = lambda: Closed(
-            f"this node belongs to process {process}, of which this one ({os.getpid()}) is a fork: threads and locks "
-            "do not survive a fork. Open a node of its own, on the same directory if you like, after forking"
-        )
-
-
-async def _kept(ticket: FutureTicket, timeout: float | None, spent: float) -> None:
-    """Return once the promise holds; Timeout or OutcomeUnknown when what is left of `timeout` seconds is over."""
-    try:
-        if timeout is None:
-            await ticket.future
-        else:  # makes a task of its own in older versions, which most callers need not pay for
-            from asyncio import wait_for
-
-            await wait_for(ticket.future, max(0.0, timeout - spent))
-    except TimeoutError:
-        raise ticket.give_up(timeout) from None
-    except BaseException:
-        ticket.abandoned = True
-        raise
-    if ticket.error is not None:
-        raise ticket.error
+    def _forget_after_fork(self, why: str) -> None:
+        self._refuse = self._refuse_reads = lambda: Closed(why)
 
 
 def _closed() -> Closed:
     return Closed("the node is closed: open it again with replication.open() to use it")
-
-
-def _close_all() -> None:
-    for node in list(_open_nodes):
-        with suppress(ReplicationError):
-            node.close()
-
-
-def _after_fork() -> None:
-    for node in list(_open_nodes):
-        node._forget_after_fork()
-        _inherited.append(node)
-    _open_nodes.clear()
-
-
-atexit.register(_close_all)
-os.register_at_fork(after_in_child=_after_fork)

@@ -67,7 +67,10 @@ def open(
     runtime = EventLoopRuntime()
     try:
         transport = _make_transport(runtime, network, storage.identity.name, config, home)
-        node = Node(storage, schema, config, cluster, runtime, transport, network.peers)
+        # One that has nobody else decides alone; one that has is told of the group by those that are in it.
+        is_alone = not (network.bootstrap or network.peers or (home is not None and home.number > 1))
+        voters = (storage.identity.name,) if is_alone else network.bootstrap
+        node = Node(storage, schema, config, cluster, runtime, transport, network.peers, voters, is_alone)
     except BaseException:
         storage.close(clean=False)
         raise

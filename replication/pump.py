@@ -133,6 +133,7 @@ class Pump:
                     ready = core.ready()
                     if ready.persist:
                         self._unpersisted.append((core, ready))
+                        progress = True
                     elif ready.send or ready.deliver or ready.settle:
                         self._do(core, ready)
                         progress = True

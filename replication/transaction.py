@@ -43,6 +43,8 @@ class Transactions:
         self._origin = origin
         self._operation_bytes_max = operation_bytes_max
         self._others = others
+        # The result that the log has of an operation, if it has one; set by the node.
+        self.committed: Callable[[str], bytes | None] = lambda op_id: None
 
     # Checked before an agent is taken; here because `access` knows no modes.
     check_read_mode = staticmethod(arguments.check_read_mode)
@@ -56,32 +58,40 @@ class Transactions:
         """The recorded result, if there is one; ConflictError unless the agent is at `expected`."""
         if op_id is not None:
             check_op_id(op_id)
-            record = self._store.operations.get(op_id)
-            if record is not None:
-                return self._replay(slot, op_id, record.data)
+            served = self.served(op_id)
+            if served is not None:
+                return self.replayed(slot.agent_id, op_id, served)
         if expected is not None:
-            if not isinstance(expected, VersionVector):
-                raise TypeError(
-                    f"expected={expected!r} must be the `.version` of a result or of a state, "
-                    f"not {type(expected).__name__}"
-                )
-            actual = slot.state.version
-            if actual != expected:
-                raise ConflictError(
-                    f"agent {slot.agent_id!r} is not at the expected version any more: expected {dict(expected)}, "
-                    f"found {dict(actual)}. Nothing was applied: read it again, decide again, and pass the new version",
-                    actual=actual,
-                )
+            self.check_expected(slot.agent_id, slot.state.version, expected)
         return None
 
-    def _replay(self, slot: Slot, op_id: str, data: bytes) -> UpdateResult:
-        agent_id, consistency, version, value = decode_result(data)
-        if agent_id != slot.agent_id:
-            raise ValueError(
-                f"op_id={op_id!r} was used for agent {agent_id!r} and cannot name a change of agent "
-                f"{slot.agent_id!r}: make a new one for every change, such as uuid.uuid4().hex"
+    def served(self, op_id: str) -> bytes | None:
+        """What is recorded of an operation, in whatever mode it was served."""
+        record = self._store.operations.get(op_id)
+        return self.committed(op_id) if record is None else record.data
+
+    def check_expected(self, agent_id: str, actual: VersionVector, expected: Any) -> None:
+        """ConflictError unless the agent is at `expected`."""
+        if not isinstance(expected, VersionVector):
+            raise TypeError(
+                f"expected={expected!r} must be the `.version` of a result or of a state, not {type(expected).__name__}"
             )
-        return UpdateResult(value, "applied", consistency, VersionVector.from_bytes(version), 0.0, replayed=True)
+        if actual != expected:
+            raise ConflictError(
+                f"agent {agent_id!r} is not at the expected version any more: expected {dict(expected)}, "
+                f"found {dict(actual)}. Nothing was applied: read it again, decide again, and pass the new version",
+                actual=actual,
+            )
+
+    def replayed(self, agent_id: str, op_id: str, data: bytes, outcome: str = "applied") -> UpdateResult:
+        """The recorded result of an operation; ValueError if it was one of another agent."""
+        used_for, consistency, version, value = decode_result(data)
+        if used_for != agent_id:
+            raise ValueError(
+                f"op_id={op_id!r} was used for agent {used_for!r} and cannot name a change of agent "
+                f"{agent_id!r}: make a new one for every change, such as uuid.uuid4().hex"
+            )
+        return UpdateResult(value, outcome, consistency, VersionVector.from_bytes(version), 0.0, replayed=True)
 
     def recording(self, fn: Any, op_id: str, agent_id: str, word: str) -> Recording:
         """`fn`, with its result kept for `remember`."""

@@ -207,6 +207,16 @@ class Membership:
         claim = self._claim_of(name)
         return None if claim is None else claim.address
 
+    def meta_of(self, name: str) -> Mapping[str, str]:
+        """What a member, whatever its state, says of itself."""
+        claim = self._claim_of(name)
+        return {} if claim is None else claim.meta
+
+    def state_of(self, name: str) -> str:
+        """One of `STATES`; "" of one that is not known."""
+        claim = self._claim_of(name)
+        return "" if claim is None else STATES[claim.state]
+
     def take_events(self) -> tuple[Event, ...]:
         """What became of members since this was last asked."""
         events = tuple(self._roster.events)
@@ -222,6 +232,12 @@ class Membership:
         own = self._roster.own
         if address != own.address:
             self._roster.speak(own.incarnation + 1, address=address, state=own.state)
+
+    def set_meta(self, meta: Mapping[str, str]) -> None:
+        """Something else is to be known of this node from now on."""
+        own = self._roster.own
+        if meta != own.meta:
+            self._roster.speak(own.incarnation + 1, state=own.state, meta=dict(meta))
 
     def leave(self, now: float) -> None:
         """Tell others that this node goes, so that nobody suspects it. Send what `ready` gives, then go."""

@@ -236,13 +236,21 @@ class Roster:
 
     # What is said
 
-    def speak(self, incarnation: int, *, address: str | None = None, state: int = ALIVE) -> None:
+    def speak(
+        self,
+        incarnation: int,
+        *,
+        address: str | None = None,
+        state: int = ALIVE,
+        meta: dict[str, str] | None = None,
+    ) -> None:
         """Say of this node, at an incarnation or a higher one, what holds now."""
         own = self.own
         self.own = own._replace(
             incarnation=min(max(own.incarnation, incarnation), INCARNATION_MAX - 1),
             address=own.address if address is None else address,
             state=state,
+            meta=own.meta if meta is None else meta,
         )
         self.changed_names.add(own.name)
         self.queue.put(self.own)

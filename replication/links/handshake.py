@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
+import msgpack
+
 from replication.identity import check_name
 from replication.messages import Hello, MessageError, Refused, decode, encode
 
@@ -194,3 +196,9 @@ def check_hello(hello: Hello) -> None:
         raise MessageError(f"incarnation {hello.incarnation}")
     if len(hello.store) > 64:
         raise MessageError(f"a store's name of {len(hello.store)} bytes")
+
+
+def read_known(notes: Mapping[str, bytes], prefix: str) -> dict[str, Known]:
+    """Whom the notes of that prefix tell of."""
+    kept = ((key.removeprefix(prefix), data) for key, data in notes.items() if key.startswith(prefix))
+    return {name: Known(*msgpack.unpackb(data)) for name, data in kept}

@@ -51,7 +51,7 @@ class Host:
         self.clients: ClientLoop
         self._network = network
 
-    def start(self, schema: type[Composite], config: Config, peers: Iterable[str]) -> None:
+    def start(self, schema: type[Composite], config: Config, peers: Iterable[str], voters: tuple[str, ...]) -> None:
         world = self._network.world
         self.boots += 1
         self.process = Process(world, self.name)
@@ -68,6 +68,7 @@ class Host:
             runtime=self.runtime,
             transport=self.transport,
             peers=tuple(peers),
+            voters=voters,
         )
         # Not through `connect`, which waits: a restart may be an event of the simulation.
         self.runtime.call_soon(self.node._others._start, self.transport, (self.address,))
@@ -88,6 +89,7 @@ class Cluster:
     names        of the nodes; a str names one for each letter
     seed         everything that chance decides
     conditions   of the network; `Conditions` says what there is
+    bootstrap    the nodes that vote in the mode "replicated"; without, it is not available
     write_modes  see `process.WRITE_MODES`; one for each node, repeated as needed
     limits       any field of `replication.Config`
 
@@ -103,11 +105,13 @@ class Cluster:
         conditions: Conditions = CALM,
         write_modes: tuple[str, ...] = ("blocking",),
         disk_seconds: float = 0.001,
+        bootstrap: Iterable[str] = (),
         trace: Trace | None = None,
         **limits: Any,
     ) -> None:
         self.schema = schema
         self.config = Config.of(limits)
+        self.bootstrap = tuple(bootstrap)
         self.world = World(seed, trace)
         self.network = Network(self.world, conditions)
         self.hosts: dict[str, Host] = {}
@@ -194,7 +198,7 @@ class Cluster:
             self.crash(name)
         self.world.note("start", name)
         others = [other.address for other in self.hosts.values() if other is not host]
-        host.start(self.schema, self.config, others[:_PEERS_MAX])
+        host.start(self.schema, self.config, others[:_PEERS_MAX], self.bootstrap)
         for tell in self.started:
             tell(name)
 

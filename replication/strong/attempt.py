@@ -1,0 +1,61 @@
+"""One try to have changes of an agent committed, and the callers that wait for what becomes of it."""
+
+from typing import Any
+
+from replication.errors import OutcomeUnknown, ReplicationError
+from replication.strong.entries import Result
+from replication.ticket import Ticket
+
+
+class Attempt:
+    """Changes that go into the log together.
+
+    base, delta, top, results  as in `entries.Proposal`
+    tickets  the callers, woken when there is a verdict
+    verdict  see `machine`; "" while there is none
+    owner    of `rounds`, which hears of the verdict
+    number   what tells it from this node's other attempts; 0 before it is given to the core
+    data     its entry
+    """
+
+    __slots__ = (
+        "agent_id",
+        "base",
+        "data",
+        "delta",
+        "number",
+        "owner",
+        "put_at",
+        "results",
+        "tickets",
+        "top",
+        "verdict",
+    )
+
+    def __init__(self, agent_id: str, base: int, owner: Any = None) -> None:
+        self.agent_id = agent_id
+        self.owner = owner
+        self.base = base
+        self.delta = self.top = self.data = b""
+        self.results: list[Result] = []
+        self.tickets: list[Ticket] = []
+        self.verdict = ""
+        self.number = 0
+        self.put_at = 0.0
+
+    def refuse(self, error: ReplicationError) -> None:
+        """It is not put into the log."""
+        for ticket in self.tickets:
+            ticket.error = error
+            ticket.finish()
+
+    def fail(self, why: str) -> None:
+        """There will be no verdict here: the node ends."""
+        for ticket in self.tickets:
+            if not ticket.is_settled:
+                ticket.error = OutcomeUnknown(
+                    f"the change was put to the group and may or may not be committed: {why}. Ask again with the same "
+                    "op_id: it is applied at most once",
+                    op_id=ticket.op_id,
+                )
+                ticket.finish()

@@ -1,0 +1,273 @@
+"""The calls in the mode `replicated`, from the caller's side: run, wait for the verdict; on a conflict, run again."""
+
+from asyncio import sleep, wait_for
+from collections.abc import Callable
+from math import inf
+from typing import Any, NamedTuple
+
+from crdt import VersionVector
+from replication.access import UpdateResult
+from replication.errors import OutcomeUnknown, Overloaded, Timeout, Unavailable
+from replication.runtime import Runtime, Waiter
+from replication.strong.core import StrongCore
+from replication.strong.machine import HOLDS, INVALID
+from replication.strong.rounds import Joined, Rounds
+from replication.ticket import FutureTicket, Ticket
+
+# Seconds between two looks whether somebody leads.
+_LOOK_EVERY = 0.005
+# Looks between two times that who leads is asked to change who votes; and how much longer than for somebody who leads
+# that is waited for: a node that is to vote may have a log to catch up with.
+_LOOKS_BETWEEN = 40
+_MANAGE_PATIENCE = 10
+
+
+class Change(NamedTuple):
+    """What a caller wants done; until when, on the runtime's clock."""
+
+    agent_id: str
+    fn: Callable[[Any], Any]
+    op_id: str | None
+    expected: VersionVector | None
+    timeout: float | None
+    deadline: float
+
+
+class Calls:
+    """Used by callers' threads and event loops.
+
+    wake      have time pass on this node, which may have nobody else
+    run_soon  have done what the core wants done
+    patience  seconds to wait for somebody who leads
+    """
+
+    def __init__(
+        self,
+        rounds: Rounds,
+        core: StrongCore,
+        runtime: Runtime,
+        wake: Callable[[], None],
+        run_soon: Callable[[], None],
+        patience: float,
+    ) -> None:
+        self._rounds = rounds
+        self._core = core
+        self._runtime = runtime
+        self._wake = wake
+        self._run_soon = run_soon
+        self._patience = patience
+
+    def change(
+        self, agent_id: str, fn: Any, op_id: str | None, expected: VersionVector | None, timeout: float | None
+    ) -> Change:
+        """What `update` and `aupdate` take. The time begins to run."""
+        deadline = inf if timeout is None else self._runtime.time() + timeout
+        return Change(agent_id, fn, op_id, expected, timeout, deadline)
+
+    def weaker(self, error: Unavailable, agent_id: str, op_id: str | None, words: tuple[str, ...]) -> str:
+        """The mode that may serve a call that this one cannot; the error if there is none."""
+        if op_id is not None and self._rounds.is_under_way(agent_id, op_id):
+            raise OutcomeUnknown(
+                f"op_id={op_id!r} was put to the group before, and may be committed once there is one again: it was "
+                "not served in another mode, which would apply it twice. Ask again later with the same op_id",
+                op_id=op_id,
+            ) from error
+        if not words:
+            raise error
+        return words[0]
+
+    def update(self, change: Change) -> UpdateResult:
+        """Return once it is committed, and applied here. Unavailable, OutcomeUnknown, or what the function raises."""
+        while True:
+            self._wait_for_leader(change.deadline)
+            waiter = self._runtime.waiter()
+            ticket = _ticket_of(waiter, change.op_id)
+            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket)
+            if joined is None:
+                self._wait_for_room(change)
+                self._runtime.waiter().wait(_LOOK_EVERY)
+                continue
+            if joined.attempt is not None and not waiter.wait(self._left(change.deadline)):
+                raise self._give_up(change, ticket)
+            result = self._result(joined, ticket)
+            if result is not None:
+                return result
+
+    async def aupdate(self, change: Change) -> UpdateResult:
+        """As `update`."""
+        while True:
+            await self._await_leader(change.deadline)
+            ticket = FutureTicket(None, change.op_id)
+            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket)
+            if joined is None:
+                self._wait_for_room(change)
+                await sleep(_LOOK_EVERY)
+                continue
+            if joined.attempt is not None:
+                try:
+                    left = self._left(change.deadline)
+                    await (ticket.future if left is None else wait_for(ticket.future, max(0.0, left)))
+                except TimeoutError:
+                    raise self._give_up(change, ticket) from None
+            result = self._result(joined, ticket)
+            if result is not None:
+                return result
+
+    def _wait_for_room(self, change: Change) -> None:
+        """Overloaded if the time is over."""
+        if self._runtime.time() >= change.deadline:
+            raise Overloaded(
+                f"agent {change.agent_id!r} is changed by more callers than the group could serve within "
+                f"{change.timeout} s: nothing was applied",
+                limit="entry_bytes_max",
+            )
+
+    def _left(self, deadline: float) -> float | None:
+        return None if deadline == inf else deadline - self._runtime.time()
+
+    def _result(self, joined: Joined, ticket: Ticket) -> UpdateResult | None:
+        """The result if it holds; None to run again."""
+        attempt = joined.attempt
+        if attempt is None or attempt.verdict == HOLDS:
+            return joined.result
+        if ticket.error is not None:
+            raise ticket.error
+        if attempt.verdict == INVALID:
+            raise RuntimeError(f"the group refused an entry for agent {attempt.agent_id!r} that this node had made")
+        return None
+
+    # Whether there is anybody to ask
+
+    def _wait_for_leader(self, deadline: float) -> None:
+        self._core.is_wanted = True
+        self._wake()
+        end = min(deadline, self._runtime.time() + self._patience)
+        while not self._is_led(end):
+            self._runtime.waiter().wait(_LOOK_EVERY)
+
+    async def _await_leader(self, deadline: float) -> None:
+        self._core.is_wanted = True
+        self._wake()
+        end = min(deadline, self._runtime.time() + self._patience)
+        while not self._is_led(end):
+            await sleep(_LOOK_EVERY)
+
+    def _is_led(self, end: float) -> bool:
+        """Whether somebody leads; Unavailable if nobody has until then."""
+        if self._core.raft.leader:
+            return True
+        if self._runtime.time() >= end:
+            raise self._unavailable()
+        return False
+
+    def _unavailable(self) -> Unavailable:
+        voters = self._core.raft.configuration.voters
+        reachable = self._core.reachable
+        have = sum(name in reachable for name in voters)
+        need = len(voters) // 2 + 1
+        if voters:
+            why = f"{have} of the {len(voters)} voters ({', '.join(voters)}) can be reached, and {need} are needed"
+        else:
+            why = "this node has not met a group: open the voters with bootstrap=[their names], or give their peers="
+        return Unavailable(
+            f"nobody leads, so nothing can be agreed on: {why}. Nothing was applied: try again when they are back, "
+            "or allow fallback=('crdt_enhanced',)",
+            have=have,
+            need=need,
+            peers={name: "reachable" if name in reachable else "not reachable" for name in voters},
+        )
+
+    def _give_up(self, change: Change, ticket: Ticket) -> OutcomeUnknown:
+        ticket.abandoned = True
+        return OutcomeUnknown(
+            f"the change of agent {change.agent_id!r} was put to the group, and was not committed within "
+            f"{change.timeout} s: it may be, later. Ask again with the same op_id, which applies it at most once",
+            op_id=change.op_id,
+        )
+
+    # Who votes, and who leads
+
+    def manage(self, act: str, name: str) -> None:
+        """Have that node vote ("add"), or not any more ("remove"), or lead ("transfer"). Returns once it is so.
+
+        ValueError if it is no member of the group, Timeout if that takes too long: it may happen later.
+        """
+        deadline = self._runtime.time() + _MANAGE_PATIENCE * self._patience
+        self._wait_for_leader(deadline)
+        why = ""
+        while not self._is_managed(act, name):
+            configuration = self._core.raft.configuration
+            if name not in configuration.members or (act == "remove" and configuration.voters == (name,)):
+                raise ValueError(
+                    f"{name!r} cannot be the one to {act}: the voters are {', '.join(configuration.voters)}, and "
+                    f"{', '.join(configuration.learners) or 'nobody'} learns"
+                )
+            if self._runtime.time() >= deadline:
+                raise Timeout(
+                    f"the group did not {act} {name!r} in time ({why or 'it was not agreed on'}): look at members() "
+                    "and status()['replicated'], and try again"
+                )
+            heard: list[str] = []
+            self._runtime.call_soon(self._manage, act, name, heard)
+            for _ in range(_LOOKS_BETWEEN):
+                self._runtime.waiter().wait(_LOOK_EVERY)
+                if self._is_managed(act, name):
+                    return
+            why = heard[0] if heard else why
+
+    def _manage(self, act: str, name: str, heard: list[str]) -> None:
+        """In the runtime's thread."""
+        heard.append(self._core.manage(act, name, self._runtime.time()))
+        self._wake()
+        self._run_soon()
+
+    def _is_managed(self, act: str, name: str) -> bool:
+        raft = self._core.raft
+        if act == "transfer":
+            return raft.leader == name
+        return not raft.configuration.is_joint and (name in raft.configuration.voters) == (act == "add")
+
+    # Reading
+
+    def wait_to_read(self, timeout: float | None) -> None:
+        """Return once this node's states have everything that was committed before now. Unavailable, Timeout."""
+        deadline = inf if timeout is None else self._runtime.time() + timeout
+        self._wait_for_leader(deadline)
+        waiter = self._runtime.waiter()
+        ticket = _ticket_of(waiter)
+        self._runtime.call_soon(self._read, ticket)
+        if not waiter.wait(self._left(deadline)):
+            raise self._too_late(timeout, ticket)
+        if ticket.error is not None:
+            raise ticket.error
+
+    async def await_to_read(self, timeout: float | None) -> None:
+        """As `wait_to_read`."""
+        deadline = inf if timeout is None else self._runtime.time() + timeout
+        await self._await_leader(deadline)
+        ticket = FutureTicket(None)
+        self._runtime.call_soon(self._read, ticket)
+        try:
+            left = self._left(deadline)
+            await (ticket.future if left is None else wait_for(ticket.future, max(0.0, left)))
+        except TimeoutError:
+            raise self._too_late(timeout, ticket) from None
+        if ticket.error is not None:
+            raise ticket.error
+
+    def _read(self, ticket: Ticket) -> None:
+        """In the runtime's thread."""
+        self._core.read(ticket, self._runtime.time())
+        self._wake()
+        self._run_soon()
+
+    def _too_late(self, timeout: float | None, ticket: Ticket) -> Timeout:
+        ticket.abandoned = True
+        return Timeout(
+            f"who leads did not say within {timeout} s what is newest, so it was not read. Read with "
+            "consistency='reactive' for what this node has, or try again"
+        )
+
+
+def _ticket_of(waiter: Waiter, op_id: str | None = None) -> Ticket:
+    return Ticket(None, lambda _: waiter.done(), op_id)

@@ -1,0 +1,395 @@
+"""`replicated`: changes go through the log of a group, and hold for everybody or for nobody.
+
+Raft (`replication.raft`) says in which order entries are committed; `machine` what each of them comes to; this core
+puts the two, the disk and the states of the agents together. Proposals are sent to whoever leads, and again, after a
+while or to the next leader, until the log has a verdict: one that comes twice conflicts with itself the second time.
+
+Nothing leaves this node that its disk does not hold: writes of the log go out as a Ready that persists, and the core
+hears of their end as any caller would. What the log brings is delivered like what other nodes tell, in the order of the
+log, and is applied once it is merged.
+
+Fills the Carrier port. Pure.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any, NamedTuple
+
+from replication.config import Config
+from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, Told
+from replication.errors import Overloaded, Unavailable
+from replication.message_fields import MessageError
+from replication.messages import Item, Message
+from replication.raft import configuration
+from replication.raft.core import Raft
+from replication.raft.log import DATA
+from replication.raft.messages import KINDS_OF_MESSAGES
+from replication.raft.options import Options
+from replication.raft.ready import Apply, Proposed, Refused, Write
+from replication.raft.ready import Ready as Wanted
+from replication.raft.roles import LEADER
+from replication.storage import Note, Record, Trim
+from replication.strong.attempt import Attempt
+from replication.strong.entries import GROUP, Proposal, decode, encode, writer_of
+from replication.strong.journal import Base, RecordLog, Start
+from replication.strong.machine import HOLDS, INVALID, Machine
+from replication.strong.messages import Manage, Propose
+from replication.strong.proposals import Proposals
+from replication.strong.snapshots import Snapshots
+from replication.ticket import Ticket
+
+_MERGED = frozenset(("landed", "known"))
+# Under which the name of the group is kept.
+GROUP_NOTE = "group"
+
+
+class _Applying(NamedTuple):
+    """Entries whose changes are being merged."""
+
+    last: int
+    delivery: Delivery
+    decided: list[tuple[int, str]]
+
+
+class StrongCore:
+    """Carries changes through the log.
+
+    boot     tells this life of the node from its others
+    decided  called with each attempt of this node that has its verdict, before its callers are woken
+    parts    the parts of an agent, as they are on disk
+    group    the group this node belongs to, "" if it has not met any
+    group_of which group another node says that it belongs to, "" if it has not said so
+    joined   called when this node has become a member of a group
+    is_gone  whether a node has left the cluster
+    """
+
+    handles: tuple[type[Message], ...] = (Propose, Manage, *KINDS_OF_MESSAGES)
+
+    def __init__(
+        self,
+        name: str,
+        boot: int,
+        start: Start,
+        records: RecordLog,
+        options: Options,
+        random: Random,
+        now: float,
+        config: Config,
+        decided: Callable[[Attempt], None],
+        parts: Callable[[str], Iterable[bytes]],
+        group: str,
+        group_of: Callable[[str], str],
+        joined: Callable[[str], None],
+        is_gone: Callable[[str], bool],
+    ) -> None:
+        self.raft = Raft(name, start.saved, options, random, now)
+        self.group = group
+        self.writer = writer_of(group)
+        self.machine = Machine.from_bytes(start.machine, self.writer) if start.machine else Machine(self.writer)
+        self._entry_bytes_max = options.entry_bytes_max
+        self._group_of = group_of
+        self._joined = joined
+        self._is_gone = is_gone
+        self._random = random
+        self._config = config
+        self._snapshots = Snapshots(parts)
+        self._snapshots.keep(start.saved.snapshot, start.machine or self.machine.to_bytes(), ())
+        # Of what was merged and is not on disk yet: up to which entry, oldest first.
+        self._undurable: dict[int, None] = {}
+        self._taking: tuple[int, bytes] | None = None  # a snapshot that waits for that: its index, and the machine then
+        self._installing: dict[int, tuple[Write, bytes]] = {}  # by the token of what has to be on disk before
+        self._forgetting = 0
+        self._name = name
+        self._records = records
+        self._decided = decided
+        self._now = now  # never goes back, also if a caller's is older
+        self.reachable = frozenset((name,))
+        self.is_wanted = False  # somebody has asked for this mode; set by any thread
+        self._reads: dict[int, Ticket] = {}
+        self._out: deque[Ready] = deque()
+        self._proposals = Proposals(
+            name, boot, self.raft, options.entry_bytes_max, options.election_timeout, self._out.append
+        )
+        self._applying: _Applying | None = None
+        self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
+        self.counts["applied"] = start.saved.applied
+
+    # What callers wish
+
+    def put(self, attempt: Attempt, now: float) -> bool:
+        """Have it put into the log, as often as it takes; False if it is too large."""
+        self._now = max(self._now, now)
+        return self._proposals.add(attempt, self._now)
+
+    def read(self, ticket: Ticket, now: float) -> None:
+        """Settle the ticket once this node's states have everything that was committed before now."""
+        self._now = max(self._now, now)
+        number = self.raft.read(self._now)
+        if isinstance(number, Refused):
+            ticket.error = Overloaded("too many reads wait for the group; nothing was read", limit="reads_max")
+            self._out.append(Ready(settle=(ticket,)))
+        else:
+            self._reads[number] = ticket
+
+    # What the driver tells
+
+    def propose(self, change: Change, now: float) -> None:
+        raise AssertionError("what goes through the log does not come out of a flush")
+
+    def told(self, told: Told, now: float) -> None:
+        raise AssertionError("this core wishes for no deltas")
+
+    def durable(self, token: Any, now: float) -> None:
+        """What some entries brought, or a snapshot, is on disk."""
+        self._now = max(self._now, now)
+        if token in self._installing:
+            self._install(*self._installing.pop(token))
+        else:
+            self._undurable.pop(token, None)
+            self._take_snapshot()
+
+    def peers(self, names: tuple[str, ...], now: float) -> None:
+        """Who is a member says the log; who can be reached is good to know."""
+        self.reachable = frozenset((*names, self._name))
+
+    def step(self, peer: str, message: Message, now: float) -> None:
+        self._now = max(self._now, now)
+        if not self._is_of_ours(peer):
+            self.counts["strange"] += 1
+            return
+        try:
+            if isinstance(message, Propose):
+                if len(message.data) > self._entry_bytes_max:
+                    raise MessageError("an entry that is too large")
+                decode(message.data)
+                self.raft.propose(message.data, self._now)  # refused, it is sent again to whoever leads then
+            elif isinstance(message, Manage):
+                self.manage(message.act, message.name, self._now)
+            else:
+                self.raft.step(peer, message, self._now)  # type: ignore[arg-type]
+        except MessageError:
+            self.counts["invalid"] += 1
+
+    def _is_of_ours(self, peer: str) -> bool:
+        """Whether a node is to be heard: one of another group is not, though its terms are numbers like ours."""
+        group = self._group_of(peer)
+        if not self.group and group:
+            self.group, self.writer = group, writer_of(group)
+            self.machine = Machine(self.writer)
+            self._joined(group)
+        return bool(self.group) and (group == self.group or (not group and peer in self.raft.configuration.members))
+
+    def tick(self, now: float) -> None:
+        self._now = max(self._now, now)
+        if self.is_idle:
+            return
+        self.raft.tick(self._now)
+        for read in [read for read, ticket in self._reads.items() if ticket.abandoned]:
+            self.raft.forget_read(read)
+            del self._reads[read]
+        if self.raft.role == LEADER:
+            self._gather()
+            self._forget()
+        self._begin_snapshot()
+        self._proposals.tick(self._now)
+
+    def _gather(self) -> None:
+        """Have the log sent to all there are: who leads takes in whom it can reach, as learners, one at a time."""
+        members = self.raft.configuration.members
+        strangers = {each for each in self.reachable.difference(members) if self._group_of(each) in ("", self.group)}
+        gone = [each for each in self.raft.configuration.learners if self._is_gone(each)]
+        if self.raft.configuration.is_joint:
+            return
+        if gone:
+            self.raft.remove(min(gone), self._now)
+        elif strangers and len(members) < configuration.MEMBERS_MAX:
+            self.raft.add_learner(min(strangers), self._now)
+
+    def _forget(self) -> None:
+        """Have everybody forget the oldest results when there are too many."""
+        surplus = self.machine.surplus(self._config.operations_max)
+        if surplus is not None and surplus.number > self._forgetting:
+            self._forgetting = surplus.number
+            self.raft.propose(encode(surplus), self._now)
+
+    def manage(self, act: str, name: str, now: float) -> str:
+        """Change who votes or leads: "" if it is under way, or why not; "not leader" if another was asked to."""
+        self._now = max(self._now, now)
+        raft, old = self.raft, self.raft.configuration
+        if raft.role != LEADER:
+            if raft.leader:
+                self._out.append(Ready(send=(Send(raft.leader, Manage(act, name)),)))
+            return "not leader"
+        outcome: Proposed | Refused | None
+        if act == "add":
+            outcome = raft.add_voter(name, self._now)
+        elif act == "remove" and {*old.voters} - {name}:
+            outcome = raft.change({*old.voters} - {name}, {*old.learners, name}, self._now)
+        elif act == "transfer":
+            outcome = raft.transfer(name, self._now)
+        else:
+            return "no member"
+        return outcome.reason if isinstance(outcome, Refused) else ""
+
+    # Snapshots
+
+    def _begin_snapshot(self) -> None:
+        """Once the log has grown enough, have it begin later."""
+        raft, limits = self.raft, self._config
+        applied, last = self.counts["applied"], raft.snapshot.last_index
+        has_grown = applied - last >= limits.log_entries_max or raft.log_bytes >= limits.log_bytes_max
+        if has_grown and applied > last and self._taking is None and self._applying is None and not self._installing:
+            self._taking = applied, self.machine.to_bytes()
+            self._take_snapshot()
+
+    def _take_snapshot(self) -> None:
+        """Once everything that it stands for is on disk."""
+        if self._taking is None or any(token <= self._taking[0] for token in self._undurable):
+            return
+        (index, machine), self._taking = self._taking, None
+        raft = self.raft
+        snapshot = raft.snapshot_taken(index, self._random.randbytes(8))
+        if snapshot is None:
+            return  # another came meanwhile
+        self._snapshots.keep(snapshot, machine, raft.snapshots_in_use())
+        cut = raft.compact(max(index - self._config.log_entries_kept, 0))
+        base = Base(snapshot, machine, *(cut or (raft.offset, raft.offset_term)))
+        records = self._records.base(base, raft.term, raft.vote)
+        self._out.append(Ready(persist=(*records, Trim(self._records.trim(base.offset)))))
+
+    def _install(self, write: Write, machine: bytes) -> None:
+        """The agents of a snapshot that came are on disk: now it may take the place of the log."""
+        assert write.snapshot is not None
+        snapshot = write.snapshot
+        self.machine = Machine.from_bytes(machine, self.writer)
+        self.counts["applied"] = snapshot.last_index
+        self._snapshots.keep(snapshot, machine, self.raft.snapshots_in_use())
+        self._persist(write, Base(snapshot, machine, snapshot.last_index, snapshot.last_term))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no time needs to pass here: nobody waits, and there is nobody else."""
+        waits = self._proposals or self._reads or (self.is_wanted and not self.raft.leader)
+        return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self._name,))
+
+    def landed(self, landing: Landing, now: float) -> None:
+        applying = self._applying
+        if applying is None or landing.delivery is not applying.delivery:
+            return
+        # What does not merge is brought by comparing; the log's verdict stands all the same.
+        self.counts["unmerged"] += sum(outcome not in _MERGED for outcome in landing.outcomes)
+        self._applying = None
+        self._now = max(self._now, now)
+        self._end(applying.last, applying.decided)
+
+    # What is to be done
+
+    def ready(self) -> Ready:
+        if not self._out:
+            self._take(self.raft.ready())
+        return self._out.popleft() if self._out else NOTHING
+
+    def _take(self, wanted: Wanted) -> None:
+        settle = tuple([self._reads.pop(read) for read in wanted.reads if read in self._reads])
+        send = tuple([Send(peer, message) for peer, message in wanted.send])
+        if send or settle:
+            self._out.append(Ready(send=send, settle=settle))
+        for piece in wanted.pieces:
+            self._snapshots.take(piece)
+        if wanted.write is not None:
+            self._write(wanted.write)
+        for wish in wanted.chunks:
+            self.raft.chunk_read(wish, *self._snapshots.read(wish), self._now)
+        if wanted.apply is not None:
+            self._apply(wanted.apply)
+
+    def _write(self, write: Write) -> None:
+        if write.snapshot is None:
+            self._persist(write, None)
+            return
+        try:
+            contents = self._snapshots.contents(write.snapshot)
+        except MessageError:
+            self.counts["invalid"] += 1  # and this node goes no further until it is opened again
+            return
+        token = -write.number
+        self._installing[token] = write, contents.machine
+        if contents.items:
+            self._out.append(Ready(deliver=(Delivery(GROUP, contents.items, token, is_ordered=True),)))
+        else:
+            self._install(*self._installing.pop(token))
+
+    def _persist(self, write: Write, base: Base | None) -> None:
+        def written(ticket: Ticket) -> None:
+            self.raft.persisted(write.number, self._now)
+
+        # Who was to vote when this node was first opened is in no entry.
+        first: list[Note | Record] = []
+        if self._records.is_new:
+            empty = Base(self.raft.snapshot, self.machine.to_bytes(), 0, 0)
+            first = [Note(GROUP_NOTE, self.group.encode()), *self._records.base(empty, 0, "")]
+        persist = (*first, self._records.write(write, base))
+        self._out.append(Ready(persist=persist, settle=(Ticket(None, written),)))
+
+    def _apply(self, apply: Apply) -> None:
+        items: list[Item] = []
+        decided: list[tuple[int, str]] = []
+        for entry in apply.entries:
+            if entry.kind == DATA:
+                self._judge(entry.data, items, decided)
+        last = apply.first + len(apply.entries) - 1
+        if items:
+            self._undurable[last] = None
+            self._applying = _Applying(last, Delivery(GROUP, tuple(items), last, is_ordered=True), decided)
+            self._out.append(Ready(deliver=(self._applying.delivery,)))
+        else:
+            self._end(last, decided)
+
+    def _judge(self, data: bytes, items: list[Item], decided: list[tuple[int, str]]) -> None:
+        try:
+            said = decode(data)
+        except MessageError:
+            self.counts["invalid"] += 1  # on every member alike
+            return
+        verdict = self.machine.apply(said)
+        if not isinstance(said, Proposal):
+            return
+        self.counts["committed" if verdict == HOLDS else "invalid" if verdict == INVALID else "conflicts"] += 1
+        if verdict == HOLDS and said.delta:
+            items.append(Item(said.agent_id, said.delta, b""))
+        if self._proposals.are_own(said):
+            decided.append((said.number, verdict))
+
+    def _end(self, last: int, decided: list[tuple[int, str]]) -> None:
+        """Everything up to that entry is applied: tell those who wait for it."""
+        self.counts["applied"] = last
+        settle = self._proposals.decide(decided, self._decided)
+        self.raft.applied(last)
+        if settle:
+            self._out.append(Ready(settle=tuple(settle)))
+
+    def end(self, why: str) -> None:
+        """This node can do nothing more for those who wait."""
+        self._proposals.end(why)
+        for ticket in self._reads.values():
+            ticket.error = Unavailable(f"nothing was read, since {why}")
+            ticket.finish()
+        self._reads = {}
+
+    def status(self) -> dict[str, Any]:
+        members = self.raft.configuration
+        return {
+            "group": self.group,
+            "term": self.raft.term,
+            "leader": self.raft.leader,
+            "role": self.raft.role,
+            "commit": self.raft.commit,
+            "last": self.raft.last,
+            "snapshot": self.raft.snapshot.last_index,
+            "voters": list(members.voters),
+            "learners": list(members.learners),
+            "waiting": len(self._proposals),
+            **self._proposals.counts,
+            **self.counts,
+        }

@@ -1,0 +1,82 @@
+"""What the entries of the log say: proposals of changes, and that old results may be forgotten.
+
+An entry's data is one byte for the kind and the fields as a msgpack array. Pure: bytes in, tuples out.
+"""
+
+from typing import Any, NamedTuple
+
+import msgpack
+
+from replication.message_fields import MessageError, check_of_class
+from replication.messages import ITEMS_MAX
+
+# A group writes under this name and its own: one writer, whose events are in the order of the log. No node has such a
+# name, since nodes' writers have a "~" in theirs. Nodes that were groups of their own may meet, so each has another.
+GROUP = "replicated"
+
+
+def writer_of(group: str) -> str:
+    return f"{GROUP}.{group}"
+
+
+class Result(NamedTuple):
+    """What the operation of that name returned, as `operations.encode_result` has it."""
+
+    op_id: str
+    data: bytes
+
+
+class Proposal(NamedTuple):
+    """Changes of one agent, made one after the other on one fork of its state.
+
+    proposer  who made it, in which life of its, and the number it has there: what tells it from every other
+    base      how many of the group's events the state had that it was made on
+    delta     the changes, and what of other writers they build on that was not in the log before them; empty if the
+              functions changed nothing
+    top       the version of the state with it
+    results   of those of the changes that have an `op_id`
+    """
+
+    proposer: str
+    boot: int
+    number: int
+    agent_id: str
+    base: int
+    delta: bytes
+    top: bytes
+    results: tuple[Result, ...]
+
+    @property
+    def id(self) -> tuple[str, int, int]:
+        return self.proposer, self.boot, self.number
+
+
+class Forget(NamedTuple):
+    """The results of the oldest operations up to this number may be forgotten: all members do so at this entry."""
+
+    number: int
+
+
+Said = Proposal | Forget
+
+_KINDS: dict[int, type[Any]] = {1: Proposal, 2: Forget}
+_CHECKS = {kind: check_of_class(each) for kind, each in _KINDS.items()}
+_PREFIX = {each: bytes([kind]) for kind, each in _KINDS.items()}
+
+
+def encode(said: Said) -> bytes:
+    packed: bytes = msgpack.packb(said)
+    return _PREFIX[type(said)] + packed
+
+
+def decode(data: bytes) -> Said:
+    """MessageError if it is no entry of this protocol."""
+    check = _CHECKS.get(data[0]) if data else None
+    if check is None:
+        raise MessageError(f"an entry that begins with {data[:1]!r}")
+    try:
+        fields = msgpack.unpackb(data[1:], use_list=False, max_array_len=ITEMS_MAX, max_map_len=0, max_ext_len=0)
+    except Exception as error:  # msgpack documents no common root of what it raises
+        raise MessageError(f"an entry is not msgpack: {error}") from None
+    said: Said = check(fields)
+    return said

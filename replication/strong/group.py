@@ -1,0 +1,126 @@
+"""What a node has of its group: the core that carries strong updates, and the way of its callers there.
+
+A group is founded by the nodes that are told of the same voters, or by a node that has nobody else. It has a name,
+which its members tell in their metadata, and keep. A node that was told of no voters becomes a member of the first
+group whose leader takes it in.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import Any
+
+import msgpack
+
+from replication.config import Config
+from replication.driver import Driver
+from replication.gossip.membership import Membership
+from replication.raft.configuration import Configuration
+from replication.raft.options import Options
+from replication.runtime import Runtime
+from replication.slot import Slot
+from replication.storage import Note, Storage
+from replication.store import Store
+from replication.strong import journal
+from replication.strong.attempt import Attempt
+from replication.strong.calls import Calls
+from replication.strong.core import GROUP_NOTE, StrongCore
+from replication.strong.rounds import Rounds
+from replication.ticket import Ticket
+from replication.transaction import Transactions
+
+# Under which the name of the group is told.
+_META = "group"
+# Seconds in which a node that was just opened hears of all members there are.
+_FORGOTTEN_AFTER = 60.0
+# Election timeouts that a caller waits for somebody who leads.
+_PATIENCE = 3
+
+
+class Group:
+    """Made by `cluster`.
+
+    cluster   its name
+    voters    whom this node was told of, or itself if it has nobody else: `is_alone`
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        storage: Storage,
+        config: Config,
+        runtime: Runtime,
+        driver: Driver,
+        membership: Membership,
+        voters: Iterable[str],
+        is_alone: bool,
+    ) -> None:
+        self._runtime = runtime
+        self._driver = driver
+        self._membership = membership
+        self._patience = _PATIENCE * config.election_timeout
+        self._rounds: Rounds
+        identity, founders = storage.identity, tuple(sorted(set(voters)))
+        start, records = journal.read(storage.records(), Configuration(founders))
+        name = storage.notes().get(GROUP_NOTE, b"").decode()
+        if not name and founders:
+            name = _name_of(cluster, (*founders, identity.store) if is_alone else founders)
+        # Of no draw of others', so that what they draw does not hang on this.
+        random = Random(f"{identity.name} {identity.store} {identity.opens}")
+        self._opened = runtime.time()
+        options = Options(
+            election_timeout=config.election_timeout,
+            heartbeat_interval=config.heartbeat_interval,
+            entry_bytes_max=config.entry_bytes_max,
+        )
+        self.core = StrongCore(
+            identity.name, identity.opens, start, records, options, random, runtime.time(),
+            config, lambda attempt: self._rounds.decided(attempt), lambda agent_id: storage.load(agent_id).parts,
+            name, self._told_by, self._keep, self._is_gone,
+        )  # fmt: skip
+        membership.set_meta({_META: name} if name else {})
+
+    def _told_by(self, node: str) -> str:
+        """The group that another node says it belongs to; "" for none."""
+        return self._membership.meta_of(node).get(_META, "")
+
+    def _keep(self, name: str) -> None:
+        """This node belongs to that group, for good."""
+        self._membership.set_meta({_META: name})
+        self._driver.keep_note(Note(GROUP_NOTE, name.encode()))
+
+    def _is_gone(self, node: str) -> bool:
+        """Whether a node has left, or has not been heard of since long before this one was opened."""
+        state = self._membership.state_of(node)
+        return state == "left" or (state == "" and self._runtime.time() - self._opened > _FORGOTTEN_AFTER)
+
+    def calls(self, store: Store, transactions: Transactions, run: Callable[[str, Any, Any], Any]) -> Calls:
+        """The way of callers to the log. `run` runs a function on a state, as one transaction."""
+        transactions.committed = lambda op_id: self.core.machine.result(op_id)
+        self._rounds = Rounds(
+            store, self._runtime, transactions, lambda: self.core.writer, run, self._when_durable, self._put,
+            lambda: self.core.machine,
+        )  # fmt: skip
+        return Calls(
+            self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._patience
+        )
+
+    def _put(self, attempt: Attempt) -> bool:
+        is_put = self.core.put(attempt, self._runtime.time())
+        self._driver.keep_time()
+        self._driver.run_soon()
+        return is_put
+
+    def _when_durable(self, slot: Slot, then: Callable[[bool], None]) -> None:
+        self._driver.submit(Ticket({slot}, lambda ticket: then(ticket.error is None)))
+
+    def end(self) -> None:
+        """Nothing more is done for those who wait."""
+        why = "this node was closed, or its disk failed"
+        for attempt in self._rounds.take_attempts():
+            attempt.fail(why)
+        self.core.end(why)
+
+
+def _name_of(cluster: str, founders: tuple[str, ...]) -> str:
+    return hashlib.blake2b(msgpack.packb((cluster, founders)), digest_size=6).hexdigest()

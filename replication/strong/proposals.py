@@ -1,0 +1,82 @@
+"""The attempts of one node that have no verdict yet: put into the log, and again until there is one.
+
+One that comes into the log twice conflicts with itself the second time, so to put it again does no harm.
+"""
+
+from collections.abc import Callable
+
+from replication.core import Ready, Send
+from replication.raft.core import Raft
+from replication.raft.ready import Refused
+from replication.strong.attempt import Attempt
+from replication.strong.entries import Proposal, encode
+from replication.strong.messages import Propose
+from replication.ticket import Ticket
+
+
+class Proposals:
+    """boot tells this life of the node from its others; `send` hands out what is for who leads."""
+
+    def __init__(
+        self, name: str, boot: int, raft: Raft, bytes_max: int, retry_after: float, send: Callable[[Ready], None]
+    ) -> None:
+        self._id = name, boot
+        self._raft = raft
+        self._bytes_max = bytes_max
+        self._retry_after = retry_after
+        self._send = send
+        self._number = 0
+        self._led_by: tuple[int, str] = (0, "")
+        self._attempts: dict[int, Attempt] = {}
+        self.counts = {"proposed": 0, "again": 0}
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def add(self, attempt: Attempt, now: float) -> bool:
+        """Have it put into the log, as often as it takes; False if it is too large."""
+        number = self._number + 1
+        results = tuple(attempt.results)
+        proposal = Proposal(*self._id, number, attempt.agent_id, attempt.base, attempt.delta, attempt.top, results)
+        data = encode(proposal)
+        if len(data) > self._bytes_max:
+            return False
+        attempt.number, attempt.data, self._number = number, data, number
+        self._attempts[number] = attempt
+        self.counts["proposed"] += 1
+        self._put(attempt, now)
+        return True
+
+    def _put(self, attempt: Attempt, now: float) -> None:
+        attempt.put_at = now
+        outcome = self._raft.propose(attempt.data, now)
+        if isinstance(outcome, Refused) and outcome.reason == "not leader" and outcome.leader:
+            self._send(Ready(send=(Send(outcome.leader, Propose(attempt.data)),)))
+
+    def tick(self, now: float) -> None:
+        """What was put a while ago, or to who led before, is put again."""
+        led_by = self._raft.term, self._raft.leader
+        is_new, self._led_by = led_by != self._led_by, led_by
+        for attempt in list(self._attempts.values()) if self._raft.leader else ():
+            if is_new or now - attempt.put_at >= self._retry_after:
+                self.counts["again"] += 1
+                self._put(attempt, now)
+
+    def are_own(self, proposal: Proposal) -> bool:
+        return (proposal.proposer, proposal.boot) == self._id
+
+    def decide(self, decided: list[tuple[int, str]], tell: Callable[[Attempt], None]) -> list[Ticket]:
+        """These have a verdict: tell whose they are, and return the callers."""
+        callers: list[Ticket] = []
+        for number, verdict in decided:
+            attempt = self._attempts.pop(number, None)
+            if attempt is not None:  # else it came twice
+                attempt.verdict = verdict
+                tell(attempt)
+                callers += attempt.tickets
+        return callers
+
+    def end(self, why: str) -> None:
+        for attempt in self._attempts.values():
+            attempt.fail(why)
+        self._attempts = {}

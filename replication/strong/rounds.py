@@ -1,0 +1,297 @@
+"""Callers who change agents through the log, many at a time.
+
+A caller runs its function on the agent's *head*: a fork of the state that writes as the group, on which those functions
+ran before whose changes have no verdict yet. What several did goes into the log as one attempt, one attempt of an
+agent at a time. If it holds, the next follows, already made; if it conflicts, another node was faster, the head is
+thrown away with all that was done on it, and every caller runs its function again on a new one.
+
+Callers' threads run functions, under a lock for each agent; the runtime's thread closes attempts and hears of verdicts.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, NamedTuple
+
+from crdt import DecodeError, VersionVector
+from replication.access import UpdateResult
+from replication.consistency import REPLICATED
+from replication.errors import Overloaded
+from replication.operations import check_op_id
+from replication.runtime import Runtime
+from replication.slot import Slot
+from replication.store import Store
+from replication.strong.attempt import Attempt
+from replication.strong.entries import Result
+from replication.strong.machine import CONFLICT, HOLDS, Machine
+from replication.ticket import Ticket
+from replication.transaction import Transactions
+
+# Seconds after which an agent is looked at again in which a function is running.
+_AGAIN_AFTER = 0.001
+# What a merge returns up to which nothing is amiss: see `core.Landing`.
+_NO_NEWS = 1
+
+
+# Heads that are kept while nothing is done on them, so that the next caller need not copy the agent.
+_IDLE_MAX = 64
+# Callers whose changes go into the log together.
+_TOGETHER_MAX = 1024
+
+
+class _Head:
+    """An agent as the group would have it if everything that was put into the log held."""
+
+    __slots__ = ("agent_id", "is_due", "lock", "most", "open", "state", "under_way", "version")
+
+    def __init__(self, agent_id: str) -> None:
+        self.agent_id = agent_id
+        self.lock = threading.Lock()  # held while a function runs
+        self.state: Any = None
+        self.version = VersionVector()  # of the agent, as far as the head has it
+        self.open: Attempt | None = None  # is joined by whoever runs a function now
+        self.under_way: Attempt | None = None
+        self.is_due = False
+        self.most = _TOGETHER_MAX  # so many callers share an attempt
+
+    @property
+    def is_idle(self) -> bool:
+        return self.open is None and self.under_way is None
+
+
+def _merges(state: Any, delta: bytes) -> bool:
+    """Whether what was done since could be merged into a head.
+
+    Not if the agent was rebased meanwhile; nor if it has something of the group that contradicts what was done on the
+    head, which then has a conflict coming.
+    """
+    try:
+        return bool(state._land(delta, False) <= _NO_NEWS)
+    except DecodeError:
+        return False
+
+
+class Joined(NamedTuple):
+    """A function has run; whether that holds, `attempt.verdict` says when the ticket is settled."""
+
+    result: UpdateResult
+    attempt: Attempt | None  # None if it had been served before
+
+
+class Rounds:
+    """The heads of the agents that are being changed.
+
+    group    under which name the group writes, "" if there is none yet
+    run      runs a function on a state as one transaction: agent_id, state, function
+    durable  calls back, in the runtime's thread, once an agent is on this disk as it is now, or will not be
+    put      hands an attempt to the core; False if it is too large
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        runtime: Runtime,
+        transactions: Transactions,
+        group: Callable[[], str],
+        run: Callable[[str, Any, Any], Any],
+        durable: Callable[[Slot, Callable[[bool], None]], None],
+        put: Callable[[Attempt], bool],
+        machine: Callable[[], Machine],
+    ) -> None:
+        self._group = group
+        self._store = store
+        self._runtime = runtime
+        self._transactions = transactions
+        self._run_on = run
+        self._durable = durable
+        self._put = put
+        self._machine = machine
+        self._lock = threading.Lock()
+        self._heads: OrderedDict[str, _Head] = OrderedDict()
+
+    # In callers' threads
+
+    def join(
+        self,
+        agent_id: str,
+        update_fn: Callable[[Any], Any],
+        op_id: str | None,
+        expected: VersionVector | None,
+        ticket: Ticket,
+    ) -> Joined | None:
+        """Run the function; None if that has to wait until others are through.
+
+        What it raises comes out as it is, and nothing of it is kept.
+        """
+        if op_id is not None:
+            check_op_id(op_id)
+            served = self._transactions.served(op_id)
+            if served is not None:
+                return Joined(self._transactions.replayed(agent_id, op_id, served, "committed"), None)
+        head = self._head(agent_id)
+        with head.lock:
+            if op_id is not None:
+                joined = self._rejoin(head, op_id, ticket)
+                if joined is not None:
+                    return joined
+            if head.open is not None and len(head.open.tickets) >= head.most:
+                return None
+            self._refresh(head)
+            return self._run(head, update_fn, op_id, expected, ticket)
+
+    def is_under_way(self, agent_id: str, op_id: str) -> bool:
+        """Whether an operation has been done here, and may come into the log."""
+        head = self._heads.get(agent_id)
+        attempts = () if head is None else (head.under_way, head.open)
+        return any(result.op_id == op_id for attempt in attempts if attempt is not None for result in attempt.results)
+
+    def _rejoin(self, head: _Head, op_id: str, ticket: Ticket) -> Joined | None:
+        """Who asks again for what has no verdict yet waits for that: run once more, it would be there twice."""
+        for attempt in (head.under_way, head.open):
+            for result in attempt.results if attempt is not None else ():
+                if attempt is not None and result.op_id == op_id:
+                    attempt.tickets.append(ticket)
+                    if attempt.verdict:  # since just now, and its tickets may have been taken
+                        ticket.finish()
+                    return Joined(self._transactions.replayed(head.agent_id, op_id, result.data, "committed"), attempt)
+        return None
+
+    def _head(self, agent_id: str) -> _Head:
+        with self._lock:
+            head = self._heads.get(agent_id)
+            if head is None:
+                head = self._heads[agent_id] = _Head(agent_id)
+                self._let_go()
+            self._heads.move_to_end(agent_id)
+            return head
+
+    def _let_go(self) -> None:
+        for agent_id in [each for each, head in islice(self._heads.items(), 2) if head.is_idle]:
+            if len(self._heads) > _IDLE_MAX:
+                # Whoever found it just now goes on with it; two heads of an agent conflict, which does no harm.
+                del self._heads[agent_id]
+
+    def _refresh(self, head: _Head) -> None:
+        """Have what was done to the agent since, in whatever mode."""
+        slot = self._store.acquire(head.agent_id)
+        assert slot is not None
+        try:
+            state, version = slot.state, slot.state.version
+            if version == head.version and head.state is not None:
+                return
+            if head.state is None or (not _merges(head.state, state.delta(head.version)) and head.is_idle):
+                head.state = state.fork(self._group())
+            head.version = version
+        finally:
+            slot.release()
+
+    def _run(self, head: _Head, fn: Any, op_id: str | None, expected: Any, ticket: Ticket) -> Joined:
+        state = head.state
+        if expected is not None:
+            self._transactions.check_expected(head.agent_id, state.version, expected)
+        attempt = head.open or Attempt(head.agent_id, state.version.get(state.replica, 0), head)
+        if op_id is None:
+            value = self._run_on(head.agent_id, state, fn)
+        else:
+            recording = self._transactions.recording(fn, op_id, head.agent_id, REPLICATED.word)
+            value = self._run_on(head.agent_id, state, recording)
+            attempt.results.append(Result(op_id, recording.data))
+        attempt.tickets.append(ticket)
+        head.open = attempt
+        if not head.is_due:
+            head.is_due = True
+            self._runtime.call_soon(self._close, head)
+        return Joined(UpdateResult(value, "committed", REPLICATED.word, state.version, 0.0), attempt)
+
+    # In the runtime's thread
+
+    def _close(self, head: _Head) -> None:
+        """Put the open attempt into the log, unless one of that agent is under way."""
+        if head.under_way is not None:
+            head.is_due = False  # its verdict looks for the next
+            return
+        if not head.lock.acquire(blocking=False):
+            self._runtime.call_later(_AGAIN_AFTER, self._close, head)
+            return
+        try:
+            head.is_due = False
+            attempt, head.open = head.open, None
+            if attempt is None:
+                return
+            head.under_way = attempt
+            self._fill(head, attempt)
+        finally:
+            head.lock.release()
+        # Nothing leaves this node that its disk does not hold, and the delta may have weaker changes of its own.
+        slot = self._store.slots.get(head.agent_id)
+        if slot is not None and (slot.dirty or slot.in_flight):
+            self._durable(slot, lambda is_durable: self._offer(head, attempt, is_durable))
+        else:
+            self._offer(head, attempt, True)
+
+    def _fill(self, head: _Head, attempt: Attempt) -> None:
+        top, writer = head.state.version, head.state.replica
+        if top.get(writer, 0) > attempt.base:
+            # With what the log has not brought of weaker changes: it may be built on.
+            held = self._machine().held(head.agent_id)
+            attempt.delta = head.state.delta(VersionVector({**held, writer: attempt.base}))
+            attempt.top = top.to_bytes()
+
+    def _offer(self, head: _Head, attempt: Attempt, is_durable: bool) -> None:
+        if not is_durable:
+            attempt.fail("the disk of this node failed before that")
+        elif not self._put(attempt):
+            head.most = max(1, len(attempt.tickets) // 2)
+            self._take_back(head, attempt)
+        elif head.most < _TOGETHER_MAX:
+            head.most *= 2
+
+    def _take_back(self, head: _Head, attempt: Attempt) -> None:
+        """Too large for one entry: fewer at a time, or not at all."""
+        if len(attempt.tickets) > 1:
+            attempt.verdict = CONFLICT
+            for ticket in attempt.tickets:
+                ticket.finish()
+        else:
+            attempt.refuse(
+                Overloaded(
+                    f"the changes of agent {head.agent_id!r}, and what they build on that the log has not brought yet, "
+                    f"come to {len(attempt.delta)} bytes, more than entry_bytes_max. Nothing was applied: do less in "
+                    "one call, or raise entry_bytes_max in open() on every node",
+                    limit="entry_bytes_max",
+                )
+            )
+        head.under_way = None
+        self._void(head, CONFLICT)
+
+    def decided(self, attempt: Attempt) -> None:
+        """The log has its verdict."""
+        head: _Head = attempt.owner
+        head.under_way = None
+        if attempt.verdict != HOLDS:
+            self._void(head, attempt.verdict)
+        elif head.open is not None and not head.is_due:
+            head.is_due = True
+            self._close(head)
+
+    def _void(self, head: _Head, verdict: str) -> None:
+        """What was done on the head does not hold: everybody begins again."""
+        if not head.lock.acquire(blocking=False):
+            self._runtime.call_later(_AGAIN_AFTER, self._void, head, verdict)
+            return
+        try:
+            attempt, head.open, head.state = head.open, None, None
+        finally:
+            head.lock.release()
+        if attempt is not None:
+            attempt.verdict = verdict
+            for ticket in attempt.tickets:
+                ticket.finish()
+
+    def take_attempts(self) -> list[Attempt]:
+        """Those that the core does not have; it will get no more."""
+        with self._lock:
+            heads, self._heads = list(self._heads.values()), OrderedDict()
+        waiting = [head.under_way for head in heads if head.under_way is not None and not head.under_way.number]
+        return [*waiting, *[head.open for head in heads if head.open is not None]]
