@@ -119,7 +119,7 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
 
 def test_the_messages_on_the_page_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "reference" / "protocol.md").read_text()
-    rows = re.findall(r"^\| `(0x\d\d)` \| `(\w+)` \| `([\w, ]+)` \|", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(0x[\dA-F]{2})` \| `(\w+)` \| `([\w, ]+)` \|", page, re.MULTILINE)
     written = {int(kind, 16): (name, tuple(fields.split(", "))) for kind, name, fields in rows}
     assert written == {number: (kind.__name__, kind._fields) for number, kind in messages._KINDS.items()}
 

@@ -187,6 +187,7 @@ def test_open_with_an_argument_it_does_not_have(path):
         ({"peers": [5]}, TypeError, "peers="),
         ({"cluster": ""}, ValueError, "cluster=''"),
         ({"bootstrap": [""]}, ValueError, "name=''"),
+        ({"bootstrap": "n1"}, TypeError, "bootstrap="),
         ({"listen": "127.0.0.1:0", "tls": "yes"}, TypeError, "tls='yes'"),
     ],
 )
@@ -198,8 +199,3 @@ def test_open_with_a_value_out_of_range(path, limits, kind, word):
 def test_open_with_a_path_that_is_none():
     for path in (5, b"bytes", ""):
         raising(TypeError, lambda path=path: replication.open(path, schema=AgentState), "path=")
-
-
-def test_the_voters_are_not_built(node):
-    for call in (node.add_voter, node.remove_voter, node.transfer_leadership):
-        raising(replication.Unavailable, lambda call=call: call("n1"), "replicated")

@@ -140,8 +140,11 @@ def test_the_twins_of_every_call(open_node):
                 await node.aupdate_state("a", lambda s: s.budget.increment())
             with pytest.raises(TypeError, match="agent_id"):
                 await node.aupdate_state(5, bump)
-            with pytest.raises(replication.Unavailable):
-                await node.aupdate_state("a", bump, "strong")
+            result = await node.aupdate_state("b", bump, "strong")
+            assert (result.outcome, await node.aread_state("b", lambda s: s.counters.value, consistency="strong")) == (
+                "committed",
+                1,
+            )
             with pytest.raises(replication.ReplicationError, match="wait for itself"):
                 await node.aupdate_state("a", lambda s: node.update_state("b", bump))
             await node.aupdate_state("a", bump)
