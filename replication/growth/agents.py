@@ -13,6 +13,7 @@ from replication.growth.stability import Decide
 from replication.messages import Standing
 from replication.slot import Slot
 from replication.store import Store
+from replication.strong.entries import is_of_a_group
 from replication.ticket import Ticket
 
 
@@ -47,6 +48,8 @@ class StoreGrowth:
             return None
         try:
             version = slot.state.version
+            if any(map(is_of_a_group, version)):
+                return 0  # an entry of the log may be under way that was made without knowing of a purge
             nodes = {writer.rpartition("~")[0] for writer in version}
             entries: int = slot.state._purgeable(version)
             return entries + len(version) - len(nodes - gone)

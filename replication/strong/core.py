@@ -264,6 +264,7 @@ class StrongCore:
         snapshot = write.snapshot
         self.machine = Machine.from_bytes(machine, self.writer)
         self.counts["applied"] = snapshot.last_index
+        self._proposals.lose(self._decided)
         self._snapshots.keep(snapshot, machine, self.raft.snapshots_in_use())
         self._persist(write, Base(snapshot, machine, snapshot.last_index, snapshot.last_term))
 

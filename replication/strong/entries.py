@@ -19,6 +19,11 @@ def writer_of(group: str) -> str:
     return f"{GROUP}.{group}"
 
 
+def is_of_a_group(writer: str) -> bool:
+    """Whether a group writes under this name."""
+    return writer.startswith(f"{GROUP}.")
+
+
 class Result(NamedTuple):
     """What the operation of that name returned, as `operations.encode_result` has it."""
 

@@ -10,6 +10,7 @@ from replication.raft.core import Raft
 from replication.raft.ready import Refused
 from replication.strong.attempt import Attempt
 from replication.strong.entries import Proposal, encode
+from replication.strong.machine import CONFLICT
 from replication.strong.messages import Propose
 from replication.ticket import Ticket
 
@@ -75,6 +76,14 @@ class Proposals:
                 tell(attempt)
                 callers += attempt.tickets
         return callers
+
+    def lose(self, tell: Callable[[Attempt], None]) -> None:
+        """A snapshot has taken the place of entries that may have had their verdicts: nobody can tell any more."""
+        attempts, self._attempts = self._attempts, {}
+        for attempt in attempts.values():
+            attempt.verdict = CONFLICT  # what was built on it is void
+            attempt.fail("a snapshot came in place of the entries that would tell")
+            tell(attempt)
 
     def end(self, why: str) -> None:
         for attempt in self._attempts.values():
