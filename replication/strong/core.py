@@ -21,12 +21,11 @@ from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, To
 from replication.errors import Overloaded, Unavailable
 from replication.message_fields import MessageError
 from replication.messages import Item, Message
-from replication.raft import configuration
 from replication.raft.core import Raft
 from replication.raft.log import DATA
 from replication.raft.messages import KINDS_OF_MESSAGES
 from replication.raft.options import Options
-from replication.raft.ready import Apply, Proposed, Refused, Write
+from replication.raft.ready import Apply, Refused, Write
 from replication.raft.ready import Ready as Wanted
 from replication.raft.roles import LEADER
 from replication.storage import Note, Record, Trim
@@ -34,6 +33,7 @@ from replication.strong.attempt import Attempt
 from replication.strong.entries import GROUP, Proposal, decode, encode, writer_of
 from replication.strong.journal import Base, RecordLog, Start
 from replication.strong.machine import HOLDS, INVALID, Machine
+from replication.strong.members import Members
 from replication.strong.messages import Manage, Propose
 from replication.strong.proposals import Proposals
 from replication.strong.snapshots import Snapshots
@@ -84,13 +84,16 @@ class StrongCore:
         is_gone: Callable[[str], bool],
     ) -> None:
         self.raft = Raft(name, start.saved, options, random, now)
+        self._out: deque[Ready] = deque()
         self.group = group
         self.writer = writer_of(group)
         self.machine = Machine.from_bytes(start.machine, self.writer) if start.machine else Machine(self.writer)
         self._entry_bytes_max = options.entry_bytes_max
         self._group_of = group_of
         self._joined = joined
-        self._is_gone = is_gone
+        self._members = Members(
+            self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append
+        )
         self._random = random
         self._config = config
         self._snapshots = Snapshots(parts)
@@ -98,7 +101,9 @@ class StrongCore:
         # Of what was merged and is not on disk yet: up to which entry, oldest first.
         self._undurable: dict[int, None] = {}
         self._taking: tuple[int, bytes] | None = None  # a snapshot that waits for that: its index, and the machine then
-        self._installing: dict[int, tuple[Write, bytes]] = {}  # by the token of what has to be on disk before
+        # A snapshot whose agents are on their way to the disk, with its machine, and the writes after it.
+        self._installing: tuple[Write, bytes] | None = None
+        self._behind: list[Write] = []
         self._forgetting = 0
         self._name = name
         self._records = records
@@ -107,7 +112,6 @@ class StrongCore:
         self.reachable = frozenset((name,))
         self.is_wanted = False  # somebody has asked for this mode; set by any thread
         self._reads: dict[int, Ticket] = {}
-        self._out: deque[Ready] = deque()
         self._proposals = Proposals(
             name, boot, self.raft, options.entry_bytes_max, options.election_timeout, self._out.append
         )
@@ -143,8 +147,8 @@ class StrongCore:
     def durable(self, token: Any, now: float) -> None:
         """What some entries brought, or a snapshot, is on disk."""
         self._now = max(self._now, now)
-        if token in self._installing:
-            self._install(*self._installing.pop(token))
+        if self._installing is not None and token == -self._installing[0].number:
+            self._install()
         else:
             self._undurable.pop(token, None)
             self._take_snapshot()
@@ -189,22 +193,10 @@ class StrongCore:
             self.raft.forget_read(read)
             del self._reads[read]
         if self.raft.role == LEADER:
-            self._gather()
+            self._members.gather(self.reachable, self._now)
             self._forget()
         self._begin_snapshot()
         self._proposals.tick(self._now)
-
-    def _gather(self) -> None:
-        """Have the log sent to all there are: who leads takes in whom it can reach, as learners, one at a time."""
-        members = self.raft.configuration.members
-        strangers = {each for each in self.reachable.difference(members) if self._group_of(each) in ("", self.group)}
-        gone = [each for each in self.raft.configuration.learners if self._is_gone(each)]
-        if self.raft.configuration.is_joint:
-            return
-        if gone:
-            self.raft.remove(min(gone), self._now)
-        elif strangers and len(members) < configuration.MEMBERS_MAX:
-            self.raft.add_learner(min(strangers), self._now)
 
     def _forget(self) -> None:
         """Have everybody forget the oldest results when there are too many."""
@@ -214,23 +206,9 @@ class StrongCore:
             self.raft.propose(encode(surplus), self._now)
 
     def manage(self, act: str, name: str, now: float) -> str:
-        """Change who votes or leads: "" if it is under way, or why not; "not leader" if another was asked to."""
+        """As `Members.manage` says."""
         self._now = max(self._now, now)
-        raft, old = self.raft, self.raft.configuration
-        if raft.role != LEADER:
-            if raft.leader:
-                self._out.append(Ready(send=(Send(raft.leader, Manage(act, name)),)))
-            return "not leader"
-        outcome: Proposed | Refused | None
-        if act == "add":
-            outcome = raft.add_voter(name, self._now)
-        elif act == "remove" and {*old.voters} - {name}:
-            outcome = raft.change({*old.voters} - {name}, {*old.learners, name}, self._now)
-        elif act == "transfer":
-            outcome = raft.transfer(name, self._now)
-        else:
-            return "no member"
-        return outcome.reason if isinstance(outcome, Refused) else ""
+        return self._members.manage(act, name, self._now)
 
     # Snapshots
 
@@ -239,7 +217,8 @@ class StrongCore:
         raft, limits = self.raft, self._config
         applied, last = self.counts["applied"], raft.snapshot.last_index
         has_grown = applied - last >= limits.log_entries_max or raft.log_bytes >= limits.log_bytes_max
-        if has_grown and applied > last and self._taking is None and self._applying is None and not self._installing:
+        is_free = self._taking is None and self._applying is None and self._installing is None
+        if has_grown and applied > last and is_free:
             self._taking = applied, self.machine.to_bytes()
             self._take_snapshot()
 
@@ -258,15 +237,20 @@ class StrongCore:
         records = self._records.base(base, raft.term, raft.vote)
         self._out.append(Ready(persist=(*records, Trim(self._records.trim(base.offset)))))
 
-    def _install(self, write: Write, machine: bytes) -> None:
+    def _install(self) -> None:
         """The agents of a snapshot that came are on disk: now it may take the place of the log."""
-        assert write.snapshot is not None
+        assert self._installing is not None
+        (write, machine), self._installing = self._installing, None
         snapshot = write.snapshot
+        assert snapshot is not None
         self.machine = Machine.from_bytes(machine, self.writer)
         self.counts["applied"] = snapshot.last_index
         self._proposals.lose(self._decided)
         self._snapshots.keep(snapshot, machine, self.raft.snapshots_in_use())
         self._persist(write, Base(snapshot, machine, snapshot.last_index, snapshot.last_term))
+        behind, self._behind = self._behind, []
+        for each in behind:
+            self._write(each)
 
     @property
     def is_idle(self) -> bool:
@@ -306,20 +290,24 @@ class StrongCore:
             self._apply(wanted.apply)
 
     def _write(self, write: Write) -> None:
+        if self._installing is not None:
+            # Its entries come after the snapshot, and that one of them is durable says that all before it is.
+            self._behind.append(write)
+            return
         if write.snapshot is None:
             self._persist(write, None)
             return
         try:
             contents = self._snapshots.contents(write.snapshot)
         except MessageError:
-            self.counts["invalid"] += 1  # and this node goes no further until it is opened again
+            self.counts["invalid"] += 1
+            self._installing = write, b""  # for ever: this node goes no further until it is opened again
             return
-        token = -write.number
-        self._installing[token] = write, contents.machine
+        self._installing = write, contents.machine
         if contents.items:
-            self._out.append(Ready(deliver=(Delivery(GROUP, contents.items, token, is_ordered=True),)))
+            self._out.append(Ready(deliver=(Delivery(GROUP, contents.items, -write.number, is_ordered=True),)))
         else:
-            self._install(*self._installing.pop(token))
+            self._install()
 
     def _persist(self, write: Write, base: Base | None) -> None:
         def written(ticket: Ticket) -> None:

@@ -262,26 +262,29 @@ class Rounds:
                     limit="entry_bytes_max",
                 )
             )
-        head.under_way = None
         self._void(head, CONFLICT)
 
     def decided(self, attempt: Attempt) -> None:
         """The log has its verdict."""
         head: _Head = attempt.owner
-        head.under_way = None
         if attempt.verdict != HOLDS:
             self._void(head, attempt.verdict)
-        elif head.open is not None and not head.is_due:
+            return
+        head.under_way = None
+        if head.open is not None and not head.is_due:
             head.is_due = True
             self._close(head)
 
     def _void(self, head: _Head, verdict: str) -> None:
-        """What was done on the head does not hold: everybody begins again."""
+        """What was done on the head does not hold: everybody begins again.
+
+        Until then an attempt counts as under way, so that what is built on it does not go into the log.
+        """
         if not head.lock.acquire(blocking=False):
             self._runtime.call_later(_AGAIN_AFTER, self._void, head, verdict)
             return
         try:
-            attempt, head.open, head.state = head.open, None, None
+            attempt, head.open, head.under_way, head.state = head.open, None, None, None
         finally:
             head.lock.release()
         if attempt is not None:
