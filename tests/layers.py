@@ -131,6 +131,7 @@ REPLICATION_LAYERS = {
     "replication.strong.journal": 3,
     "replication.strong.snapshots": 3,
     "replication.strong.proposals": 9,
+    "replication.strong.members": 9,
     "replication.strong.core": 10,
     "replication.links": 0,
     "replication.links.handshake": 1,
