@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import replication
+from replication.strong.attempt import Attempt
+from replication.strong.machine import CONFLICT
 from tests.replication.agents import AgentState, bump, count
 
 
@@ -267,3 +269,29 @@ def test_who_waits_when_the_node_is_closed_is_told(tmp_path: Path) -> None:
     with replication.open(tmp_path, schema=AgentState) as again:
         committed = outcomes.count("committed")
         assert committed <= count(again, "a") <= committed + outcomes.count("OutcomeUnknown")
+
+
+def test_what_was_done_after_a_conflict_is_not_put_into_the_log(node: replication.Node) -> None:
+    """A function was running when the verdict came; what it did was built on what does not hold."""
+    rounds, runtime = node._others.group._rounds, node._runtime
+    is_running, may_end, runs = threading.Event(), threading.Event(), []
+
+    def slow(state: Any) -> None:
+        runs.append(state.counters.value)
+        is_running.set()
+        may_end.wait(10)
+        bump(state)
+
+    node.update_state("a", bump, "replicated")
+    caller = threading.Thread(target=node.update_state, args=("a", slow, "replicated"))
+    caller.start()
+    assert is_running.wait(10)
+    head = rounds._head("a")
+    head.under_way = lost = Attempt("a", 0, head)
+    lost.verdict = CONFLICT
+    heard = threading.Event()
+    runtime.call_soon(lambda: (rounds.decided(lost), heard.set()))
+    assert heard.wait(10)
+    may_end.set()
+    caller.join(10)
+    assert (runs, count(node, "a")) == ([1, 1], 2)
