@@ -33,7 +33,7 @@ $(VENV)/linked: $(VENV)/tools
 	$(PIP) install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: build ## three processes share state; one is cut off, one is killed
+demo: build ## three processes share state; one is cut off, two are killed
 	$(BIN)/nexus-state demo
 
 test: build ## unit, documentation and property tests

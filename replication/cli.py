@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nexus-state", description="Replicated state: try it, look at it.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="three processes share state; one is cut off, one is killed")
+    demo = commands.add_parser("demo", help="three processes share state; one is cut off, two are killed")
     demo.add_argument("--seconds", type=float, default=24.0, metavar="N", help="of writing, about (default 24)")
     demo.set_defaults(run=_demo)
 

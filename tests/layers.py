@@ -127,7 +127,9 @@ REPLICATION_LAYERS = {
     "replication.strong.messages": -1,
     "replication.strong.entries": 1,
     "replication.strong.attempt": 2,
+    "replication.strong.applying": 3,
     "replication.strong.machine": 2,
+    "replication.strong.turns": 3,
     "replication.strong.journal": 3,
     "replication.strong.snapshots": 3,
     "replication.strong.proposals": 9,
@@ -162,10 +164,12 @@ REPLICATION_LAYERS = {
     "replication.demo.display": 17,
     "replication.demo.proxy": 17,
     "replication.demo.verdict": 17,
-    "replication.demo.process": 17,
-    "replication.demo.child": 18,
-    "replication.demo.story": 19,
-    "replication.cli": 20,
+    "replication.demo.claims": 17,
+    "replication.demo.board": 17,
+    "replication.demo.process": 18,
+    "replication.demo.child": 19,
+    "replication.demo.story": 20,
+    "replication.cli": 21,
 }
 SIMULATION = "replication.simulation"
 # `Replicated` is what all types have in common, and the errors are theirs.

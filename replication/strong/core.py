@@ -14,7 +14,7 @@ Fills the Carrier port. Pure.
 from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from replication.config import Config
 from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, Told
@@ -29,6 +29,7 @@ from replication.raft.ready import Apply, Refused, Write
 from replication.raft.ready import Ready as Wanted
 from replication.raft.roles import LEADER
 from replication.storage import Note, Record, Trim
+from replication.strong.applying import Applying, Judged
 from replication.strong.attempt import Attempt
 from replication.strong.entries import GROUP, Proposal, decode, encode, writer_of
 from replication.strong.journal import Base, RecordLog, Start
@@ -37,19 +38,14 @@ from replication.strong.members import Members
 from replication.strong.messages import Manage, Propose
 from replication.strong.proposals import Proposals
 from replication.strong.snapshots import Snapshots
+from replication.strong.turns import Turns
 from replication.ticket import Ticket
 
+# Seconds in which what is being merged mostly is.
+_SOON = 0.01
 _MERGED = frozenset(("landed", "known"))
 # Under which the name of the group is kept.
 GROUP_NOTE = "group"
-
-
-class _Applying(NamedTuple):
-    """Entries whose changes are being merged."""
-
-    last: int
-    delivery: Delivery
-    decided: list[tuple[int, str]]
 
 
 class StrongCore:
@@ -57,6 +53,7 @@ class StrongCore:
 
     boot     tells this life of the node from its others
     decided  called with each attempt of this node that has its verdict, before its callers are woken
+    moved    called with each agent of which there was a verdict, once what the log brought is merged
     parts    the parts of an agent, as they are on disk
     group    the group this node belongs to, "" if it has not met any
     group_of which group another node says that it belongs to, "" if it has not said so
@@ -77,6 +74,7 @@ class StrongCore:
         now: float,
         config: Config,
         decided: Callable[[Attempt], None],
+        moved: Callable[[str], None],
         parts: Callable[[str], Iterable[bytes]],
         group: str,
         group_of: Callable[[str], str],
@@ -91,9 +89,7 @@ class StrongCore:
         self._entry_bytes_max = options.entry_bytes_max
         self._group_of = group_of
         self._joined = joined
-        self._members = Members(
-            self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append
-        )
+        self._members = Members(self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append)
         self._random = random
         self._config = config
         self._snapshots = Snapshots(parts)
@@ -108,6 +104,8 @@ class StrongCore:
         self._name = name
         self._records = records
         self._decided = decided
+        self._moved = moved
+        self._turns = Turns(name)
         self._now = now  # never goes back, also if a caller's is older
         self.reachable = frozenset((name,))
         self.is_wanted = False  # somebody has asked for this mode; set by any thread
@@ -115,7 +113,7 @@ class StrongCore:
         self._proposals = Proposals(
             name, boot, self.raft, options.entry_bytes_max, options.election_timeout, self._out.append
         )
-        self._applying: _Applying | None = None
+        self._applying: Applying | None = None
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
         self.counts["applied"] = start.saved.applied
 
@@ -125,6 +123,13 @@ class StrongCore:
         """Have it put into the log, as often as it takes; False if it is too large."""
         self._now = max(self._now, now)
         return self._proposals.add(attempt, self._now)
+
+    def wait(self, agent_id: str, now: float) -> float:
+        """Seconds until an attempt of that agent may be put; `moved` may be called before. 0 for now."""
+        self._now = max(self._now, now)
+        if self._applying is not None and agent_id in self._applying.judged.agents:
+            return _SOON
+        return self._turns.wait(agent_id, self._now)
 
     def read(self, ticket: Ticket, now: float) -> None:
         """Settle the ticket once this node's states have everything that was committed before now."""
@@ -266,7 +271,7 @@ class StrongCore:
         self.counts["unmerged"] += sum(outcome not in _MERGED for outcome in landing.outcomes)
         self._applying = None
         self._now = max(self._now, now)
-        self._end(applying.last, applying.decided)
+        self._end(applying.last, applying.judged)
 
     # What is to be done
 
@@ -323,19 +328,19 @@ class StrongCore:
 
     def _apply(self, apply: Apply) -> None:
         items: list[Item] = []
-        decided: list[tuple[int, str]] = []
+        judged = Judged([], {})
         for entry in apply.entries:
             if entry.kind == DATA:
-                self._judge(entry.data, items, decided)
+                self._judge(entry.data, items, judged)
         last = apply.first + len(apply.entries) - 1
         if items:
             self._undurable[last] = None
-            self._applying = _Applying(last, Delivery(GROUP, tuple(items), last, is_ordered=True), decided)
+            self._applying = Applying(last, Delivery(GROUP, tuple(items), last, is_ordered=True), judged)
             self._out.append(Ready(deliver=(self._applying.delivery,)))
         else:
-            self._end(last, decided)
+            self._end(last, judged)
 
-    def _judge(self, data: bytes, items: list[Item], decided: list[tuple[int, str]]) -> None:
+    def _judge(self, data: bytes, items: list[Item], judged: Judged) -> None:
         try:
             said = decode(data)
         except MessageError:
@@ -347,13 +352,17 @@ class StrongCore:
         self.counts["committed" if verdict == HOLDS else "invalid" if verdict == INVALID else "conflicts"] += 1
         if verdict == HOLDS and said.delta:
             items.append(Item(said.agent_id, said.delta, b""))
+        self._turns.judged(said, verdict, self._now)
+        judged.agents[said.agent_id] = None
         if self._proposals.are_own(said):
-            decided.append((said.number, verdict))
+            judged.decided.append((said.number, verdict))
 
-    def _end(self, last: int, decided: list[tuple[int, str]]) -> None:
+    def _end(self, last: int, judged: Judged) -> None:
         """Everything up to that entry is applied: tell those who wait for it."""
         self.counts["applied"] = last
-        settle = self._proposals.decide(decided, self._decided)
+        settle = self._proposals.decide(judged.decided, self._decided)
+        for agent_id in judged.agents:
+            self._moved(agent_id)
         self.raft.applied(last)
         if settle:
             self._out.append(Ready(settle=tuple(settle)))

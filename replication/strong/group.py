@@ -75,7 +75,8 @@ class Group:
         )
         self.core = StrongCore(
             identity.name, identity.opens, start, records, options, random, runtime.time(),
-            config, lambda attempt: self._rounds.decided(attempt), lambda agent_id: storage.load(agent_id).parts,
+            config, lambda attempt: self._rounds.decided(attempt), lambda agent_id: self._rounds.moved(agent_id),
+            lambda agent_id: storage.load(agent_id).parts,
             name, self._told_by, self._keep, self._is_gone,
         )  # fmt: skip
         membership.set_meta({_META: name} if name else {})
@@ -99,7 +100,7 @@ class Group:
         transactions.committed = lambda op_id: self.core.machine.result(op_id)
         self._rounds = Rounds(
             store, self._runtime, transactions, lambda: self.core.writer, run, self._when_durable, self._put,
-            lambda: self.core.machine,
+            lambda: self.core.machine, lambda agent_id: self.core.wait(agent_id, self._runtime.time()),
         )  # fmt: skip
         return Calls(
             self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._patience

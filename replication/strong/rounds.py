@@ -43,7 +43,7 @@ _TOGETHER_MAX = 1024
 class _Head:
     """An agent as the group would have it if everything that was put into the log held."""
 
-    __slots__ = ("agent_id", "is_due", "lock", "most", "open", "state", "under_way", "version")
+    __slots__ = ("agent_id", "is_due", "late_at", "lock", "most", "open", "state", "under_way", "version")
 
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id
@@ -53,6 +53,7 @@ class _Head:
         self.open: Attempt | None = None  # is joined by whoever runs a function now
         self.under_way: Attempt | None = None
         self.is_due = False
+        self.late_at = -1  # the base of an attempt that was not put into the log for that
         self.most = _TOGETHER_MAX  # so many callers share an attempt
 
     @property
@@ -86,6 +87,7 @@ class Rounds:
     run      runs a function on a state as one transaction: agent_id, state, function
     durable  calls back, in the runtime's thread, once an agent is on this disk as it is now, or will not be
     put      hands an attempt to the core; False if it is too large
+    wait     seconds until an attempt of that agent may be put, unless `moved` is called before
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Rounds:
         durable: Callable[[Slot, Callable[[bool], None]], None],
         put: Callable[[Attempt], bool],
         machine: Callable[[], Machine],
+        wait: Callable[[str], float],
     ) -> None:
         self._group = group
         self._store = store
@@ -107,6 +110,7 @@ class Rounds:
         self._durable = durable
         self._put = put
         self._machine = machine
+        self._wait = wait
         self._lock = threading.Lock()
         self._heads: OrderedDict[str, _Head] = OrderedDict()
 
@@ -211,6 +215,10 @@ class Rounds:
         if head.under_way is not None:
             head.is_due = False  # its verdict looks for the next
             return
+        wait = self._wait(head.agent_id)
+        if wait > 0:
+            self._runtime.call_later(wait, self._close, head)
+            return
         if not head.lock.acquire(blocking=False):
             self._runtime.call_later(_AGAIN_AFTER, self._close, head)
             return
@@ -220,15 +228,27 @@ class Rounds:
             if attempt is None:
                 return
             head.under_way = attempt
-            self._fill(head, attempt)
+            is_late = self._is_late(head, attempt)
+            if not is_late:
+                self._fill(head, attempt)
         finally:
             head.lock.release()
+        if is_late:
+            self._take_back(head, attempt)
+            return
         # Nothing leaves this node that its disk does not hold, and the delta may have weaker changes of its own.
         slot = self._store.slots.get(head.agent_id)
         if slot is not None and (slot.dirty or slot.in_flight):
             self._durable(slot, lambda is_durable: self._offer(head, attempt, is_durable))
         else:
             self._offer(head, attempt, True)
+
+    def _is_late(self, head: _Head, attempt: Attempt) -> bool:
+        """Whether the log has changed the agent since: it need not be asked. It is if the agent here is no newer."""
+        behind = attempt.base < self._machine().held(head.agent_id).get(self._group(), 0)
+        is_late = behind and attempt.base != head.late_at
+        head.late_at = attempt.base if is_late else -1
+        return is_late
 
     def _fill(self, head: _Head, attempt: Attempt) -> None:
         top, writer = head.state.version, head.state.replica
@@ -243,26 +263,27 @@ class Rounds:
             attempt.fail("the disk of this node failed before that")
         elif not self._put(attempt):
             head.most = max(1, len(attempt.tickets) // 2)
+            if len(attempt.tickets) == 1:
+                attempt.refuse(self._too_large(head, attempt))
             self._take_back(head, attempt)
         elif head.most < _TOGETHER_MAX:
             head.most *= 2
 
     def _take_back(self, head: _Head, attempt: Attempt) -> None:
-        """Too large for one entry: fewer at a time, or not at all."""
-        if len(attempt.tickets) > 1:
-            attempt.verdict = CONFLICT
-            for ticket in attempt.tickets:
+        """It does not go into the log: who was not refused runs again."""
+        attempt.verdict = CONFLICT
+        for ticket in attempt.tickets:
+            if not ticket.is_settled:
                 ticket.finish()
-        else:
-            attempt.refuse(
-                Overloaded(
-                    f"the changes of agent {head.agent_id!r}, and what they build on that the log has not brought yet, "
-                    f"come to {len(attempt.delta)} bytes, more than entry_bytes_max. Nothing was applied: do less in "
-                    "one call, or raise entry_bytes_max in open() on every node",
-                    limit="entry_bytes_max",
-                )
-            )
         self._void(head, CONFLICT)
+
+    def _too_large(self, head: _Head, attempt: Attempt) -> Overloaded:
+        return Overloaded(
+            f"the changes of agent {head.agent_id!r}, and what they build on that the log has not brought yet, "
+            f"come to {len(attempt.delta)} bytes, more than entry_bytes_max. Nothing was applied: do less in "
+            "one call, or raise entry_bytes_max in open() on every node",
+            limit="entry_bytes_max",
+        )
 
     def decided(self, attempt: Attempt) -> None:
         """The log has its verdict."""
@@ -273,6 +294,12 @@ class Rounds:
         head.under_way = None
         if head.open is not None and not head.is_due:
             head.is_due = True
+            self._close(head)
+
+    def moved(self, agent_id: str) -> None:
+        """There was a verdict on that agent: it may be this node's turn."""
+        head = self._heads.get(agent_id)
+        if head is not None and head.is_due:
             self._close(head)
 
     def _void(self, head: _Head, verdict: str) -> None:

@@ -27,7 +27,8 @@ class Follower:
     def __init__(self) -> None:
         start, records = journal.read((), MEMBERS)
         self.core = StrongCore(
-            "c", 1, start, records, Options(), Random(1), 0.0, Config(), lambda attempt: None, lambda agent_id: (),
+            "c", 1, start, records, Options(), Random(1), 0.0, Config(),
+            lambda attempt: None, lambda agent_id: None, lambda agent_id: (),
             "g", lambda peer: "g", lambda group: None, lambda peer: False,
         )  # fmt: skip
         self.wishes: list[Ready] = []
