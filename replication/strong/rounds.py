@@ -142,7 +142,7 @@ class Rounds:
             served = self._transactions.served(op_id)
             if served is not None:
                 return Joined(self._transactions.replayed(agent_id, op_id, served, "committed"), None)
-        if patience == 0.0 and agent_id not in self._store.slots:
+        if not self._store.is_in_memory(agent_id) and patience == 0.0:
             return Wait.ABSENT
         head = self._head(agent_id)
         if not head.lock.acquire(timeout=-1 if patience is None else patience):
