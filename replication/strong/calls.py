@@ -1,6 +1,6 @@
 """The calls in the mode `replicated`, from the caller's side: run, wait for the verdict; on a conflict, run again."""
 
-from asyncio import sleep, wait_for
+from asyncio import get_running_loop, sleep, wait_for
 from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple
@@ -9,13 +9,16 @@ from crdt import VersionVector
 from replication.access import UpdateResult
 from replication.errors import OutcomeUnknown, Overloaded, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
+from replication.store import busy
 from replication.strong.core import StrongCore
 from replication.strong.machine import HOLDS, INVALID
-from replication.strong.rounds import Joined, Rounds
+from replication.strong.rounds import Joined, Rounds, Wait
 from replication.ticket import FutureTicket, Ticket
 
-# Seconds between two looks whether somebody leads.
+# Seconds between two looks whether somebody leads, or whether there is room.
 _LOOK_EVERY = 0.005
+# Seconds after which a coroutine looks again at an agent that is busy: the first time. Then longer, up to the above.
+_LOOK_SOON = 0.0002
 # Looks between two times that who leads is asked to change who votes; and how much longer than for somebody who leads
 # that is waited for: a node that is to vote may have a log to catch up with.
 _LOOKS_BETWEEN = 40
@@ -82,9 +85,12 @@ class Calls:
             self._wait_for_leader(change.deadline)
             waiter = self._runtime.waiter()
             ticket = _ticket_of(waiter, change.op_id)
-            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket)
-            if joined is None:
-                self._wait_for_room(change)
+            left = self._left(change.deadline)
+            # 0.0 would be for who must not wait at all, neither for the disk.
+            patience = None if left is None else max(left, _LOOK_SOON)
+            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, patience)
+            if isinstance(joined, Wait):
+                self._check_time(change, joined)
                 self._runtime.waiter().wait(_LOOK_EVERY)
                 continue
             if joined.attempt is not None and not waiter.wait(self._left(change.deadline)):
@@ -94,14 +100,19 @@ class Calls:
                 return result
 
     async def aupdate(self, change: Change) -> UpdateResult:
-        """As `update`."""
+        """As `update`. An agent that is busy is looked at again later: the event loop waits for no lock and no disk."""
+        pause = _LOOK_SOON
         while True:
             await self._await_leader(change.deadline)
             ticket = FutureTicket(None, change.op_id)
-            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket)
-            if joined is None:
-                self._wait_for_room(change)
-                await sleep(_LOOK_EVERY)
+            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, 0.0)
+            if joined is Wait.ABSENT:
+                await get_running_loop().run_in_executor(None, self._rounds.fetch, change.agent_id)
+                continue
+            if isinstance(joined, Wait):
+                self._check_time(change, joined)
+                await sleep(pause)
+                pause = min(2 * pause, _LOOK_EVERY)
                 continue
             if joined.attempt is not None:
                 try:
@@ -113,9 +124,11 @@ class Calls:
             if result is not None:
                 return result
 
-    def _wait_for_room(self, change: Change) -> None:
-        """Overloaded if the time is over."""
+    def _check_time(self, change: Change, why: Wait) -> None:
+        """Timeout or Overloaded if the time is over."""
         if self._runtime.time() >= change.deadline:
+            if why is Wait.BUSY:
+                raise busy(change.agent_id, change.timeout)
             raise Overloaded(
                 f"agent {change.agent_id!r} is changed by more callers than the group could serve within "
                 f"{change.timeout} s: nothing was applied",

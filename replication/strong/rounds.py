@@ -11,13 +11,14 @@ Callers' threads run functions, under a lock for each agent; the runtime's threa
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple
 
 from crdt import DecodeError, VersionVector
 from replication.access import UpdateResult
 from replication.consistency import REPLICATED
-from replication.errors import Overloaded
+from replication.errors import Overloaded, Timeout
 from replication.operations import check_op_id
 from replication.runtime import Runtime
 from replication.slot import Slot
@@ -80,6 +81,14 @@ class Joined(NamedTuple):
     attempt: Attempt | None  # None if it had been served before
 
 
+class Wait(Enum):
+    """Why a function has not run, and is to be tried again."""
+
+    BUSY = "somebody else is at the agent"
+    FULL = "as many callers as may share an attempt do so already"
+    ABSENT = "the agent is not in memory: see `fetch`"
+
+
 class Rounds:
     """The heads of the agents that are being changed.
 
@@ -123,8 +132,12 @@ class Rounds:
         op_id: str | None,
         expected: VersionVector | None,
         ticket: Ticket,
-    ) -> Joined | None:
-        """Run the function; None if that has to wait until others are through.
+        patience: float | None,
+    ) -> Joined | Wait:
+        """Run the function, or say why not.
+
+        patience  seconds to wait for others who are at the agent, None for ever. With 0.0 this thread, which may be
+                  that of an event loop, waits for nobody, and not for the disk
 
         What it raises comes out as it is, and nothing of it is kept.
         """
@@ -133,16 +146,27 @@ class Rounds:
             served = self._transactions.served(op_id)
             if served is not None:
                 return Joined(self._transactions.replayed(agent_id, op_id, served, "committed"), None)
+        if not self._store.is_in_memory(agent_id) and patience == 0.0:
+            return Wait.ABSENT
         head = self._head(agent_id)
-        with head.lock:
+        if not head.lock.acquire(timeout=-1 if patience is None else min(patience, threading.TIMEOUT_MAX)):
+            return Wait.BUSY
+        try:
             if op_id is not None:
                 joined = self._rejoin(head, op_id, ticket)
                 if joined is not None:
                     return joined
             if head.open is not None and len(head.open.tickets) >= head.most:
-                return None
-            self._refresh(head)
+                return Wait.FULL
+            if not self._refresh(head, patience):
+                return Wait.BUSY
             return self._run(head, update_fn, op_id, expected, ticket)
+        finally:
+            head.lock.release()
+
+    def fetch(self, agent_id: str) -> None:
+        """Have the agent in memory, where it may stay or not. Reads the disk."""
+        self._store.fetch(agent_id)
 
     def is_under_way(self, agent_id: str, op_id: str) -> bool:
         """Whether an operation has been done here, and may come into the log."""
@@ -176,17 +200,25 @@ class Rounds:
                 # Whoever found it just now goes on with it; two heads of an agent conflict, which does no harm.
                 del self._heads[agent_id]
 
-    def _refresh(self, head: _Head) -> None:
-        """Have what was done to the agent since, in whatever mode."""
-        slot = self._store.acquire(head.agent_id)
-        assert slot is not None
+    def _refresh(self, head: _Head, patience: float | None) -> bool:
+        """Have what was done to the agent since, in whatever mode. False if it stays busy."""
+        if patience == 0.0:
+            slot = self._store.acquire_now(head.agent_id)
+        else:
+            try:
+                slot = self._store.acquire(head.agent_id, patience)
+            except Timeout:
+                slot = None
+        if slot is None:
+            return False
         try:
             state, version = slot.state, slot.state.version
             if version == head.version and head.state is not None:
-                return
+                return True
             if head.state is None or (not _merges(head.state, state.delta(head.version)) and head.is_idle):
                 head.state = state.fork(self._group())
             head.version = version
+            return True
         finally:
             slot.release()
 
