@@ -12,6 +12,7 @@ from replication.runtime import Runtime, Waiter
 from replication.store import busy
 from replication.strong.core import StrongCore
 from replication.strong.machine import HOLDS, INVALID
+from replication.strong.recovery import is_over, rejoin_advice
 from replication.strong.rounds import Joined, Rounds, Wait
 from replication.ticket import FutureTicket, Ticket
 
@@ -41,6 +42,7 @@ class Calls:
 
     wake      have time pass on this node, which may have nobody else
     run_soon  have done what the core wants done
+    missing   why a voter does not count just now, "" if it does
     patience  seconds to wait for somebody who leads
     """
 
@@ -51,6 +53,7 @@ class Calls:
         runtime: Runtime,
         wake: Callable[[], None],
         run_soon: Callable[[], None],
+        missing: Callable[[str], str],
         patience: float,
     ) -> None:
         self._rounds = rounds
@@ -58,6 +61,7 @@ class Calls:
         self._runtime = runtime
         self._wake = wake
         self._run_soon = run_soon
+        self._missing = missing
         self._patience = patience
 
     def change(
@@ -167,27 +171,39 @@ class Calls:
 
     def _is_led(self, end: float) -> bool:
         """Whether somebody leads; Unavailable if nobody has until then."""
+        if self._core.heir:
+            raise self._retired()
         if self._core.raft.leader:
             return True
         if self._runtime.time() >= end:
             raise self._unavailable()
         return False
 
+    def _retired(self) -> Unavailable:
+        core = self._core
+        return Unavailable(f"{is_over(core.group, core.heir)}. Nothing was applied or read. {rejoin_advice(core.name)}")
+
     def _unavailable(self) -> Unavailable:
-        voters = self._core.raft.configuration.voters
-        reachable = self._core.reachable
-        have = sum(name in reachable for name in voters)
-        need = len(voters) // 2 + 1
+        configuration = self._core.raft.configuration
+        voters = configuration.voters
+        missing = {name: self._missing(name) for name in (*voters, *configuration.outgoing)}
+        have, need = sum(not missing[name] for name in voters), len(voters) // 2 + 1
         if voters:
-            why = f"{have} of the {len(voters)} voters ({', '.join(voters)}) can be reached, and {need} are needed"
+            who = ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()) if why)
+            why = f"{have} of the {len(voters)} voters can be reached and {need} are needed"
+            why += f"; missing: {who}" if who else ", so one of them may be elected in a moment"
+            then = "try again when they are back"
+            if have < need:
+                then += ", recover the group if they are lost for good (nexus-state recover)"
         else:
-            why = "this node has not met a group: open the voters with bootstrap=[their names], or give their peers="
+            why = "this node has not met a group"
+            then = "open the voters with bootstrap=[their names], or give peers= of a group that there is"
         return Unavailable(
-            f"nobody leads, so nothing can be agreed on: {why}. Nothing was applied: try again when they are back, "
+            f"nobody leads, so nothing can be agreed on: {why}. Nothing was applied: {then}, "
             "or allow fallback=('crdt_enhanced',)",
             have=have,
             need=need,
-            peers={name: "reachable" if name in reachable else "not reachable" for name in voters},
+            peers={name: "not reachable" if why else "reachable" for name, why in missing.items()},
         )
 
     def _give_up(self, change: Change, ticket: Ticket) -> OutcomeUnknown:
@@ -230,6 +246,8 @@ class Calls:
 
     def _manage(self, act: str, name: str, heard: list[str]) -> None:
         """In the runtime's thread."""
+        if self._core.heir:
+            return
         heard.append(self._core.manage(act, name, self._runtime.time()))
         self._wake()
         self._run_soon()
@@ -270,6 +288,10 @@ class Calls:
 
     def _read(self, ticket: Ticket) -> None:
         """In the runtime's thread."""
+        if self._core.heir:
+            ticket.error = self._retired()
+            ticket.finish()
+            return
         self._core.read(ticket, self._runtime.time())
         self._wake()
         self._run_soon()

@@ -30,18 +30,17 @@ from replication.raft.ready import Ready as Wanted
 from replication.raft.roles import LEADER
 from replication.storage import Note, Record, Trim
 from replication.strong.attempt import Attempt
-from replication.strong.entries import GROUP, Proposal, decode, encode, writer_of
+from replication.strong.entries import GROUP, Proposal, decode, encode, first_of, writer_of
 from replication.strong.journal import Base, RecordLog, Start
 from replication.strong.machine import HOLDS, INVALID, Machine
 from replication.strong.members import Members
 from replication.strong.messages import Manage, Propose
 from replication.strong.proposals import Proposals
+from replication.strong.recovery import GROUP_NOTE, is_over
 from replication.strong.snapshots import Snapshots
 from replication.ticket import Ticket
 
 _MERGED = frozenset(("landed", "known"))
-# Under which the name of the group is kept.
-GROUP_NOTE = "group"
 
 
 class _Applying(NamedTuple):
@@ -60,6 +59,7 @@ class StrongCore:
     parts    the parts of an agent, as they are on disk
     group    the group this node belongs to, "" if it has not met any
     group_of which group another node says that it belongs to, "" if it has not said so
+    may_join whether this node, which has met no group, may become a member of that one
     joined   called when this node has become a member of a group
     is_gone  whether a node has left the cluster
     """
@@ -80,17 +80,18 @@ class StrongCore:
         parts: Callable[[str], Iterable[bytes]],
         group: str,
         group_of: Callable[[str], str],
+        may_join: Callable[[str], bool],
         joined: Callable[[str], None],
         is_gone: Callable[[str], bool],
     ) -> None:
         self.raft = Raft(name, start.saved, options, random, now)
         self._out: deque[Ready] = deque()
-        self.group = group
-        self.writer = writer_of(group)
-        self.machine = Machine.from_bytes(start.machine, self.writer) if start.machine else Machine(self.writer)
+        self._belong_to(group)
+        if start.machine:
+            self.machine = Machine.from_bytes(start.machine)
+        self.heir = ""  # the group that goes on in place of this node's, which is over
         self._entry_bytes_max = options.entry_bytes_max
-        self._group_of = group_of
-        self._joined = joined
+        self._group_of, self._may_join, self._joined = group_of, may_join, joined
         self._members = Members(self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append)
         self._random = random
         self._config = config
@@ -103,7 +104,7 @@ class StrongCore:
         self._installing: tuple[Write, bytes] | None = None
         self._behind: list[Write] = []
         self._forgetting = 0
-        self._name = name
+        self.name = name
         self._records = records
         self._decided = decided
         self._now = now  # never goes back, also if a caller's is older
@@ -116,6 +117,11 @@ class StrongCore:
         self._applying: _Applying | None = None
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
         self.counts["applied"] = start.saved.applied
+
+    def _belong_to(self, group: str) -> None:
+        """The log of a group begins under the name that it had first."""
+        self.group, self.writer = group, writer_of(group)
+        self.machine = Machine(writer_of(first_of(group)))
 
     # What callers wish
 
@@ -153,7 +159,7 @@ class StrongCore:
 
     def peers(self, names: tuple[str, ...], now: float) -> None:
         """Who is a member says the log; who can be reached is good to know."""
-        self.reachable = frozenset((*names, self._name))
+        self.reachable = frozenset((*names, self.name))
 
     def step(self, peer: str, message: Message, now: float) -> None:
         self._now = max(self._now, now)
@@ -176,9 +182,10 @@ class StrongCore:
     def _is_of_ours(self, peer: str) -> bool:
         """Whether a node is to be heard: one of another group is not, though its terms are numbers like ours."""
         group = self._group_of(peer)
-        if not self.group and group:
-            self.group, self.writer = group, writer_of(group)
-            self.machine = Machine(self.writer)
+        if self.heir:
+            return False
+        if not self.group and group and self._may_join(group):
+            self._belong_to(group)
             self._joined(group)
         return bool(self.group) and (group == self.group or (not group and peer in self.raft.configuration.members))
 
@@ -241,7 +248,7 @@ class StrongCore:
         (write, machine), self._installing = self._installing, None
         snapshot = write.snapshot
         assert snapshot is not None
-        self.machine = Machine.from_bytes(machine, self.writer)
+        self.machine = Machine.from_bytes(machine)
         self.counts["applied"] = snapshot.last_index
         self._proposals.lose(self._decided)
         self._snapshots.keep(snapshot, machine, self.raft.snapshots_in_use())
@@ -252,9 +259,11 @@ class StrongCore:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no time needs to pass here: nobody waits, and there is nobody else."""
+        """Whether no time needs to pass here: nobody waits, and there is nobody else; or the group is over."""
+        if self.heir:
+            return True
         waits = self._proposals or self._reads or (self.is_wanted and not self.raft.leader)
-        return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self._name,))
+        return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self.name,))
 
     def landed(self, landing: Landing, now: float) -> None:
         applying = self._applying
@@ -269,7 +278,7 @@ class StrongCore:
     # What is to be done
 
     def ready(self) -> Ready:
-        if not self._out:
+        if not self._out and not self.heir:
             self._take(self.raft.ready())
         return self._out.popleft() if self._out else NOTHING
 
@@ -356,6 +365,11 @@ class StrongCore:
         if settle:
             self._out.append(Ready(settle=tuple(settle)))
 
+    def retire(self, heir: str) -> None:
+        """Another group goes on from what was this one's log: nothing is agreed on here any more."""
+        self.heir = heir
+        self.end(is_over(self.group, heir))
+
     def end(self, why: str) -> None:
         """This node can do nothing more for those who wait."""
         self._proposals.end(why)
@@ -369,8 +383,9 @@ class StrongCore:
         return {
             "group": self.group,
             "term": self.raft.term,
-            "leader": self.raft.leader,
-            "role": self.raft.role,
+            "heir": self.heir,
+            "leader": "" if self.heir else self.raft.leader,
+            "role": "retired" if self.heir else self.raft.role,
             "commit": self.raft.commit,
             "last": self.raft.last,
             "snapshot": self.raft.snapshot.last_index,
