@@ -24,6 +24,16 @@ _LOOK_SOON = 0.0002
 # that is waited for: a node that is to vote may have a log to catch up with.
 _LOOKS_BETWEEN = 40
 _MANAGE_PATIENCE = 10
+# What is asked for, and why who leads may not have done it, in words.
+_ACTS = {"add": "have {!r} vote", "remove": "let go of the vote of {!r}", "transfer": "have {!r} lead"}
+_REASONS = {
+    "behind": "it does not answer who leads, or still lacks too much of the log",
+    "pending": "another change of members is under way, or who leads has just been elected",
+    "transferring": "who leads is handing over to another",
+    "not leader": "who leads did not answer, or changed",
+}
+# Why a node may not count.
+NOT_MET, OTHER_GROUP = "not met", "of another group"
 
 
 class Change(NamedTuple):
@@ -219,22 +229,19 @@ class Calls:
     def manage(self, act: str, name: str) -> None:
         """Have that node vote ("add"), or not any more ("remove"), or lead ("transfer"). Returns once it is so.
 
-        ValueError if it is no member of the group, Timeout if that takes too long: it may happen later.
+        ValueError if it cannot be the one, Timeout if that takes too long: it may happen later.
         """
         deadline = self._runtime.time() + _MANAGE_PATIENCE * self._patience
         self._wait_for_leader(deadline)
+        self._check_name(act, name)
         why = ""
         while not self._is_managed(act, name):
-            configuration = self._core.raft.configuration
-            if name not in configuration.members or (act == "remove" and configuration.voters == (name,)):
-                raise ValueError(
-                    f"{name!r} cannot be the one to {act}: the voters are {', '.join(configuration.voters)}, and "
-                    f"{', '.join(configuration.learners) or 'nobody'} learns"
-                )
+            self._check_name(act, name)
             if self._runtime.time() >= deadline:
+                reason = _REASONS.get(why, why or "it was not agreed on")
                 raise Timeout(
-                    f"the group did not {act} {name!r} in time ({why or 'it was not agreed on'}): look at members() "
-                    "and status()['replicated'], and try again"
+                    f"the group did not {_ACTS[act].format(name)} in time: {reason}. "
+                    "It may still happen: look at members() and status()['replicated'], and call again"
                 )
             heard: list[str] = []
             self._runtime.call_soon(self._manage, act, name, heard)
@@ -243,6 +250,30 @@ class Calls:
                 if self._is_managed(act, name):
                     return
             why = heard[0] if heard else why
+
+    def _check_name(self, act: str, name: str) -> None:
+        """ValueError if that node cannot be the one."""
+        configuration = self._core.raft.configuration
+        voters = configuration.voters
+        there = f"the voters are {', '.join(voters)}, and {', '.join(configuration.learners) or 'nobody'} learns"
+        missing = "" if name in configuration.members else self._missing(name)
+        if not voters:
+            return  # it follows who leads, and has nothing of the log yet
+        if act == "add" and missing in (NOT_MET, OTHER_GROUP):
+            raise ValueError(
+                f"{name!r} is not a member of the group ({missing}), and so cannot vote: {there}. A node "
+                "becomes a member, as a learner, once who leads has met it: open it with peers=, and look at members()"
+            )
+        if act == "remove" and voters == (name,):
+            raise ValueError(
+                f"{name!r} is the only voter, and a group needs one: have another vote first, by add_voter()"
+            )
+        if act == "remove" and missing == NOT_MET:
+            raise ValueError(f"{name!r} does not vote, and nobody has met a node of that name: {there}")
+        if act == "transfer" and name not in voters:
+            raise ValueError(
+                f"{name!r} does not vote, and so cannot lead: {there}. Have it vote first, by add_voter({name!r})"
+            )
 
     def _manage(self, act: str, name: str, heard: list[str]) -> None:
         """In the runtime's thread."""

@@ -26,7 +26,7 @@ from replication.storage import Note, Storage
 from replication.store import Store
 from replication.strong import journal
 from replication.strong.attempt import Attempt
-from replication.strong.calls import Calls
+from replication.strong.calls import NOT_MET, OTHER_GROUP, Calls
 from replication.strong.core import StrongCore
 from replication.strong.entries import is_heir
 from replication.strong.recovery import GROUP_NOTE, HEIR_NOTE, LEFT_NOTE, is_over, rejoin_advice
@@ -149,10 +149,10 @@ class Group:
         if node == self.core.name:
             return ""
         if self._is_linked(node):
-            return "" if self._told_by(node) in ("", self.core.group) else "of another group"
+            return "" if self._told_by(node) in ("", self.core.group) else OTHER_GROUP
         # Who is remembered from before, or was heard of only, counts as alive until somebody has tried.
         state = self._membership.state_of(node)
-        return {"": "not met", "alive": "does not answer", "suspect": "does not answer"}.get(state, state)
+        return {"": NOT_MET, "alive": "does not answer", "suspect": "does not answer"}.get(state, state)
 
     def _put(self, attempt: Attempt) -> bool:
         if self.core.heir:
