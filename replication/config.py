@@ -169,7 +169,13 @@ class Config(NamedTuple):
             if name not in cls._fields:
                 raise TypeError(f"open() has no argument {name!r}: {_hint(name, cls._fields)}")
             _check(name, value, cls.__annotations__[name])
-        return cls(**limits)
+        config = cls(**limits)
+        if 2 * config.heartbeat_interval > config.election_timeout:
+            raise ValueError(
+                f"heartbeat_interval={config.heartbeat_interval!r} must be at most half of "
+                f"election_timeout={config.election_timeout!r}: who leads would be taken for dead. Give both"
+            )
+        return config
 
 
 _MAY_BE_ZERO = frozenset({"flush_interval", "merge_flush_interval", "compaction_bytes_min", "compaction_ratio"})

@@ -12,6 +12,7 @@ from replication.runtime import Runtime, Waiter
 from replication.store import busy
 from replication.strong.core import StrongCore
 from replication.strong.machine import HOLDS, INVALID
+from replication.strong.recovery import is_over, rejoin_advice
 from replication.strong.rounds import Joined, Rounds, Wait
 from replication.ticket import FutureTicket, Ticket
 
@@ -23,6 +24,16 @@ _LOOK_SOON = 0.0002
 # that is waited for: a node that is to vote may have a log to catch up with.
 _LOOKS_BETWEEN = 40
 _MANAGE_PATIENCE = 10
+# What is asked for, and why who leads may not have done it, in words.
+_ACTS = {"add": "have {!r} vote", "remove": "let go of the vote of {!r}", "transfer": "have {!r} lead"}
+_REASONS = {
+    "behind": "it does not answer who leads, or still lacks too much of the log",
+    "pending": "another change of members is under way, or who leads has just been elected",
+    "transferring": "who leads is handing over to another",
+    "not leader": "who leads did not answer, or changed",
+}
+# Why a node may not count.
+NOT_MET, OTHER_GROUP = "not met", "of another group"
 
 
 class Change(NamedTuple):
@@ -41,6 +52,7 @@ class Calls:
 
     wake      have time pass on this node, which may have nobody else
     run_soon  have done what the core wants done
+    missing   why a voter does not count just now, "" if it does
     patience  seconds to wait for somebody who leads
     """
 
@@ -51,6 +63,7 @@ class Calls:
         runtime: Runtime,
         wake: Callable[[], None],
         run_soon: Callable[[], None],
+        missing: Callable[[str], str],
         patience: float,
     ) -> None:
         self._rounds = rounds
@@ -58,6 +71,7 @@ class Calls:
         self._runtime = runtime
         self._wake = wake
         self._run_soon = run_soon
+        self._missing = missing
         self._patience = patience
 
     def change(
@@ -167,27 +181,39 @@ class Calls:
 
     def _is_led(self, end: float) -> bool:
         """Whether somebody leads; Unavailable if nobody has until then."""
+        if self._core.heir:
+            raise self._retired()
         if self._core.raft.leader:
             return True
         if self._runtime.time() >= end:
             raise self._unavailable()
         return False
 
+    def _retired(self) -> Unavailable:
+        core = self._core
+        return Unavailable(f"{is_over(core.group, core.heir)}. Nothing was applied or read. {rejoin_advice(core.name)}")
+
     def _unavailable(self) -> Unavailable:
-        voters = self._core.raft.configuration.voters
-        reachable = self._core.reachable
-        have = sum(name in reachable for name in voters)
-        need = len(voters) // 2 + 1
+        configuration = self._core.raft.configuration
+        voters = configuration.voters
+        missing = {name: self._missing(name) for name in (*voters, *configuration.outgoing)}
+        have, need = sum(not missing[name] for name in voters), len(voters) // 2 + 1
         if voters:
-            why = f"{have} of the {len(voters)} voters ({', '.join(voters)}) can be reached, and {need} are needed"
+            who = ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()) if why)
+            why = f"{have} of the {len(voters)} voters can be reached and {need} are needed"
+            why += f"; missing: {who}" if who else ", so one of them may be elected in a moment"
+            then = "try again when they are back"
+            if have < need:
+                then += ", recover the group if they are lost for good (nexus-state recover)"
         else:
-            why = "this node has not met a group: open the voters with bootstrap=[their names], or give their peers="
+            why = "this node has not met a group"
+            then = "open the voters with bootstrap=[their names], or give peers= of a group that there is"
         return Unavailable(
-            f"nobody leads, so nothing can be agreed on: {why}. Nothing was applied: try again when they are back, "
+            f"nobody leads, so nothing can be agreed on: {why}. Nothing was applied: {then}, "
             "or allow fallback=('crdt_enhanced',)",
             have=have,
             need=need,
-            peers={name: "reachable" if name in reachable else "not reachable" for name in voters},
+            peers={name: "not reachable" if why else "reachable" for name, why in missing.items()},
         )
 
     def _give_up(self, change: Change, ticket: Ticket) -> OutcomeUnknown:
@@ -203,22 +229,19 @@ class Calls:
     def manage(self, act: str, name: str) -> None:
         """Have that node vote ("add"), or not any more ("remove"), or lead ("transfer"). Returns once it is so.
 
-        ValueError if it is no member of the group, Timeout if that takes too long: it may happen later.
+        ValueError if it cannot be the one, Timeout if that takes too long: it may happen later.
         """
         deadline = self._runtime.time() + _MANAGE_PATIENCE * self._patience
         self._wait_for_leader(deadline)
+        self._check_name(act, name)
         why = ""
         while not self._is_managed(act, name):
-            configuration = self._core.raft.configuration
-            if name not in configuration.members or (act == "remove" and configuration.voters == (name,)):
-                raise ValueError(
-                    f"{name!r} cannot be the one to {act}: the voters are {', '.join(configuration.voters)}, and "
-                    f"{', '.join(configuration.learners) or 'nobody'} learns"
-                )
+            self._check_name(act, name)
             if self._runtime.time() >= deadline:
+                reason = _REASONS.get(why, why or "it was not agreed on")
                 raise Timeout(
-                    f"the group did not {act} {name!r} in time ({why or 'it was not agreed on'}): look at members() "
-                    "and status()['replicated'], and try again"
+                    f"the group did not {_ACTS[act].format(name)} in time: {reason}. "
+                    "It may still happen: look at members() and status()['replicated'], and call again"
                 )
             heard: list[str] = []
             self._runtime.call_soon(self._manage, act, name, heard)
@@ -228,8 +251,34 @@ class Calls:
                     return
             why = heard[0] if heard else why
 
+    def _check_name(self, act: str, name: str) -> None:
+        """ValueError if that node cannot be the one."""
+        configuration = self._core.raft.configuration
+        voters = configuration.voters
+        there = f"the voters are {', '.join(voters)}, and {', '.join(configuration.learners) or 'nobody'} learns"
+        missing = "" if name in configuration.members else self._missing(name)
+        if not voters:
+            return  # it follows who leads, and has nothing of the log yet
+        if act == "add" and missing in (NOT_MET, OTHER_GROUP):
+            raise ValueError(
+                f"{name!r} is not a member of the group ({missing}), and so cannot vote: {there}. A node "
+                "becomes a member, as a learner, once who leads has met it: open it with peers=, and look at members()"
+            )
+        if act == "remove" and voters == (name,):
+            raise ValueError(
+                f"{name!r} is the only voter, and a group needs one: have another vote first, by add_voter()"
+            )
+        if act == "remove" and missing == NOT_MET:
+            raise ValueError(f"{name!r} does not vote, and nobody has met a node of that name: {there}")
+        if act == "transfer" and name not in voters:
+            raise ValueError(
+                f"{name!r} does not vote, and so cannot lead: {there}. Have it vote first, by add_voter({name!r})"
+            )
+
     def _manage(self, act: str, name: str, heard: list[str]) -> None:
         """In the runtime's thread."""
+        if self._core.heir:
+            return
         heard.append(self._core.manage(act, name, self._runtime.time()))
         self._wake()
         self._run_soon()
@@ -270,6 +319,10 @@ class Calls:
 
     def _read(self, ticket: Ticket) -> None:
         """In the runtime's thread."""
+        if self._core.heir:
+            ticket.error = self._retired()
+            ticket.finish()
+            return
         self._core.read(ticket, self._runtime.time())
         self._wake()
         self._run_soon()

@@ -28,15 +28,17 @@ from replication.raft.options import Options
 from replication.raft.ready import Apply, Refused, Write
 from replication.raft.ready import Ready as Wanted
 from replication.raft.roles import LEADER
-from replication.storage import Note, Record, Trim
+from replication.storage import Note, Record
 from replication.strong.applying import Applying, Judged
 from replication.strong.attempt import Attempt
-from replication.strong.entries import GROUP, Proposal, decode, encode, writer_of
+from replication.strong.compaction import Compaction
+from replication.strong.entries import GROUP, Proposal, decode, encode, first_of, writer_of
 from replication.strong.journal import Base, RecordLog, Start
 from replication.strong.machine import HOLDS, INVALID, Machine
 from replication.strong.members import Members
 from replication.strong.messages import Manage, Propose
 from replication.strong.proposals import Proposals
+from replication.strong.recovery import GROUP_NOTE, is_over
 from replication.strong.snapshots import Snapshots
 from replication.strong.turns import Turns
 from replication.ticket import Ticket
@@ -44,8 +46,6 @@ from replication.ticket import Ticket
 # Seconds in which what is being merged mostly is.
 _SOON = 0.01
 _MERGED = frozenset(("landed", "known"))
-# Under which the name of the group is kept.
-GROUP_NOTE = "group"
 
 
 class StrongCore:
@@ -57,6 +57,7 @@ class StrongCore:
     parts    the parts of an agent, as they are on disk
     group    the group this node belongs to, "" if it has not met any
     group_of which group another node says that it belongs to, "" if it has not said so
+    may_join whether this node, which has met no group, may become a member of that one
     joined   called when this node has become a member of a group
     is_gone  whether a node has left the cluster
     """
@@ -78,30 +79,28 @@ class StrongCore:
         parts: Callable[[str], Iterable[bytes]],
         group: str,
         group_of: Callable[[str], str],
+        may_join: Callable[[str], bool],
         joined: Callable[[str], None],
         is_gone: Callable[[str], bool],
     ) -> None:
         self.raft = Raft(name, start.saved, options, random, now)
         self._out: deque[Ready] = deque()
-        self.group = group
-        self.writer = writer_of(group)
-        self.machine = Machine.from_bytes(start.machine, self.writer) if start.machine else Machine(self.writer)
+        self._belong_to(group)
+        if start.machine:
+            self.machine = Machine.from_bytes(start.machine)
+        self.heir = ""  # the group that goes on in place of this node's, which is over
         self._entry_bytes_max = options.entry_bytes_max
-        self._group_of = group_of
-        self._joined = joined
+        self._group_of, self._may_join, self._joined = group_of, may_join, joined
         self._members = Members(self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append)
-        self._random = random
         self._config = config
         self._snapshots = Snapshots(parts)
         self._snapshots.keep(start.saved.snapshot, start.machine or self.machine.to_bytes(), ())
-        # Of what was merged and is not on disk yet: up to which entry, oldest first.
-        self._undurable: dict[int, None] = {}
-        self._taking: tuple[int, bytes] | None = None  # a snapshot that waits for that: its index, and the machine then
+        self._compaction = Compaction(self.raft, self._snapshots, records, config, random, self._out.append)
         # A snapshot whose agents are on their way to the disk, with its machine, and the writes after it.
         self._installing: tuple[Write, bytes] | None = None
         self._behind: list[Write] = []
         self._forgetting = 0
-        self._name = name
+        self.name = name
         self._records = records
         self._decided = decided
         self._moved = moved
@@ -116,6 +115,11 @@ class StrongCore:
         self._applying: Applying | None = None
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
         self.counts["applied"] = start.saved.applied
+
+    def _belong_to(self, group: str) -> None:
+        """The log of a group begins under the name that it had first."""
+        self.group, self.writer = group, writer_of(group)
+        self.machine = Machine(writer_of(first_of(group)))
 
     # What callers wish
 
@@ -155,12 +159,11 @@ class StrongCore:
         if self._installing is not None and token == -self._installing[0].number:
             self._install()
         else:
-            self._undurable.pop(token, None)
-            self._take_snapshot()
+            self._compaction.durable(token)
 
     def peers(self, names: tuple[str, ...], now: float) -> None:
         """Who is a member says the log; who can be reached is good to know."""
-        self.reachable = frozenset((*names, self._name))
+        self.reachable = frozenset((*names, self.name))
 
     def step(self, peer: str, message: Message, now: float) -> None:
         self._now = max(self._now, now)
@@ -183,9 +186,10 @@ class StrongCore:
     def _is_of_ours(self, peer: str) -> bool:
         """Whether a node is to be heard: one of another group is not, though its terms are numbers like ours."""
         group = self._group_of(peer)
-        if not self.group and group:
-            self.group, self.writer = group, writer_of(group)
-            self.machine = Machine(self.writer)
+        if self.heir:
+            return False
+        if not self.group and group and self._may_join(group):
+            self._belong_to(group)
             self._joined(group)
         return bool(self.group) and (group == self.group or (not group and peer in self.raft.configuration.members))
 
@@ -200,7 +204,8 @@ class StrongCore:
         if self.raft.role == LEADER:
             self._members.gather(self.reachable, self._now)
             self._forget()
-        self._begin_snapshot()
+        if self._applying is None and self._installing is None:
+            self._compaction.look(self.counts["applied"], self.machine)
         self._proposals.tick(self._now)
 
     def _forget(self) -> None:
@@ -217,38 +222,13 @@ class StrongCore:
 
     # Snapshots
 
-    def _begin_snapshot(self) -> None:
-        """Once the log has grown enough, have it begin later."""
-        raft, limits = self.raft, self._config
-        applied, last = self.counts["applied"], raft.snapshot.last_index
-        has_grown = applied - last >= limits.log_entries_max or raft.log_bytes >= limits.log_bytes_max
-        is_free = self._taking is None and self._applying is None and self._installing is None
-        if has_grown and applied > last and is_free:
-            self._taking = applied, self.machine.to_bytes()
-            self._take_snapshot()
-
-    def _take_snapshot(self) -> None:
-        """Once everything that it stands for is on disk."""
-        if self._taking is None or any(token <= self._taking[0] for token in self._undurable):
-            return
-        (index, machine), self._taking = self._taking, None
-        raft = self.raft
-        snapshot = raft.snapshot_taken(index, self._random.randbytes(8))
-        if snapshot is None:
-            return  # another came meanwhile
-        self._snapshots.keep(snapshot, machine, raft.snapshots_in_use())
-        cut = raft.compact(max(index - self._config.log_entries_kept, 0))
-        base = Base(snapshot, machine, *(cut or (raft.offset, raft.offset_term)))
-        records = self._records.base(base, raft.term, raft.vote)
-        self._out.append(Ready(persist=(*records, Trim(self._records.trim(base.offset)))))
-
     def _install(self) -> None:
         """The agents of a snapshot that came are on disk: now it may take the place of the log."""
         assert self._installing is not None
         (write, machine), self._installing = self._installing, None
         snapshot = write.snapshot
         assert snapshot is not None
-        self.machine = Machine.from_bytes(machine, self.writer)
+        self.machine = Machine.from_bytes(machine)
         self.counts["applied"] = snapshot.last_index
         self._proposals.lose(self._decided)
         self._snapshots.keep(snapshot, machine, self.raft.snapshots_in_use())
@@ -259,9 +239,11 @@ class StrongCore:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no time needs to pass here: nobody waits, and there is nobody else."""
+        """Whether no time needs to pass here: nobody waits, and there is nobody else; or the group is over."""
+        if self.heir:
+            return True
         waits = self._proposals or self._reads or (self.is_wanted and not self.raft.leader)
-        return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self._name,))
+        return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self.name,))
 
     def landed(self, landing: Landing, now: float) -> None:
         applying = self._applying
@@ -276,7 +258,7 @@ class StrongCore:
     # What is to be done
 
     def ready(self) -> Ready:
-        if not self._out:
+        if not self._out and not self.heir:
             self._take(self.raft.ready())
         return self._out.popleft() if self._out else NOTHING
 
@@ -334,7 +316,7 @@ class StrongCore:
                 self._judge(entry.data, items, judged)
         last = apply.first + len(apply.entries) - 1
         if items:
-            self._undurable[last] = None
+            self._compaction.merged(last)
             self._applying = Applying(last, Delivery(GROUP, tuple(items), last, is_ordered=True), judged)
             self._out.append(Ready(deliver=(self._applying.delivery,)))
         else:
@@ -367,6 +349,11 @@ class StrongCore:
         if settle:
             self._out.append(Ready(settle=tuple(settle)))
 
+    def retire(self, heir: str) -> None:
+        """Another group goes on from what was this one's log: nothing is agreed on here any more."""
+        self.heir = heir
+        self.end(is_over(self.group, heir))
+
     def end(self, why: str) -> None:
         """This node can do nothing more for those who wait."""
         self._proposals.end(why)
@@ -380,8 +367,9 @@ class StrongCore:
         return {
             "group": self.group,
             "term": self.raft.term,
-            "leader": self.raft.leader,
-            "role": self.raft.role,
+            "heir": self.heir,
+            "leader": "" if self.heir else self.raft.leader,
+            "role": "retired" if self.heir else self.raft.role,
             "commit": self.raft.commit,
             "last": self.raft.last,
             "snapshot": self.raft.snapshot.last_index,

@@ -2,7 +2,8 @@
 
 A group is founded by the nodes that are told of the same voters, or by a node that has nobody else. It has a name,
 which its members tell in their metadata, and keep. A node that was told of no voters becomes a member of the first
-group whose leader takes it in.
+group whose leader takes it in. A group that lost its majority for good goes on as its heir, once it was
+recovered on a closed store (see `recovery`): whoever still belongs to the old one, and meets the heir, retires.
 """
 
 import hashlib
@@ -14,7 +15,9 @@ import msgpack
 
 from replication.config import Config
 from replication.driver import Driver
-from replication.gossip.membership import Membership
+from replication.errors import Unavailable
+from replication.gossip.membership import Membership, MemberView
+from replication.problems import Problems
 from replication.raft.configuration import Configuration
 from replication.raft.options import Options
 from replication.runtime import Runtime
@@ -23,8 +26,10 @@ from replication.storage import Note, Storage
 from replication.store import Store
 from replication.strong import journal
 from replication.strong.attempt import Attempt
-from replication.strong.calls import Calls
-from replication.strong.core import GROUP_NOTE, StrongCore
+from replication.strong.calls import NOT_MET, OTHER_GROUP, Calls
+from replication.strong.core import StrongCore
+from replication.strong.entries import is_heir
+from replication.strong.recovery import GROUP_NOTE, HEIR_NOTE, LEFT_NOTE, is_over, rejoin_advice
 from replication.strong.rounds import Rounds
 from replication.ticket import Ticket
 from replication.transaction import Transactions
@@ -42,6 +47,7 @@ class Group:
 
     cluster   its name
     voters    whom this node was told of, or itself if it has nobody else: `is_alone`
+    is_linked whether there is a link to a node
     """
 
     def __init__(
@@ -54,16 +60,21 @@ class Group:
         membership: Membership,
         voters: Iterable[str],
         is_alone: bool,
+        is_linked: Callable[[str], bool],
     ) -> None:
         self._runtime = runtime
         self._driver = driver
         self._membership = membership
+        self._is_linked = is_linked
         self._patience = _PATIENCE * config.election_timeout
         self._rounds: Rounds
         identity, founders = storage.identity, tuple(sorted(set(voters)))
+        notes = storage.notes()
+        name, heir, self._left = [notes.get(each, b"").decode() for each in (GROUP_NOTE, HEIR_NOTE, LEFT_NOTE)]
+        if name or self._left:
+            founders = ()  # this node was told of them for its first start; since then it has had a group
         start, records = journal.read(storage.records(), Configuration(founders))
-        name = storage.notes().get(GROUP_NOTE, b"").decode()
-        if not name and founders:
+        if founders:
             name = _name_of(cluster, (*founders, identity.store) if is_alone else founders)
         # Of no draw of others', so that what they draw does not hang on this.
         random = Random(f"{identity.name} {identity.store} {identity.opens}")
@@ -77,13 +88,40 @@ class Group:
             identity.name, identity.opens, start, records, options, random, runtime.time(),
             config, lambda attempt: self._rounds.decided(attempt), lambda agent_id: self._rounds.moved(agent_id),
             lambda agent_id: storage.load(agent_id).parts,
-            name, self._told_by, self._keep, self._is_gone,
+            name, self._told_by, self._may_join, self._keep, self._is_gone,
         )  # fmt: skip
+        self.core.heir = heir
         membership.set_meta({_META: name} if name else {})
 
     def _told_by(self, node: str) -> str:
         """The group that another node says it belongs to; "" for none."""
         return self._membership.meta_of(node).get(_META, "")
+
+    def _may_join(self, group: str) -> bool:
+        """A node that has left its group does not come back to it without its log: only to one that goes on from it."""
+        return not self._left or is_heir(group, self._left)
+
+    def look(self, views: Iterable[MemberView], problems: Problems) -> None:
+        """Others have told something new: whether this node's group is over, or another's that this one came from."""
+        own = self.core.group
+        for view in views if own else ():
+            other = view.meta.get(_META, "") if view.state in ("alive", "suspect") else ""
+            if is_heir(other, own) and not self.core.heir:
+                self._driver.keep_note(Note(HEIR_NOTE, other.encode()))
+                self.core.retire(other)
+                for attempt in self._rounds.take_attempts():
+                    attempt.fail(is_over(own, other))
+            elif other and is_heir(own, other):
+                problems.tell(
+                    f"group of {view.name}",
+                    f"{view.name!r} still belongs to the group {other}, from which this one, {own}, was recovered: "
+                    f"what it is asked in the mode 'replicated' is refused there, or was decided without this group. "
+                    f"{rejoin_advice(view.name)}",
+                )
+            elif other:
+                problems.pop(f"group of {view.name}", None)
+        if self.core.heir:
+            problems.tell("group", f"{is_over(own, self.core.heir)}. {rejoin_advice(self.core.name)}")
 
     def _keep(self, name: str) -> None:
         """This node belongs to that group, for good."""
@@ -103,10 +141,24 @@ class Group:
             lambda: self.core.machine, lambda agent_id: self.core.wait(agent_id, self._runtime.time()),
         )  # fmt: skip
         return Calls(
-            self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._patience
-        )
+            self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._missing,
+            self._patience,
+        )  # fmt: skip
+
+    def _missing(self, node: str) -> str:
+        """Why a voter does not count just now, "" if it does. From any thread."""
+        if node == self.core.name:
+            return ""
+        if self._is_linked(node):
+            return "" if self._told_by(node) in ("", self.core.group) else OTHER_GROUP
+        # Who is remembered from before, or was heard of only, counts as alive until somebody has tried.
+        state = self._membership.state_of(node)
+        return {"": NOT_MET, "alive": "does not answer", "suspect": "does not answer"}.get(state, state)
 
     def _put(self, attempt: Attempt) -> bool:
+        if self.core.heir:
+            attempt.refuse(Unavailable(f"{is_over(self.core.group, self.core.heir)}. Nothing was applied"))
+            return True
         is_put = self.core.put(attempt, self._runtime.time())
         self._driver.keep_time()
         self._driver.run_soon()

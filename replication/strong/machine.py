@@ -20,7 +20,7 @@ import msgpack
 
 from crdt import DecodeError, VersionVector
 from replication.message_fields import MessageError
-from replication.strong.entries import GROUP, Forget, Proposal, Said
+from replication.strong.entries import GROUP, Forget, Proposal, Refounded, Said, writer_of
 
 _NOTHING = VersionVector()
 
@@ -36,7 +36,7 @@ class _Served(NamedTuple):
 class Machine:
     """The state that the log makes. Equal after equal entries; `to_bytes` is then equal, too.
 
-    writer  under which the group writes
+    writer  under which the group writes, from the first entry on
     """
 
     def __init__(self, writer: str = GROUP) -> None:
@@ -71,6 +71,9 @@ class Machine:
             while self._served and next(iter(self._served.values())).number < said.number:
                 self._served.popitem(last=False)
             return HOLDS
+        if isinstance(said, Refounded):
+            self._writer = writer_of(said.group)
+            return HOLDS
         return self._judge(said)
 
     def _judge(self, proposal: Proposal) -> str:
@@ -103,16 +106,18 @@ class Machine:
         """All of it, for a snapshot."""
         held = sorted((agent_id, version.to_bytes()) for agent_id, version in self._held.items())
         served = [(op_id, number, data) for op_id, (number, data) in self._served.items()]
-        packed: bytes = msgpack.packb((held, served, self._next_number))
+        packed: bytes = msgpack.packb((held, served, self._next_number, self._writer))
         return packed
 
     @classmethod
-    def from_bytes(cls, data: bytes, writer: str = GROUP) -> "Machine":
+    def from_bytes(cls, data: bytes) -> "Machine":
         """MessageError if it is none."""
-        machine = cls(writer)
+        machine = cls()
         try:
-            held, served, machine._next_number = msgpack.unpackb(data)
+            held, served, machine._next_number, machine._writer = msgpack.unpackb(data)
             machine._held = {agent_id: VersionVector.from_bytes(version) for agent_id, version in held}
+            if not isinstance(machine._writer, str):
+                raise TypeError("a writer has a name")
             machine._served = OrderedDict((op_id, _Served(number, result)) for op_id, number, result in served)
         except Exception as error:  # of msgpack, which documents no common root, of a version, or of what is unpacked
             raise MessageError(f"not the state of a log: {error}") from None

@@ -6,7 +6,7 @@ Pure.
 from collections.abc import Callable
 
 from replication.core import Ready, Send
-from replication.raft import configuration
+from replication.raft.configuration import MEMBERS_MAX
 from replication.raft.core import Raft
 from replication.raft.ready import Proposed, Refused
 from replication.raft.roles import LEADER
@@ -43,7 +43,7 @@ class Members:
             self._raft.remove(min(gone), now)
             return
         strangers = [each for each in reachable.difference(now_in.members) if self._is_welcome(each)]
-        if strangers and len(now_in.members) < configuration.MEMBERS_MAX:
+        if strangers and len(now_in.members) < MEMBERS_MAX:
             self._raft.add_learner(min(strangers), now)
 
     def manage(self, act: str, name: str, now: float) -> str:

@@ -29,7 +29,7 @@ class Follower:
         self.core = StrongCore(
             "c", 1, start, records, Options(), Random(1), 0.0, Config(),
             lambda attempt: None, lambda agent_id: None, lambda agent_id: (),
-            "g", lambda peer: "g", lambda group: None, lambda peer: False,
+            "g", lambda peer: "g", lambda group: True, lambda group: None, lambda peer: False,
         )  # fmt: skip
         self.wishes: list[Ready] = []
 
