@@ -100,7 +100,7 @@ def opened(voters: Voters) -> Voters:
 
 
 def outages(voters: Voters, kills: int) -> list[float]:
-    """Kill who leads, so many times: for how long nothing was committed, each time. Nothing acknowledged may be lost."""
+    """Kill who leads, so many times: for how long nothing was committed. Nothing acknowledged may be lost."""
     added, seconds = 0, []
     for k in range(kills):
         leader = voters.leader()
@@ -122,7 +122,7 @@ def outages(voters: Voters, kills: int) -> list[float]:
 
 def test_who_leads_is_killed_and_nothing_that_was_acknowledged_is_lost(voters: Voters) -> None:
     seconds = outages(opened(voters), KILLS)
-    # Between one and two election timeouts until somebody stands; the rest is for votes, a busy machine, a second ballot.
+    # Between one and two election timeouts until somebody stands; the rest is for a busy machine, and a second ballot.
     assert median(seconds) < 6 * ELECTION_TIMEOUT, seconds
 
 

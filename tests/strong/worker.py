@@ -1,6 +1,6 @@
 """A voter in a process of its own, which does what it is told line by line, until it is killed.
 
-It writes `open ADDRESS`, and one line for each order, which ends with how many increments there were, or an error's name:
+It writes `open ADDRESS`, and one line for each order: how many increments there were, or an error's name.
 
     add ID        one more, in the mode replicated, under that op_id
     read          how many there are: a read in that mode
