@@ -14,7 +14,9 @@ import msgpack
 
 from replication.config import Config
 from replication.driver import Driver
+from replication.errors import CorruptStore
 from replication.gossip.membership import Membership
+from replication.message_fields import MessageError
 from replication.raft.configuration import Configuration
 from replication.raft.options import Options
 from replication.runtime import Runtime
@@ -25,6 +27,7 @@ from replication.strong import journal
 from replication.strong.attempt import Attempt
 from replication.strong.calls import Calls
 from replication.strong.core import GROUP_NOTE, StrongCore
+from replication.strong.machine import Machine
 from replication.strong.rounds import Rounds
 from replication.ticket import Ticket
 from replication.transaction import Transactions
@@ -61,7 +64,7 @@ class Group:
         self._patience = _PATIENCE * config.election_timeout
         self._rounds: Rounds
         identity, founders = storage.identity, tuple(sorted(set(voters)))
-        start, records = journal.read(storage.records(), Configuration(founders))
+        start, records = _read(storage, Configuration(founders))
         name = storage.notes().get(GROUP_NOTE, b"").decode()
         if not name and founders:
             name = _name_of(cluster, (*founders, identity.store) if is_alone else founders)
@@ -120,6 +123,23 @@ class Group:
         for attempt in self._rounds.take_attempts():
             attempt.fail(why)
         self.core.end(why)
+
+
+def _read(storage: Storage, founders: Configuration) -> tuple[journal.Start, journal.RecordLog]:
+    """The log that lies on disk. CorruptStore if it cannot be read: who does not know its votes must not vote."""
+    try:
+        start, records = journal.read(storage.records(), founders)
+        if start.machine:
+            Machine.from_bytes(start.machine)
+    except MessageError as error:
+        path = storage.path or "memory"
+        raise CorruptStore(
+            f"the log of strong updates in the store at {path} cannot be read, though its bytes are as they were "
+            f"written: {error}. Nothing was changed: open it with the version of this library that wrote it, or give "
+            "this node an empty directory and a name that no node had",
+            path=path,
+        ) from error
+    return start, records
 
 
 def _name_of(cluster: str, founders: tuple[str, ...]) -> str:
