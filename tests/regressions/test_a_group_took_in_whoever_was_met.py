@@ -7,12 +7,14 @@ import pytest
 import replication
 from replication.raft import configuration
 from replication.simulation import Cluster
+from replication.strong import members
 from tests.cluster.nodes import eventually
 from tests.replication.agents import AgentState, bump
 
 
 def test_one_node_too_many_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(configuration, "MEMBERS_MAX", 3)
+    for module in (configuration, members):
+        monkeypatch.setattr(module, "MEMBERS_MAX", 3)
     cluster = Cluster(AgentState, "abcde", seed=1, bootstrap="abc", election_timeout=0.5)
     cluster.run(20)
     assert [cluster[name].status()["last_error"] for name in "abcde"] == [None] * 5
