@@ -72,6 +72,8 @@ class EventLoopRuntime:
         return _LockWaiter()
 
     def stop(self) -> None:
+        if self._thread.ident is None:  # never started
+            self.loop.close()
         self.call_soon(self.loop.stop)
         if self._thread.is_alive():
             self._thread.join()

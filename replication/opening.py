@@ -72,6 +72,7 @@ def open(
         voters = (storage.identity.name,) if is_alone else network.bootstrap
         node = Node(storage, schema, config, cluster, runtime, transport, network.peers, voters, is_alone)
     except BaseException:
+        runtime.stop()
         storage.close(clean=False)
         raise
     node._listen(network.listen, home)
