@@ -1,4 +1,4 @@
-"""Finds where SQLite's write-ahead log breaks off, to name the place in an error. Reads only.
+"""Looks into SQLite's write-ahead log: where it breaks off, and what was written beyond. Reads only.
 
 Format: https://www.sqlite.org/fileformat2.html section 4: a header of 32 bytes, then frames of 24
 bytes and a page. A frame counts if it carries the header's salts and the running checksum over
@@ -8,9 +8,35 @@ everything before it.
 import struct
 from pathlib import Path
 
+from replication.storage.layout import PAGE_BYTES, commit_in
+
 _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
 _BIG_ENDIAN_MAGIC = 0x377F0683
+
+
+def synced_commit(path: str) -> int:
+    """The number of the last commit that had been synced when the newest of the log was begun; 0 if nothing says so.
+
+    SQLite takes a log to end where a frame is damaged. Here the end of the file counts, and what lies there says of
+    itself what was on the disk before it. Looks from the end until it finds a commit record: one page in most cases.
+    """
+    size = _FRAME.size + PAGE_BYTES
+    try:
+        with Path(path).open("rb") as log:
+            header = log.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                return 0
+            salts = _HEADER.unpack(header)[4:6]
+            for place in reversed(range((log.seek(0, 2) - _HEADER.size) // size)):
+                log.seek(_HEADER.size + place * size)
+                frame = log.read(size)
+                # Frames of another salt are left over from before the log was begun anew.
+                if len(frame) == size and _FRAME.unpack_from(frame)[2:4] == salts and (commit := commit_in(frame)):
+                    return commit.synced
+    except OSError:
+        pass  # SQLite says more about it
+    return 0
 
 
 def first_bad_frame(path: str) -> int | None:
