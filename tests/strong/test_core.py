@@ -132,6 +132,13 @@ def test_a_snapshot_waits_until_the_disk_has_what_it_stands_for(follower: Follow
     assert [wish for wish in follower.writes() if any(isinstance(each, Trim) for each in wish.persist)]
 
 
+def test_what_conflicts_is_passed_over(follower: Follower) -> None:
+    follower.hear(append(0, 2, change(0), change(0, "b")))
+    follower.written()
+    (delivery,) = [delivery for wish in follower.wishes for delivery in wish.deliver]
+    assert len(delivery.items) == 1
+
+
 def test_who_asked_is_answered_when_it_is_merged_and_not_before(follower: Follower) -> None:
     attempt = put(follower)
     follower.hear(append(0, 1, change(0, "c")))

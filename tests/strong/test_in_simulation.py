@@ -246,3 +246,15 @@ def test_a_voter_whose_disk_was_wiped_has_no_vote(group: Cluster) -> None:
     group.restart(old)
     group.run_until(lambda: group[cut].status()["replicated"]["leader"] == old)
     assert looks(group, cut, consistency="replicated", timeout=10) == 1
+
+
+def test_nothing_leaves_a_node_that_its_disk_does_not_have(group: Cluster) -> None:
+    """A strong change takes along the weaker ones that it builds on: these may be lost in a crash until they are there."""
+    name = next(each for each in "abc" if each != leader(group))
+    group[name].update_state("board", look)
+    group.hang_disk(name)
+    with pytest.raises(OutcomeUnknown):
+        group[name].update_state("board", look, "replicated", timeout=1.0)
+    assert [looks(group, each) for each in "abc"] == [int(each == name) for each in "abc"]
+    group.repair_disk(name)
+    group.run_until(lambda: [looks(group, each) for each in "abc"] == [2, 2, 2])

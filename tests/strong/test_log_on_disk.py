@@ -78,7 +78,7 @@ class Log:
     def lag(self) -> None:
         """Have the mark be as old as it may be after a power cut: it is synced when the node rests."""
         mark = CommitMark(str(self.directory / "mark"))
-        for number in (1, 2):
+        for number in (0, 1):
             mark.write(number)
         mark.close()
 
@@ -112,12 +112,12 @@ def test_damage_before_the_last_sync_is_not_taken_for_a_torn_end(tmp_path: Path,
     if lags:
         log.lag()
     places = [
-        place
+        frame + place
         for frame in range(HEADER, log.before, FRAME)
-        for place in (*range(0, 24, 2), *range(24, FRAME, 25 * STEP))
+        for place in (*range(0, 24, 4), *range(24, FRAME, 40 * STEP))
     ]
     refused = 0
-    for offset in [*range(HEADER), *(HEADER + place for place in places)]:
+    for offset in [*range(0, HEADER, 3), *places]:
         damaged = bytearray(whole)
         damaged[offset] ^= 1 << offset % 8
         try:
@@ -133,10 +133,32 @@ def test_damage_before_the_last_sync_is_not_taken_for_a_torn_end(tmp_path: Path,
 def test_a_log_cut_before_the_last_sync_is_refused(tmp_path: Path) -> None:
     log = Log(tmp_path)
     whole = log.wal
-    for offset in range(0, log.before, 50 * STEP):
+    for offset in range(0, log.before, 70 * STEP):
         for wal in torn(whole, offset):
             with pytest.raises(replication.CorruptStore, match="promised"):
                 log.recovered(wal)
+
+
+def test_damage_in_the_database_is_found(tmp_path: Path) -> None:
+    """Where records lie once SQLite's log was folded into it. Its pages have no checksums: each row has its own."""
+    directory, log, records = tmp_path / "store", RecordLog(1), list[Record]()
+    storage = SQLiteStorage(directory, "a", "aaaaaa", "fsync", 4 << 20, 1 << 20)
+    for number in range(1, SYNCED):
+        records.append(log.write(Write(number, 1, "b", None, number, (Entry(1, DATA, bytes([number]) * 99),)), None))
+        storage.write(Batch(records=records[-1:]))
+    storage.close(clean=True)
+    database = directory / "store.db"
+    whole, mark = database.read_bytes(), CommitMark(str(directory / "mark"))
+    try:
+        for number in range(1, SYNCED):
+            for offset in (0, 50, 98):
+                damaged = bytearray(whole)
+                damaged[whole.index(bytes([number]) * 99) + offset] ^= 1 << offset % 8
+                database.write_bytes(damaged)
+                with pytest.raises(replication.CorruptStore, match="does not match its checksum"):
+                    verify(str(database), mark.read())
+    finally:
+        mark.close()
 
 
 def test_a_voter_with_a_damaged_log_does_not_start(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ node = replication.open(schema=AgentState, name=name, listen=own, peers=peers, b
 
 async def work():
     for k in range(5):
-        calls = [node.aupdate_state("a", bump, "replicated", op_id=f"{name} {k} {j}") for j in range(6)]
+        calls = [node.aupdate_state(f"agent-{k}", bump, "replicated", op_id=f"{name} {k} {j}") for j in range(6)]
         await asyncio.gather(*calls)
     await node.aupdate_state("a", lambda s: s.flags.add(name), "replicated")
     while len(await node.aread_state("a", lambda s: set(s.flags), consistency="replicated")) < 3:
