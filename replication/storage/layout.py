@@ -3,7 +3,8 @@
     record(kind, id, number, sum, digest, data)     primary key (kind, id, number), no rowid
 
     kind 0  the commit record, one row: JSON with the number of the last commit, the count of
-            all other rows and the sum of their checksums, and the identity of the writer
+            all other rows and the sum of their checksums, the number of the last commit that was
+            known to be synced, and the identity of the writer
     kind 1  parts of an agent: the first a snapshot, the others deltas; `id` is the agent's bucket
             in four hexadecimal digits and its id, `digest` that of its state with this part
     kind 2  the remembered result of an `op_id`
@@ -30,6 +31,7 @@ Pure: bytes in, bytes out.
 import hashlib
 import json
 import struct
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -51,6 +53,8 @@ SCHEMA = (
 )
 
 _SUM_MASK = (1 << 64) - 1
+_COMMIT_BEGINS = f'{{"format": {FORMAT}, '.encode()
+_JSON = json.JSONDecoder()
 _KEY = struct.Struct("<BQI")
 
 
@@ -84,22 +88,26 @@ def _identity_members(identity: Identity) -> str:
 
 
 class Commit(NamedTuple):
-    """The commit record. `sum` is the sum of the other rows' checksums modulo 2**64."""
+    """The commit record. `sum` is the sum of the other rows' checksums modulo 2**64.
+
+    `synced` is the number of the last commit that was known to be on the disk when this one was begun.
+    """
 
     number: int
     rows: int
     sum: int
     identity: Identity
+    synced: int = 0
 
-    def after(self, added: list[int], removed: list[int]) -> "Commit":
+    def after(self, added: list[int], removed: list[int], synced: int) -> "Commit":
         """The record of the next commit, which adds and removes rows with these checksums."""
         total = (self.sum + sum(added) - sum(removed)) & _SUM_MASK
-        return Commit(self.number + 1, self.rows + len(added) - len(removed), total, self.identity)
+        return Commit(self.number + 1, self.rows + len(added) - len(removed), total, self.identity, synced)
 
     def encode(self) -> bytes:
         # With every flush: only who writes needs an encoder, and stays the same.
         counts = f'"format": {FORMAT}, "commit": {self.number}, "rows": {self.rows}, "sum": {self.sum}'
-        return f"{{{counts}, {_identity_members(self.identity)}}}".encode()
+        return f'{{{counts}, "synced": {self.synced}, {_identity_members(self.identity)}}}'.encode()
 
     @classmethod
     def decode(cls, data: bytes) -> "Commit":
@@ -108,4 +116,20 @@ class Commit(NamedTuple):
         if fields["format"] != FORMAT:
             raise ValueError(f"format {fields['format']}")
         identity = Identity(*(fields[name] for name in Identity._fields))
-        return cls(fields["commit"], fields["rows"], fields["sum"], identity)
+        return cls(fields["commit"], fields["rows"], fields["sum"], identity, fields.get("synced", 0))
+
+
+def commit_in(page: bytes) -> Commit | None:
+    """The commit record that lies in a page, if it has one that is whole."""
+    at = page.find(_COMMIT_BEGINS)
+    while at >= 0:
+        with suppress(ValueError, KeyError):
+            _, length = _JSON.raw_decode(page[at:].decode("latin-1"))
+            data = page[at : at + length]
+            checksum = row_sum(COMMIT, b"", 0, b"", data)
+            # SQLite keeps an integer in as few bytes as it needs, of these counts, and right before the data.
+            size = next(size for size in (1, 2, 3, 4, 6, 8) if checksum.bit_length() < 8 * size)
+            if page[:at].endswith(checksum.to_bytes(size, "big", signed=True)):
+                return Commit.decode(data)
+        at = page.find(_COMMIT_BEGINS, at + 1)
+    return None

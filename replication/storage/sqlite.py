@@ -50,6 +50,7 @@ from replication.storage.verify import assembled, check_header, connect, transla
 
 # What `open(durability=)` accepts, and what survives: with "fsync" everything acknowledged, whatever
 # dies; with "os" everything if the process dies, and all but the last seconds if the machine does.
+# Batches with records are synced in either case.
 DURABILITY = {"fsync": "FULL", "os": "NORMAL"}
 # Milliseconds that folding the log into the file waits for those who are reading.
 _FOLDING_WAIT_MS = 20
@@ -101,6 +102,7 @@ class SQLiteStorage:
                 f"{self.path} cannot be used: {error}. Give this user the right to read and write it", path=self.path
             ) from error
         self._commit = contents.commit
+        self._synced = contents.commit.synced
         self._operations = contents.operations
         self._notes = contents.notes
         self._records = contents.records
@@ -217,7 +219,7 @@ class SQLiteStorage:
             is_several = replaced or added.is_several
             if is_several:
                 self._writer.execute("BEGIN IMMEDIATE")
-            commit = self._commit.after(sums, replaced.run(self._writer) if replaced else [])
+            commit = self._commit.after(sums, replaced.run(self._writer) if replaced else [], self._synced)
             added.add(COMMIT, "", 0, commit.encode())
             added.run(self._writer)
             if is_several:
@@ -235,11 +237,14 @@ class SQLiteStorage:
         self._writes_since_look += 1
         self._bytes_since_look += sum(len(part.data) for part in batch.parts)
         self._bytes_since_look += sum(len(record.data) for record in batch.records)
-        if self._every_commit_is_synced:
+        if self._every_commit_is_synced or batch.records:
             try:
+                # Others count on what is in a core's records, and on its being there after any crash.
+                self.sync()
                 self._mark.write(commit.number)
             except OSError as error:
-                raise StoreError(f"{self._mark.path} cannot be written: {error}", path=self._mark.path) from error
+                raise StoreError(f"{self._log} or the mark beside it failed: {error}", path=self._log) from error
+            self._synced = commit.number
 
     def _rows_of(self, batch: Batch, moves: Moves, notes: dict[str, bytes]) -> tuple[Bulk, Removal]:
         """The rows that a batch adds and those that it removes."""
@@ -328,6 +333,7 @@ class SQLiteStorage:
             self._writer.execute(f"PRAGMA busy_timeout={usual}")
         self._fold_at = self._checkpoint_bytes + (self._log_bytes() if is_busy else 0)
         self._mark.write(self._commit.number)
+        self._synced = self._commit.number
 
     def _log_bytes(self) -> int:
         try:

@@ -8,7 +8,8 @@ What is checked, and which damage it finds:
                                                               writes land on pages that are really free
 4. each row's checksum, and that the keys ascend              a changed row; a row that a search would miss
 5. the count and the sum of all rows, in the commit record    a row that vanished
-6. the number of the commit record against the commit mark    commits that vanished with the end of the log
+6. the number of the commit record against the commit mark,   commits that vanished with the end of the log
+   and against what the end of the log says was synced
 
 The connection is read-only: SQLite would otherwise fold what it believes of the log into the file
 and delete the rest, and with it what could still be rescued by hand.
@@ -40,7 +41,7 @@ from replication.storage.layout import (
     is_whole,
 )
 from replication.storage.rows import Row, all_rows, journal_rows
-from replication.storage.wal import first_bad_frame
+from replication.storage.wal import first_bad_frame, synced_commit
 
 _MAGIC = b"SQLite format 3\0"
 # Offset, bytes, meaning: the header fields that never change in a store of ours.
@@ -256,8 +257,10 @@ def _check_mark(database: str, contents: Contents, promised: int | None) -> None
             path=mark,
             offset=0,
         )
+    log = f"{database}-wal"
+    # After a power cut the mark may be older than the log; that something follows what is damaged cannot be.
+    promised = max(promised, synced_commit(log))
     if found < promised:
-        log = f"{database}-wal"
         offset = first_bad_frame(log)
         place, at = (database, 0) if offset is None else (log, offset)
         raise CorruptStore(

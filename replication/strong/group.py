@@ -15,8 +15,9 @@ import msgpack
 
 from replication.config import Config
 from replication.driver import Driver
-from replication.errors import Unavailable
+from replication.errors import CorruptStore, Unavailable
 from replication.gossip.membership import Membership, MemberView
+from replication.message_fields import MessageError
 from replication.problems import Problems
 from replication.raft.configuration import Configuration
 from replication.raft.options import Options
@@ -29,6 +30,7 @@ from replication.strong.attempt import Attempt
 from replication.strong.calls import NOT_MET, OTHER_GROUP, Calls
 from replication.strong.core import StrongCore
 from replication.strong.entries import is_heir
+from replication.strong.machine import Machine
 from replication.strong.recovery import GROUP_NOTE, HEIR_NOTE, LEFT_NOTE, is_over, rejoin_advice
 from replication.strong.rounds import Rounds
 from replication.ticket import Ticket
@@ -73,7 +75,7 @@ class Group:
         name, heir, self._left = [notes.get(each, b"").decode() for each in (GROUP_NOTE, HEIR_NOTE, LEFT_NOTE)]
         if name or self._left:
             founders = ()  # this node was told of them for its first start; since then it has had a group
-        start, records = journal.read(storage.records(), Configuration(founders))
+        start, records = _read(storage, Configuration(founders))
         if founders:
             name = _name_of(cluster, (*founders, identity.store) if is_alone else founders)
         # Of no draw of others', so that what they draw does not hang on this.
@@ -173,6 +175,23 @@ class Group:
         for attempt in self._rounds.take_attempts():
             attempt.fail(why)
         self.core.end(why)
+
+
+def _read(storage: Storage, founders: Configuration) -> tuple[journal.Start, journal.RecordLog]:
+    """The log that lies on disk. CorruptStore if it cannot be read: who does not know its votes must not vote."""
+    try:
+        start, records = journal.read(storage.records(), founders)
+        if start.machine:
+            Machine.from_bytes(start.machine)
+    except MessageError as error:
+        path = storage.path or "memory"
+        raise CorruptStore(
+            f"the log of strong updates in the store at {path} cannot be read, though its bytes are as they were "
+            f"written: {error}. Nothing was changed: open it with the version of this library that wrote it, or give "
+            "this node an empty directory and a name that no node had",
+            path=path,
+        ) from error
+    return start, records
 
 
 def _name_of(cluster: str, founders: tuple[str, ...]) -> str:

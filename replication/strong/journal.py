@@ -87,12 +87,18 @@ class RecordLog:
 
 
 def read(records: Iterable[Record], configuration: Configuration) -> tuple[Start, RecordLog]:
-    """What these records come to; of a node that has none, which members it is to begin with."""
+    """What these records come to; of a node that has none, which members it is to begin with.
+
+    MessageError if they are not what a `RecordLog` made.
+    """
     term, vote = 0, ""
     base = Base(Snapshot(0, 0, configuration, b""), b"", 0, 0)
     entries: dict[int, Entry] = {}
-    ends, number = [], 0
+    ends: list[tuple[int, int]] = []
+    number = 0
     for number, data in records:
+        if ends and number != ends[-1][0] + 1:
+            raise MessageError(f"record {number} comes after record {ends[-1][0]}")
         fields = _unpacked(data)
         if isinstance(fields, Base):
             base, end = fields, 0
@@ -106,6 +112,8 @@ def read(records: Iterable[Record], configuration: Configuration) -> tuple[Start
             end = fields.first + len(fields.entries) - 1 if fields.entries else 0
         ends.append((number, end))
     kept = tuple(entries[index] for index in sorted(entries) if index > base.offset)
+    if any(index not in entries for index in range(base.offset + 1, base.offset + len(kept) + 1)):
+        raise MessageError("the log lacks an entry")
     saved = Saved(term, vote, base.snapshot, base.offset, base.offset_term, kept, base.snapshot.last_index)
     return Start(saved, base.machine), RecordLog(number + 1, ends)
 
@@ -114,4 +122,8 @@ def _unpacked(data: bytes) -> Written | Base:
     check = _CHECKS.get(data[:1])
     if check is None:
         raise MessageError(f"a record that begins with {data[:1]!r}")
-    return cast("Written | Base", check(msgpack.unpackb(data[1:], use_list=False)))
+    try:
+        fields = msgpack.unpackb(data[1:], use_list=False)
+    except Exception as error:  # msgpack documents no common root of what it raises
+        raise MessageError(f"a record is not msgpack: {error}") from None
+    return cast("Written | Base", check(fields))

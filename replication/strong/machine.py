@@ -14,12 +14,13 @@ Pure. States are not its business.
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgpack
 
 from crdt import DecodeError, VersionVector
-from replication.message_fields import MessageError
+from replication.message_fields import MessageError, check_of_class
 from replication.strong.entries import GROUP, Forget, Proposal, Refounded, Said, writer_of
 
 _NOTHING = VersionVector()
@@ -31,6 +32,29 @@ HOLDS, CONFLICT, REPLAYED, INVALID = "holds", "conflict", "replayed", "invalid"
 class _Served(NamedTuple):
     number: int
     data: bytes
+
+
+class _OfAgent(NamedTuple):
+    agent_id: str
+    version: bytes
+
+
+class _Operation(NamedTuple):
+    op_id: str
+    number: int
+    data: bytes
+
+
+class _Packed(NamedTuple):
+    """What `to_bytes` packs: agents by their ids, operations by their numbers, which rise."""
+
+    held: tuple[_OfAgent, ...]
+    served: tuple[_Operation, ...]
+    next_number: int
+    writer: str
+
+
+_check = check_of_class(_Packed)
 
 
 class Machine:
@@ -111,14 +135,18 @@ class Machine:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Machine":
-        """MessageError if it is none."""
-        machine = cls()
+        """MessageError if it is none: a snapshot may come from another node."""
         try:
-            held, served, machine._next_number, machine._writer = msgpack.unpackb(data)
-            machine._held = {agent_id: VersionVector.from_bytes(version) for agent_id, version in held}
-            if not isinstance(machine._writer, str):
-                raise TypeError("a writer has a name")
-            machine._served = OrderedDict((op_id, _Served(number, result)) for op_id, number, result in served)
-        except Exception as error:  # of msgpack, which documents no common root, of a version, or of what is unpacked
+            packed: _Packed = _check(msgpack.unpackb(data, use_list=False))
+            held = {agent_id: VersionVector.from_bytes(version) for agent_id, version in packed.held}
+        except Exception as error:  # of msgpack, which documents no common root, of a version, or of the fields
             raise MessageError(f"not the state of a log: {error}") from None
+        numbers = [*[operation.number for operation in packed.served], packed.next_number]
+        served = OrderedDict((op_id, _Served(number, result)) for op_id, number, result in packed.served)
+        if len(held) < len(packed.held) or len(served) < len(packed.served):
+            raise MessageError("not the state of a log: it has something twice")
+        if any(one >= next for one, next in pairwise(numbers)):
+            raise MessageError("not the state of a log: its operations are out of order")
+        machine = cls(packed.writer)
+        machine._held, machine._served, machine._next_number = held, served, packed.next_number
         return machine

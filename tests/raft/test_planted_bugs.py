@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.raft.planted import Plant, read, shows
+from tests.planted import Plant
+from tests.raft.planted import MISTAKES
 
 pytestmark = pytest.mark.no_sanitizer
 
 
-@pytest.mark.parametrize("plant", read(), ids=lambda plant: plant.name)
+@pytest.mark.parametrize("plant", MISTAKES.read(), ids=lambda plant: plant.name)
 def test_it_is_shown(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant.plant(monkeypatch)
-    for each in plant.caught.split(", "):
-        kind, _, which = each.partition(" ")
-        assert shows(kind, which), f"{plant.name} is not shown by {each} any more"
+    MISTAKES.plant(plant, monkeypatch)
+    for catch in plant.catches:
+        assert MISTAKES.shows(catch), f"{plant.name} is not shown by {catch} any more"

@@ -73,6 +73,50 @@ int ftruncate64(int fd, off64_t size) { return ftruncate(fd, (off_t)size); }
 """
 
 
+# The same, and every name that is made, changed or removed there.
+WATCHED_NAMES = (
+    WATCHED_DISK
+    + r"""
+#include <stdarg.h>
+#include <sys/stat.h>
+
+static void tell_name(char kind, const char *path, const char *new_path) {
+    const char *watched = getenv("DISK_WATCHED"), *log = getenv("DISK_LOG");
+    if (!watched || !log || strncmp(path, watched, strlen(watched)) != 0) return;
+    if (log_file < 0) log_file = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    long long head[4] = {kind, (long long)strlen(path), 0, (long long)strlen(new_path)};
+    struct iovec parts[3] = {{head, sizeof head}, {(void *)path, strlen(path)}, {(void *)new_path, strlen(new_path)}};
+    if (writev(log_file, parts, 3) < 0) abort();
+}
+
+int open(const char *path, int flags, ...) {
+    mode_t mode = 0;
+    if (flags & O_CREAT) { va_list rest; va_start(rest, flags); mode = va_arg(rest, mode_t); va_end(rest); }
+    int is_new = (flags & O_CREAT) && access(path, F_OK) != 0;
+    int file = REAL(open)(path, flags, mode);
+    if (file >= 0 && is_new) tell_name('c', path, "");
+    return file;
+}
+int open64(const char *path, int flags, ...) {
+    mode_t mode = 0;
+    if (flags & O_CREAT) { va_list rest; va_start(rest, flags); mode = va_arg(rest, mode_t); va_end(rest); }
+    return open(path, flags | O_LARGEFILE, mode);
+}
+int rename(const char *path, const char *new_path) {
+    int r = REAL(rename)(path, new_path);
+    if (r == 0) tell_name('r', path, new_path);
+    return r;
+}
+int unlink(const char *path) { int r = REAL(unlink)(path); if (r == 0) tell_name('u', path, ""); return r; }
+int mkdir(const char *path, mode_t mode) {
+    int r = REAL(mkdir)(path, mode);
+    if (r == 0) tell_name('m', path, "");
+    return r;
+}
+"""
+)
+
+
 def build(directory: Path, source: str) -> Path:
     """The compiled library; skips the test where there is no C compiler."""
     (directory / "shim.c").write_text(source)

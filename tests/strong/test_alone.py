@@ -14,9 +14,13 @@ from replication.strong.machine import CONFLICT
 from tests.replication.agents import AgentState, bump, count
 
 
+def alone() -> replication.Node:
+    return replication.open(schema=AgentState)
+
+
 @pytest.fixture
 def node() -> Iterator[replication.Node]:
-    with replication.open(schema=AgentState) as opened:
+    with alone() as opened:
         yield opened
 
 

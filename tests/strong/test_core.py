@@ -12,10 +12,13 @@ from replication.raft.configuration import Configuration
 from replication.raft.log import DATA, Entry
 from replication.raft.messages import AppendEntries, Snapshot, SnapshotChunk
 from replication.raft.options import Options
+from replication.storage import Trim
 from replication.strong import journal
+from replication.strong.attempt import Attempt
 from replication.strong.core import StrongCore
 from replication.strong.entries import Proposal, encode, writer_of
-from replication.strong.machine import Machine
+from replication.strong.machine import CONFLICT, HOLDS, Machine
+from replication.ticket import Ticket
 
 WRITER = writer_of("g")
 MEMBERS = Configuration(("a", "b", "c"))
@@ -26,10 +29,11 @@ class Follower:
 
     def __init__(self) -> None:
         start, records = journal.read((), MEMBERS)
+        self.groups: dict[str, str] = {}
         self.core = StrongCore(
-            "c", 1, start, records, Options(), Random(1), 0.0, Config(),
-            lambda attempt: None, lambda agent_id: None, lambda agent_id: (),
-            "g", lambda peer: "g", lambda group: True, lambda group: None, lambda peer: False,
+            "c", 1, start, records, Options(), Random(1), 0.0, Config(log_entries_max=2),
+            lambda attempt: None, lambda agent_id: None, lambda agent_id: (), "g",
+            lambda peer: self.groups.get(peer, "g"), lambda group: True, lambda group: None, lambda peer: False,
         )  # fmt: skip
         self.wishes: list[Ready] = []
 
@@ -52,11 +56,12 @@ class Follower:
         self.wishes = [wish for wish in self.wishes if not wish.persist]
         self.run()
 
-    def merged(self) -> None:
+    def merged(self, durable: bool = True) -> None:
         """All that was delivered is merged and on disk."""
         for delivery in [delivery for wish in self.wishes for delivery in wish.deliver]:
             self.core.landed(Landing(delivery, ("landed",) * len(delivery.items)), 0.0)
-            self.core.durable(delivery.token, 0.0)
+            if durable:
+                self.core.durable(delivery.token, 0.0)
         self.wishes = [wish for wish in self.wishes if not wish.deliver]
         self.run()
 
@@ -66,12 +71,12 @@ def follower() -> Follower:
     return Follower()
 
 
-def change(base: int) -> Proposal:
+def change(base: int, proposer: str = "a", boot: int = 1) -> Proposal:
     """One more, of whoever has seen so many."""
     counter = GCounter(WRITER)
     for _ in range(base + 1):
         counter.increment()
-    return Proposal("a", 1, base + 1, "counter", base, counter.to_bytes(), counter.version.to_bytes(), ())
+    return Proposal(proposer, boot, base + 1, "counter", base, counter.to_bytes(), counter.version.to_bytes(), ())
 
 
 def snapshot(last_index: int, *entries: Proposal) -> SnapshotChunk:
@@ -83,7 +88,9 @@ def snapshot(last_index: int, *entries: Proposal) -> SnapshotChunk:
 
 
 def append(previous: int, commit: int, *entries: Proposal) -> AppendEntries:
-    return AppendEntries(1, previous, 1, commit, tuple([Entry(1, DATA, encode(entry)) for entry in entries]))
+    return AppendEntries(
+        1, previous, min(previous, 1), commit, tuple([Entry(1, DATA, encode(entry)) for entry in entries])
+    )
 
 
 def test_what_is_written_after_a_snapshot_waits_for_it(follower: Follower) -> None:
@@ -111,3 +118,63 @@ def test_after_a_snapshot_that_cannot_be_read_nothing_is_acknowledged(follower: 
     assert follower.core.counts["invalid"] == 1
     assert follower.core.counts["applied"] == 0
     assert not [send for wish in follower.wishes for send in wish.send if getattr(send.message, "at", 0) >= 5]
+
+
+def test_a_snapshot_waits_until_the_disk_has_what_it_stands_for(follower: Follower) -> None:
+    """Its agents are read from the disk: merged in memory is not enough."""
+    follower.hear(append(0, 3, change(0), change(1), change(2)))
+    follower.written()
+    follower.merged(durable=False)
+    follower.core.tick(0.0)
+    follower.run()
+    assert follower.core.counts["applied"] == 3
+    assert follower.core.raft.snapshot.last_index == 0
+    follower.core.durable(3, 0.0)
+    follower.run()
+    assert follower.core.raft.snapshot.last_index == 3
+    assert [wish for wish in follower.writes() if any(isinstance(each, Trim) for each in wish.persist)]
+
+
+def test_what_conflicts_is_passed_over(follower: Follower) -> None:
+    follower.hear(append(0, 2, change(0), change(0, "b")))
+    follower.written()
+    (delivery,) = [delivery for wish in follower.wishes for delivery in wish.deliver]
+    assert len(delivery.items) == 1
+
+
+def test_who_asked_is_answered_when_it_is_merged_and_not_before(follower: Follower) -> None:
+    attempt = put(follower)
+    follower.hear(append(0, 1, change(0, "c")))
+    follower.written()
+    assert attempt.verdict == "" and not attempt.tickets[0].is_settled
+    follower.merged()
+    assert attempt.verdict == HOLDS
+    assert [ticket for wish in follower.wishes for ticket in wish.settle] == attempt.tickets
+
+
+def test_the_verdict_of_an_earlier_life_is_nobodys(follower: Follower) -> None:
+    """chitchat#161: the numbers that a node gives begin anew when it does."""
+    attempt = put(follower)
+    follower.hear(append(0, 2, change(0, "c", boot=0), change(0, "c")))
+    follower.written()
+    follower.merged()
+    assert attempt.verdict == CONFLICT, "what held was of before"
+    assert (follower.core.counts["committed"], follower.core.counts["conflicts"]) == (1, 1)
+
+
+def put(follower: Follower) -> Attempt:
+    attempt = Attempt("counter", 0)
+    attempt.tickets = [Ticket(None, lambda _: None)]
+    assert follower.core.put(attempt, 0.0)
+    return attempt
+
+
+def test_what_another_group_says_is_not_heard(follower: Follower) -> None:
+    """memberlist's labels: its terms are numbers like ours, and it may have our names."""
+    follower.groups = {"a": "another", "stranger": ""}
+    for peer in follower.groups:
+        follower.core.step(peer, append(0, 1, change(0))._replace(term=9), 0.0)
+    follower.run()
+    assert not follower.wishes
+    assert follower.core.raft.term == 0 and follower.core.raft.last == 0
+    assert follower.core.counts["strange"] == 2

@@ -1,24 +1,34 @@
 """`replicated` in a simulated world: a few seeds of the runs, and moments that deserve a name."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from replication.errors import OutcomeUnknown, Timeout, Unavailable
-from replication.simulation import Cluster
+from replication.simulation import Cluster, Conditions
+from replication.simulation.disk import Disk
 from tests.strong.runs import Board, run
+
+
+@contextmanager
+def three_voters(**options: Any) -> Iterator[Cluster]:
+    made = Cluster(
+        Board, "abc", seed=5, bootstrap="abc", election_timeout=0.5, probe_interval=0.5, probe_timeout=0.3,
+        sync_interval=0.5, **options,
+    )  # fmt: skip
+    try:
+        made.run_until(lambda: leader(made) != "")
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture
 def group() -> Iterator[Cluster]:
-    made = Cluster(
-        Board, "abc", seed=5, bootstrap="abc", election_timeout=0.5, probe_interval=0.5, probe_timeout=0.3,
-        sync_interval=0.5,
-    )  # fmt: skip
-    made.run_until(lambda: leader(made) != "")
-    yield made
-    made.close()
+    with three_voters() as made:
+        yield made
 
 
 def leader(cluster: Cluster) -> str:
@@ -194,3 +204,57 @@ def test_a_leader_whose_disk_fails_holds_nobody_up(group: Cluster) -> None:
     group.restart(old)
     group.run_until(lambda: leader(group) != "", 60)
     assert looks(group, old, consistency="replicated", timeout=10) == 1
+
+
+def test_a_counter_counts_each_operation_once_however_often_it_is_asked_for() -> None:
+    """Dissertation section 6.3: messages are lost and doubled, nodes crash, clients ask all nodes until they know."""
+    with three_voters(conditions=Conditions(loss=0.15, duplicate=0.2)) as group:
+        callers = [Caller(group, f"op {k}") for k in range(12)]
+        for k, caller in enumerate(callers):
+            for name in "abc":
+                caller.ask(name)
+            group.run(0.3)
+            if k % 4 == 0:
+                group.crash("abc"[k % 3])
+                group.run(0.2)
+                group.restart("abc"[k % 3])
+                caller.ask("abc"[k % 3])
+        group.run_until(lambda: all(caller.answers for caller in callers), 120)
+        group.run(5)
+        group.run_until_quiet()
+        assert sorted(caller.answers[0] for caller in callers) == list(range(1, 13))
+        assert all(len(set(caller.answers)) == 1 for caller in callers)
+        assert group.values("board", lambda board: board.looks.value) == [12, 12, 12]
+
+
+def test_a_voter_whose_disk_was_wiped_has_no_vote(group: Cluster) -> None:
+    """openraft's pages on wiped data and reused ids: it does not know what it promised, and is one of a majority."""
+    old = leader(group)
+    cut, wiped = (name for name in "abc" if name != old)
+    group.partition([[cut], [old, wiped]])
+    group[old].update_state("board", look, "replicated", timeout=5)
+    group.crash(old)
+    group.crash(wiped)
+    disk = Disk(group.world, f"{wiped}, again")
+    disk._name = wiped
+    group.hosts[wiped].disk = disk
+    group.heal()
+    group.restart(wiped)
+    group.run(20)
+    assert leader(group) == "", "those two do not have what was committed"
+    assert any("had another store" in text for text in group[wiped].status()["problems"].values())
+    group.restart(old)
+    group.run_until(lambda: group[cut].status()["replicated"]["leader"] == old)
+    assert looks(group, cut, consistency="replicated", timeout=10) == 1
+
+
+def test_nothing_leaves_a_node_that_its_disk_does_not_have(group: Cluster) -> None:
+    """A strong change takes along the weaker ones that it builds on: a crash may lose these until they are there."""
+    name = next(each for each in "abc" if each != leader(group))
+    group[name].update_state("board", look)
+    group.hang_disk(name)
+    with pytest.raises(OutcomeUnknown):
+        group[name].update_state("board", look, "replicated", timeout=1.0)
+    assert [looks(group, each) for each in "abc"] == [int(each == name) for each in "abc"]
+    group.repair_disk(name)
+    group.run_until(lambda: [looks(group, each) for each in "abc"] == [2, 2, 2])

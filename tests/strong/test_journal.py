@@ -156,6 +156,10 @@ def test_the_members_of_a_snapshot_count_and_not_those_that_were_given() -> None
         b"w" + msgpack.packb([-1, "a", [], 1, []]),
         b"w" + msgpack.packb([1, b"a", [], 1, []]),
         b"w" + msgpack.packb(7),
+        b"w",
+        b"w\xc1",
+        b"w" + msgpack.packb([1, "a", [], 1, []]) + b"\0",
+        b"w" + msgpack.packb({(): 1})[:-1] + b"\x80",
         b"b" + msgpack.packb([[1, 1, [["a"], [], [], []]], b"", 0, 0]),
     ],
 )
@@ -179,6 +183,18 @@ def test_a_damaged_record_is_read_or_refused_and_nothing_else() -> None:
         records[place] = Record(records[place].number, bytes(data))
         try:
             read(records, FIRST)
-        except ValueError:  # of which MessageError is one
+        except MessageError:
             refused += 1
     assert refused
+
+
+def test_a_gap_is_refused() -> None:
+    """Among the records, and among the entries: a log that lacks one is none."""
+    log = RecordLog(1)
+    entry = Entry(1, DATA, b"x")
+    one, two, three = (log.write(Write(k, 1, "", None, k, (entry,)), None) for k in (1, 2, 3))
+    read([one, two, three], FIRST)
+    with pytest.raises(MessageError, match="record 3 comes after record 1"):
+        read([one, three], FIRST)
+    with pytest.raises(MessageError, match="lacks an entry"):
+        read([one, three._replace(number=2)], FIRST)

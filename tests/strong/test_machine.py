@@ -167,11 +167,20 @@ def test_other_bytes_are_refused() -> None:
         machine.apply(entry)
     data = machine.to_bytes()
     hostile = [b"", b"\xc1", data[:-1], data + b"\x00", b"\x93", msgpack.packb(None), msgpack.packb([1, 2, 3])]
-    hostile += [changed(machine, 0, [["a", b"no version"]]), changed(machine, 0, 7), changed(machine, 1, [["op"]])]
-    hostile += [changed(machine, 3, 7)]
+    nothing = VersionVector().to_bytes()
+    hostile += [
+        changed(machine, place, value)
+        for place, value in [
+            (0, [["a", b"no version"]]), (0, 7), (0, [[7, nothing]]), (0, [["a", nothing], ["a", nothing]]),
+            (1, [["op"]]), (1, [["op", "1", b""]]), (1, [["op", -1, b""]]), (1, [["op", 1, "text"]]),
+            (1, [["op", 1, b""], ["op", 2, b""]]), (1, [["op", 2, b""], ["po", 1, b""]]), (1, [["op", 10**6, b""]]),
+            (2, "3"), (2, -1), (2, None), (2, 1.5), (2, True), (2, 0), (3, 7),
+        ]
+    ]  # fmt: skip
     for bad in hostile:
         with pytest.raises(MessageError):
             Machine.from_bytes(bad)
+            pytest.fail(f"{bad!r} was taken")
 
 
 def test_a_top_is_the_version_of_a_state() -> None:

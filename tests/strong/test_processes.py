@@ -1,163 +1,173 @@
-"""Voters in processes of their own: who leads is killed, or stopped and continued."""
+"""`replicated` in processes of their own: disks that fail or lose what was not synced, and hashes that differ."""
 
-import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
-from typing import Any
+from random import Random
 
 import pytest
 
+import replication
 from tests.cluster.nodes import free_addresses
+from tests.replication.agents import AgentState
+from tests.replication.shim import FAILING_DISK, WATCHED_NAMES, build
+from tests.strong.lost_power import Call, Disk, calls
 
 pytestmark = pytest.mark.no_sanitizer
 
-NAMES = ("n0", "n1", "n2")
-ELECTION_TIMEOUT = 0.5
-# Times that who leads is killed; `python -m tests.strong.test_processes 20` for more.
-KILLS = 3
+ROOT = Path(__file__).resolve().parent.parent.parent
+CUTS = 25
+
+# Every process has the mistake that is planted here, if one is.
+BEGIN = """
+import os
+if "PLANTED" in os.environ:
+    from tests.strong.planted import MISTAKES
+    MISTAKES.plant_here()
+import sys, replication
+from tests.replication.agents import AgentState, bump
+"""
+
+POWER = (
+    BEGIN
+    + """
+top, durability = sys.argv[1:]
+acks = os.open(f"{top}/acks", os.O_RDWR | os.O_CREAT)
+limits = {"checkpoint_bytes": 60_000, "log_entries_max": 10, "log_entries_kept": 3}
+node = replication.open(f"{top}/some/where", schema=AgentState, name="a", durability=durability, **limits)
+for i in range(50):
+    node.update_state(f"agent-{i % 3}", lambda s: (bump(s), s.config.update({"key": "v" * i})), "replicated")
+    os.pwrite(acks, b"!", i)
+os._exit(0)
+"""
+)
 
 
-class Voters:
-    """Three processes on loopback."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._addresses = free_addresses(len(NAMES))
-        self._processes: dict[int, subprocess.Popen[str]] = {}
-
-    def start(self, place: int) -> None:
-        options = {
-            "path": str(self._directory / NAMES[place]),
-            "name": NAMES[place],
-            "listen": self._addresses[place],
-            "peers": self._addresses,
-            "bootstrap": NAMES,
-            "election_timeout": ELECTION_TIMEOUT,
-        }
-        self._processes[place] = subprocess.Popen(
-            [sys.executable, "-m", "tests.strong.worker", json.dumps(options)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
-        )  # fmt: skip
-
-    def order(self, place: int, *words: str) -> None:
-        pipe = self._processes[place].stdin
-        assert pipe is not None
-        print(*words, file=pipe, flush=True)
-
-    def hear(self, place: int) -> str:
-        """The answer to an order, the first one to none."""
-        pipe = self._processes[place].stdout
-        assert pipe is not None
-        return pipe.readline().strip()
-
-    def ask(self, place: int, *words: str) -> str:
-        self.order(place, *words)
-        return self.hear(place)
-
-    def signal(self, place: int, number: int) -> None:
-        os.kill(self._processes[place].pid, number)
-
-    def kill(self, place: int) -> None:
-        process = self._processes.pop(place)
-        process.kill()
-        process.communicate()
-
-    def leader(self) -> int:
-        """Whom all that run agree on."""
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            names = {self.ask(place, "leader") for place in self._processes}
-            if len(names) == 1 and "" not in names:
-                return NAMES.index(names.pop())
-            time.sleep(0.02)
-        raise AssertionError("nobody leads")
-
-    def close(self) -> None:
-        for place in list(self._processes):
-            self.signal(place, signal.SIGCONT)
-            self.kill(place)
+def run(program: str, *arguments: str, **environment: str) -> str:
+    command = [sys.executable, "-c", program, *arguments]
+    env = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-@pytest.fixture
-def voters(tmp_path: Path) -> Iterator[Voters]:
-    with_processes = Voters(tmp_path)
-    yield with_processes
-    with_processes.close()
+def committed(path: Path) -> int:
+    """How many updates the group has, as the node reads them."""
+    with replication.open(path, schema=AgentState, name="a") as node:
+        agents = [f"agent-{k}" for k in range(3)]
+        return sum(node.read_state(each, lambda s: s.counters.value, consistency="replicated") for each in agents)
 
 
-def opened(voters: Voters) -> Voters:
-    for place in range(len(NAMES)):
-        voters.start(place)
-    for place in range(len(NAMES)):
-        assert voters.hear(place).startswith("open")
-    return voters
+def after_power_cuts(directory: Path, durability: str) -> Iterator[tuple[int, int]]:
+    """For many moments: how many updates had been committed, and how many the node has when it comes back."""
+    top = directory / "disk"
+    top.mkdir()
+    library = build(directory, WATCHED_NAMES)
+    watched = {"LD_PRELOAD": str(library), "DISK_WATCHED": str(top), "DISK_LOG": str(directory / "log")}
+    run(POWER, str(top), durability, **watched)
+    log = calls((directory / "log").read_bytes())
+    answers = [place for place, call in enumerate(log) if is_answer(call)]
+    assert len(answers) == 50 and {"c", "r", "m", "s"} <= {call.kind for call in log}
+    random = Random(5)
+    for moment in [*answers[:3], *(random.randrange(len(log)) for _ in range(CUTS - 3))]:
+        disk = Disk(str(top))
+        for call in log[: moment + 1]:
+            disk.do(call)
+        shutil.rmtree(top)
+        top.mkdir()
+        for path, data in disk.cut(random).items():
+            if not path.endswith("-shm"):  # is in memory
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(path).write_bytes(data)
+        yield sum(answer <= moment for answer in answers), committed(top / "some" / "where")
 
 
-def outages(voters: Voters, kills: int) -> list[float]:
-    """Kill who leads, so many times: for how long nothing was committed. Nothing acknowledged may be lost."""
-    added, seconds = 0, []
-    for k in range(kills):
-        leader = voters.leader()
-        for place in range(len(NAMES)):
-            added += 1
-            assert voters.ask(place, "add", f"{k}.{place}") == str(added)
-        other = (leader + 1) % len(NAMES)
-        voters.kill(leader)
-        began = time.monotonic()
-        added += 1
-        assert voters.ask(other, "add", f"{k}.after") == str(added)
-        seconds.append(time.monotonic() - began)
-        voters.start(leader)
-        assert voters.hear(leader).startswith("open")
-        assert voters.ask(leader, "read") == str(added), "who was killed has all of it"
-        assert voters.ask(leader, "add", f"{k}.after") == str(added), "and knows what was served"
-    return seconds
+def is_answer(call: Call) -> bool:
+    return call.kind == "w" and call.path.endswith("/acks")
 
 
-def test_who_leads_is_killed_and_nothing_that_was_acknowledged_is_lost(voters: Voters) -> None:
-    seconds = outages(opened(voters), KILLS)
-    # Between one and two election timeouts until somebody stands; the rest is for a busy machine, and a second ballot.
-    assert median(seconds) < 6 * ELECTION_TIMEOUT, seconds
+@pytest.mark.parametrize("durability", ["fsync", "os"])
+def test_what_was_committed_survives_a_power_cut(tmp_path: Path, durability: str) -> None:
+    """Jepsen on NATS 2.12.1, etcd#6368: whatever `durability` says, and with it the names of the files it is in."""
+    for answered, found in after_power_cuts(tmp_path, durability):
+        assert answered <= found <= answered + 1
 
 
-def test_who_was_stopped_while_another_led_reads_nothing_old(voters: Voters) -> None:
-    opened(voters)
-    leader = voters.leader()
-    others = [place for place in range(len(NAMES)) if place != leader]
-    assert voters.ask(leader, "add", "before") == "1"
-    assert voters.ask(leader, "read") == "1"
-    voters.signal(leader, signal.SIGSTOP)
-    voters.order(leader, "read")  # the first that it will do; it believes that it leads
-    voters.order(leader, "add", "late")
-    assert voters.ask(others[0], "add", "meanwhile") == "2"
-    assert voters.ask(others[1], "add", "meanwhile.too") == "3"
-    voters.signal(leader, signal.SIGCONT)
-    assert voters.hear(leader) == "3", "a read that began while another led saw what that one had committed"
-    assert voters.hear(leader) == "4"
-    assert [voters.ask(place, "read") for place in range(len(NAMES))] == ["4"] * 3
+FAILING = (
+    BEGIN
+    + """
+import ctypes
+setenv = ctypes.CDLL(None).setenv
+node = replication.open(sys.argv[1], schema=AgentState, durability=sys.argv[2])
+for _ in range(3):
+    node.update_state("a", bump, "replicated")
+setenv(b"DISK_FAILS", b"sync", 1)
+for op_id in ("first", "first", "later"):
+    try:
+        print(node.update_state("a", bump, "replicated", timeout=5, op_id=op_id).outcome)
+    except (replication.OutcomeUnknown, replication.Unavailable) as error:
+        print(type(error).__name__, "open it again" in str(error))
+    setenv(b"DISK_FAILS", b"", 1)  # it works again, and is not believed
+try:
+    node.close()
+except replication.Unavailable:
+    print("closed")
+"""
+)
 
 
-def main() -> None:
-    """Measure: python -m tests.strong.test_processes [KILLS]."""
-    import tempfile
-
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    with tempfile.TemporaryDirectory() as directory:
-        voters = Voters(Path(directory))
-        try:
-            seconds = outages(opened(voters), kills)
-        finally:
-            voters.close()
-    timeouts: list[Any] = [each / ELECTION_TIMEOUT for each in sorted(seconds)]
-    print("in election timeouts:", " ".join(f"{each:.2f}" for each in timeouts))
-    print(f"median {median(timeouts):.2f}, worst {timeouts[-1]:.2f}, of {kills}")
+@pytest.mark.parametrize("durability", ["fsync", "os"])
+def test_after_one_failed_sync_nothing_is_committed_any_more(tmp_path: Path, durability: str) -> None:
+    """ATC'20 "Can Applications Recover from fsync Failures?": the pages may be gone though the next sync succeeds."""
+    library = build(tmp_path, FAILING_DISK)
+    first, *later, end = run(FAILING, str(tmp_path / "a"), durability, LD_PRELOAD=str(library)).splitlines()
+    assert first.split()[0] == "OutcomeUnknown"
+    assert later == ["Unavailable True"] * 2 and end == "closed"
 
 
-if __name__ == "__main__":
-    main()
+HASHING = (
+    BEGIN
+    + """
+import asyncio, hashlib
+name, own, *peers = sys.argv[1:]
+node = replication.open(schema=AgentState, name=name, listen=own, peers=peers, bootstrap=["n0", "n1", "n2"],
+                        election_timeout=0.5, probe_interval=0.2, probe_timeout=0.1, sync_interval=0.2)
+
+async def work():
+    for k in range(5):
+        calls = [node.aupdate_state(f"agent-{k}", bump, "replicated", op_id=f"{name} {k} {j}") for j in range(6)]
+        await asyncio.gather(*calls)
+    await node.aupdate_state("a", lambda s: s.flags.add(name), "replicated")
+    while len(await node.aread_state("a", lambda s: set(s.flags), consistency="replicated")) < 3:
+        await asyncio.sleep(0.01)
+
+asyncio.run(work())
+state = node.read_state("a").to_bytes()
+machine = node._others.group.core.machine.to_bytes()
+print(hash("a"), hashlib.blake2b(state).hexdigest(), hashlib.blake2b(machine).hexdigest(), flush=True)
+sys.stdin.read()
+"""
+)
+
+
+def test_all_come_to_the_same_whatever_their_hashes_are() -> None:
+    """rqlite's non-deterministic functions: states and what is remembered are equal, also in the order of sets."""
+    addresses = free_addresses(3)
+    nodes: list[subprocess.Popen[str]] = []
+    for k, address in enumerate(addresses):
+        command = [sys.executable, "-c", HASHING, f"n{k}", address, *[each for each in addresses if each != address]]
+        env = {**os.environ, "PYTHONHASHSEED": str(k + 1)}
+        nodes.append(
+            subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+    try:
+        assert all(node.stdout for node in nodes)
+        lines = [node.stdout.readline().split() for node in nodes if node.stdout]
+    finally:
+        for node in nodes:
+            node.communicate(timeout=60)
+    assert len({line[0] for line in lines}) == 3, "their hashes differ"
+    assert len({tuple(line[1:]) for line in lines}) == 1
