@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from tests.chaos.child import Broken
-from tests.chaos.plan import STRONG_WEIGHTS, WEIGHTS
-from tests.chaos.planted import PLANTED
+from tests.chaos.plan import BETWEEN, STRONG_BETWEEN, STRONG_WEIGHTS, WEIGHTS
+from tests.chaos.planted import PLANTED, STRONG_PLANTED
 from tests.chaos.run import Options, Run
 from tests.chaos.strong import StrongRun
 
@@ -41,13 +41,17 @@ def main() -> int:
     parser.add_argument("--mode", default="mixed", choices=MODES)
     parser.add_argument("--faults", help="which, with commas; empty for none (default: all that the mode has)")
     parser.add_argument("--rate", type=float, help="calls a second of each process, about (60, replicated: 20)")
+    parser.add_argument("--between", type=float, help="seconds from one fault to the next, in the mean")
     parser.add_argument("--quiet", type=float, default=180.0, help="seconds in which all must agree in the end")
     parser.add_argument("--path", help="a directory that does not exist yet; it is kept (default: a temporary one)")
-    parser.add_argument("--plant", default="", choices=("", *PLANTED), help="a mistake for the processes to make")
+    parser.add_argument(
+        "--plant", default="", choices=("", *PLANTED, *STRONG_PLANTED), help="a mistake for the processes to make"
+    )
     options = parser.parse_args()
     is_strong = options.mode == "replicated"
     weights = STRONG_WEIGHTS if is_strong else WEIGHTS
     options.rate = options.rate or (20.0 if is_strong else 60.0)
+    options.between = options.between or (STRONG_BETWEEN if is_strong else BETWEEN)
     options.faults = ",".join(weights) if options.faults is None else options.faults
     kinds = [kind.strip() for kind in options.faults.split(",") if kind.strip()]
     if unknown := set(kinds) - weights.keys():
@@ -64,6 +68,7 @@ def main() -> int:
         options.rate,
         options.quiet,
         options.plant,
+        options.between,
     )
     try:
         print("\n".join(asyncio.run(_live(run))))
@@ -88,7 +93,7 @@ async def _live(options: Options) -> list[str]:
 def again(options: argparse.Namespace) -> str:
     return (
         f"python -m tests.chaos --seconds {options.seconds:.0f} --nodes {options.nodes} --seed {options.seed} "
-        f"--mode {options.mode} --rate {options.rate:.0f} --faults {options.faults!r}"
+        f"--mode {options.mode} --rate {options.rate:.0f} --between {options.between} --faults {options.faults!r}"
     )
 
 

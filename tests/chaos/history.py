@@ -179,9 +179,9 @@ class History:
             if self._by_op_id - operation.place <= OPERATIONS_MAX // 2:
                 yield operation
 
-    @property
-    def is_settled(self) -> bool:
-        return not self._open
+    def unanswered(self) -> list[str]:
+        """What is asked for again and again."""
+        return [_name(operation) for operation in self._open.values()]
 
     # ---- the end
 

@@ -13,6 +13,8 @@ from tests.chaos.network import Pair, Weather
 
 # Seconds between two faults, in the mean, and of a pause between many of them.
 BETWEEN, _CALM = 0.8, 6.0
+# The first of these where a majority is needed for anything to be seen.
+STRONG_BETWEEN = 1.5
 # How often each fault is drawn, in proportion.
 WEIGHTS = {
     "kill": 5, "kill twice": 2, "kill all": 1, "stop": 4, "partition": 4, "one way": 3, "delay": 2,
@@ -84,7 +86,7 @@ def _draw(at: float, kind: str, random: Random, names: tuple[str, ...]) -> Fault
     if kind == "transfer":
         return Fault(at, kind, 0.0, (LEADER, one))
     if kind == "clock":
-        return Fault(at, kind, random.choice((0.0, random.uniform(-2.0, 2.0), random.uniform(-100.0, 100.0))), (one,))
+        return Fault(at, kind, random.choice((0.0, random.uniform(-2.0, 2.0), random.uniform(-600.0, 600.0))), (one,))
     if kind == "cut leader":
         blocked = random.choice(("hold", "swallow", "refuse"))
         return Fault(at, kind, lasts, (), _around(random, names), Weather(blocked))

@@ -29,7 +29,7 @@ import replication
 from crdt import Composite
 from replication.transport.addresses import Tcp, parse
 from replication.transport.tcp import TcpTransport
-from tests.chaos.planted import PLANTED
+from tests.chaos.planted import PLANTED, STRONG_PLANTED
 
 
 class Role(NamedTuple):
@@ -214,7 +214,7 @@ def run(kind: type[Process]) -> None:
     logging.getLogger("replication").addHandler(_Tell(process))
     dial_through(role.gates)
     if role.plant:
-        PLANTED[role.plant]()
+        (PLANTED | STRONG_PLANTED)[role.plant]()
     try:
         process.live(sys.stdin)
     except BaseException:

@@ -8,6 +8,7 @@ import itertools
 import json
 import socket
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -24,7 +25,7 @@ _SAMPLE = 30.0
 
 
 class Options(NamedTuple):
-    """`faults`: how often each is drawn; `quiet`: seconds that all may need to agree once everything is healed."""
+    """faults: how often each is drawn; quiet: seconds that all may need to agree in the end; between: of two faults."""
 
     directory: str
     seconds: float
@@ -35,13 +36,13 @@ class Options(NamedTuple):
     rate: float = 60.0
     quiet: float = 180.0
     plant: str = ""
+    between: float = BETWEEN
 
 
 class Run:
     """In the modes that need no log; what `strong` replaces, others have in another way."""
 
     program = "tests.chaos.worker"
-    between = BETWEEN  # seconds, of two faults
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -117,6 +118,8 @@ class Run:
                 self.hear_line(child, line)
         except Broken as broken:
             self.broken = self.broken or broken
+        except Exception:  # else the event loop would say so, and go on
+            self.broken = self.broken or Broken(traceback.format_exc())
 
     def hear_line(self, child: Child, line: str) -> None:
         kind, words = fields(line)
@@ -201,7 +204,7 @@ class Run:
         """Everything of the plan, for as long as the run has been asked to last."""
         start = time.monotonic()
         tasks: set[asyncio.Task[None]] = set()
-        faults = plan(Random(self.options.seed), self.labels, self.options.faults, self.between)
+        faults = plan(Random(self.options.seed), self.labels, self.options.faults, self.options.between)
         fault = next(faults, None)
         while (now := time.monotonic() - start) < self.options.seconds:
             if fault is not None and now >= fault.at:

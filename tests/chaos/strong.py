@@ -14,13 +14,9 @@ from tests.chaos.history import History
 from tests.chaos.plan import Fault
 from tests.chaos.run import Options, Run
 
-# Seconds after the last fault in which all that is open is answered.
-_RECOVERY = 90.0
-
 
 class StrongRun(Run):
     program = "tests.chaos.callers"
-    between = 1.5  # a group that never has a majority shows nothing
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
@@ -70,11 +66,13 @@ class StrongRun(Run):
             self.ahead[label] = 0.0
             child.order("clock 0.0")
 
-        def is_settled() -> bool:
+        while unanswered := self.books.unanswered():
             self.go_on()
-            return self.books.is_settled
-
-        await self.until(is_settled, _RECOVERY, "all operations to be answered")
+            await asyncio.sleep(0.02)
+            if self.broken is not None:
+                raise self.broken
+            if time.monotonic() - self.healed > self.options.quiet:
+                raise Broken(f"{self.options.quiet:.0f} s after all faults, nobody answers {'; '.join(unanswered[:9])}")
         self.recovered_after = time.monotonic() - self.healed
 
     async def settle(self, seconds: float, what: str) -> tuple[str, dict[str, Any]]:
