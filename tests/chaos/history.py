@@ -23,6 +23,9 @@ _ANSWERED = frozenset({"committed", "replayed", "read"})
 _STEPS_MAX, UNDECIDED_MAX = 1_000_000, 0.02
 # Seconds that an order to ask again is given until it is taken for lost.
 _ORDER_LASTS = 4.0
+# How likely it is, at each look, that what is being asked for is asked for elsewhere at that time; and that one that
+# has been answered is asked for again.
+_TWICE_AT_ONCE, _AFTER_ALL = 0.002, 0.1
 
 
 class Operation:
@@ -161,20 +164,20 @@ class History:
     # ---- asking again
 
     def to_ask_again(self, now: float) -> Iterator[Operation]:
-        """What nobody is asking for now and nobody knows the outcome of; now and then also others."""
+        """What nobody is asking for now and nobody knows the outcome of; now and then others, which changes nothing."""
         for operation in list(self._open.values()):
             if self._by_op_id - operation.place > OPERATIONS_MAX // 2:
                 del self._open[operation.number]  # it may have been forgotten that it was done
                 self.counts["too old to be asked for again"] += 1
-            elif operation.running or not operation.is_unknown:
-                if operation.running and self._random.random() < 0.002:
-                    yield operation  # twice at one time
-                elif not operation.running:
-                    del self._open[operation.number]  # refused for certain
+            elif operation.running:
+                if self._random.random() < _TWICE_AT_ONCE:
+                    yield operation
+            elif not operation.is_unknown:
+                del self._open[operation.number]  # refused for certain
             elif now - operation.ordered > _ORDER_LASTS:
                 operation.ordered = now
                 yield operation
-        if self._answered and self._random.random() < 0.1:
+        if self._answered and self._random.random() < _AFTER_ALL:
             operation = self._random.choice(self._answered)
             if self._by_op_id - operation.place <= OPERATIONS_MAX // 2:
                 yield operation

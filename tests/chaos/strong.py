@@ -65,7 +65,6 @@ class StrongRun(Run):
         for label, child in self.children.items():
             self.ahead[label] = 0.0
             child.order("clock 0.0")
-
         while unanswered := self.books.unanswered():
             self.go_on()
             await asyncio.sleep(0.02)
