@@ -2,7 +2,7 @@
 
 Real processes with real disks under SIGKILL, SIGSTOP, full disks, and a network that is cut, delayed, throttled, reset
 and damaged. In the end all are equal, and everything that was promised is there, once. With `--mode replicated`, clocks
-jump, who leads is killed, stopped and cut off more than others, and all answers are those of one copy.
+jump, voters change, leaders are killed, stopped and cut off more than others, and all answers are those of one copy.
 """
 
 import argparse

@@ -82,10 +82,22 @@ class Callers(Process):
 
     def transfer(self, name: str) -> None:
         """Have another node lead, if it will."""
+        self.manage(lambda: self.node.transfer_leadership(name))
+
+    def vote(self, name: str) -> None:
+        """Have a node vote that does not, or no more if it does; two always do."""
+        voters = self.node.status()["replicated"]["voters"]
+        if name not in voters:
+            self.manage(lambda: self.node.add_voter(name))
+        elif len(voters) > 2:
+            self.manage(lambda: self.node.remove_voter(name))
+
+    def manage(self, act: Callable[[], None]) -> None:
+        """It may take long, and orders come meanwhile."""
 
         def ask() -> None:
             with suppress(replication.ReplicationError, ValueError):
-                self.node.transfer_leadership(name)
+                act()
 
         threading.Thread(target=self.guarded, args=(ask,), daemon=True).start()
 

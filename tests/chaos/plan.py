@@ -22,7 +22,7 @@ WEIGHTS = {
 }  # fmt: skip
 # The same where somebody leads, who is struck more often than others.
 STRONG_WEIGHTS = WEIGHTS | {
-    "kill leader": 6, "stop leader": 4, "cut leader": 4, "transfer": 3, "clock": 4, "full disk": 2,
+    "kill leader": 6, "stop leader": 4, "cut leader": 4, "transfer": 2, "vote": 2, "clock": 4, "full disk": 2,
 }  # fmt: skip
 # In place of a name: whoever leads when the fault strikes.
 LEADER = "leader"
@@ -83,7 +83,7 @@ def _draw(at: float, kind: str, random: Random, names: tuple[str, ...]) -> Fault
         return Fault(at, kind, random.choice((0.0, random.uniform(0.0, 3.0))), (one,))
     if kind.startswith("stop") or kind == "full disk":
         return Fault(at, kind, lasts, (one,))
-    if kind == "transfer":
+    if kind in ("transfer", "vote"):
         return Fault(at, kind, 0.0, (LEADER, one))
     if kind == "clock":
         return Fault(at, kind, random.choice((0.0, random.uniform(-2.0, 2.0), random.uniform(-600.0, 600.0))), (one,))

@@ -44,9 +44,9 @@ class StrongRun(Run):
             (label,) = fault.who
             self.ahead[label] = fault.seconds
             self.children[label].order(f"clock {fault.seconds}")
-        elif fault.kind == "transfer":
+        elif fault.kind in ("transfer", "vote"):
             leader, other = fault.aimed_at(self.leader()).who
-            self.children[leader].order(f"transfer {json.dumps(other)}")
+            self.children[leader].order(f"{fault.kind} {json.dumps(other)}")
         else:
             await super().suffer(fault)
             return
@@ -87,4 +87,4 @@ class StrongRun(Run):
 
     def report(self) -> list[str]:
         recovered = f"all that was open was answered {self.recovered_after:.1f} s after the last fault"
-        return [f"voters: {' '.join(self.voters)}; {recovered}", *super().report()]
+        return [f"first voters: {' '.join(self.voters)}; {recovered}", *super().report()]
