@@ -69,8 +69,9 @@ soak: build ## a thousand nodes on virtual time, every fifth message lost: make 
 crash: build ## a thousand SIGKILLs under load
 	$(BIN)/python -m tests.crash --kills 1000
 
-chaos: build ## ten minutes of processes that are killed, stopped, cut off, without a disk
+chaos: build ## processes that are killed, stopped, cut off, without a disk; then the same with calls through the log
 	$(BIN)/python -m tests.chaos --seconds 600
+	$(BIN)/python -m tests.chaos --seconds 600 --mode replicated
 
 # The other flavours live in a copy of the tree, so that the extensions in place stay as they are.
 build/asan/tree build/coverage/tree: build/%/tree: $(VENV)/tools

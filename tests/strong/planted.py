@@ -25,8 +25,8 @@ from tests.transport import test_links_bad_frames, test_links_refusals
 MISTAKES = Mistakes(
     Path(__file__).parent / "mistakes.txt",
     [
-        Compaction, Directory, Driver, Machine, Proposals, Reads, RecordLog, Rounds, SQLiteStorage, StrongCore, _check_mark,
-        _judge_history, difference, is_whole, judge, read,
+        Compaction, Directory, Driver, Machine, Proposals, Reads, RecordLog, Rounds, SQLiteStorage, StrongCore,
+        _check_mark, _judge_history, difference, is_whole, judge, read,
     ],
     [
         test_machine, test_core, test_journal, test_alone, test_links_refusals, test_links_bad_frames,
