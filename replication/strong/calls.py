@@ -146,7 +146,7 @@ class Calls:
             raise Overloaded(
                 f"agent {change.agent_id!r} is changed by more callers than the group could serve within "
                 f"{change.timeout} s: nothing was applied",
-                limit="entry_bytes_max",
+                limit="change_bytes_max",
             )
 
     def _left(self, deadline: float) -> float | None:

@@ -32,7 +32,7 @@ from replication.storage import Note, Record
 from replication.strong.applying import Applying, Judged
 from replication.strong.attempt import Attempt
 from replication.strong.compaction import Compaction
-from replication.strong.entries import GROUP, Proposal, decode, encode, first_of, writer_of
+from replication.strong.entries import GROUP, Piece, Proposal, decode, encode, first_of, writer_of
 from replication.strong.journal import Base, RecordLog, Start
 from replication.strong.machine import HOLDS, INVALID, Machine
 from replication.strong.members import Members
@@ -110,7 +110,7 @@ class StrongCore:
         self.is_wanted = False  # somebody has asked for this mode; set by any thread
         self._reads: dict[int, Ticket] = {}
         self._proposals = Proposals(
-            name, boot, self.raft, options.entry_bytes_max, options.election_timeout, self._out.append
+            name, boot, self.raft, config, lambda id: self.machine.pieces.next_of(id), self._out.append
         )
         self._applying: Applying | None = None
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
@@ -325,6 +325,12 @@ class StrongCore:
     def _judge(self, data: bytes, items: list[Item], judged: Judged) -> None:
         try:
             said = decode(data)
+            if isinstance(said, Piece):
+                whole = self.machine.pieces.take(said)
+                self._proposals.came(said, self._now)
+                if whole is None:
+                    return
+                said = whole
         except MessageError:
             self.counts["invalid"] += 1  # on every member alike
             return

@@ -80,15 +80,30 @@ class Forget(NamedTuple):
     number: int
 
 
+class Piece(NamedTuple):
+    """A part of the entry of a `Proposal` that is too long for one entry, the `place`-th of so many: see `pieces`."""
+
+    proposer: str
+    boot: int
+    number: int
+    place: int
+    of: int
+    data: bytes
+
+    @property
+    def id(self) -> tuple[str, int, int]:
+        return self.proposer, self.boot, self.number
+
+
 class Refounded(NamedTuple):
     """From here on this is the log of the group of that name."""
 
     group: str
 
 
-Said = Proposal | Forget | Refounded
+Said = Proposal | Forget | Refounded | Piece
 
-_KINDS: dict[int, type[Any]] = {1: Proposal, 2: Forget, 3: Refounded}
+_KINDS: dict[int, type[Any]] = {1: Proposal, 2: Forget, 3: Refounded, 4: Piece}
 _CHECKS = {kind: check_of_class(each) for kind, each in _KINDS.items()}
 _PREFIX = {each: bytes([kind]) for kind, each in _KINDS.items()}
 

@@ -21,7 +21,8 @@ import msgpack
 
 from crdt import DecodeError, VersionVector
 from replication.message_fields import MessageError, check_of_class
-from replication.strong.entries import GROUP, Forget, Proposal, Refounded, Said, writer_of
+from replication.strong.entries import GROUP, Forget, Proposal, Refounded, writer_of
+from replication.strong.pieces import Begun, Pieces
 
 _NOTHING = VersionVector()
 
@@ -52,6 +53,7 @@ class _Packed(NamedTuple):
     served: tuple[_Operation, ...]
     next_number: int
     writer: str
+    begun: tuple[Begun, ...]
 
 
 _check = check_of_class(_Packed)
@@ -69,6 +71,7 @@ class Machine:
         self._held: dict[str, VersionVector] = {}
         self._served: OrderedDict[str, _Served] = OrderedDict()  # by op_id, oldest first
         self._next_number = 0
+        self.pieces = Pieces()
 
     def held(self, agent_id: str) -> VersionVector:
         """What any state has that has applied all of this log."""
@@ -89,7 +92,7 @@ class Machine:
             return None
         return Forget(self._next_number - operations_max)
 
-    def apply(self, said: Said) -> str:
+    def apply(self, said: Proposal | Forget | Refounded) -> str:
         """The verdict on the next entry. What holds is to be merged into the agent's state. O(1) for each operation."""
         if isinstance(said, Forget):
             while self._served and next(iter(self._served.values())).number < said.number:
@@ -130,7 +133,7 @@ class Machine:
         """All of it, for a snapshot."""
         held = sorted((agent_id, version.to_bytes()) for agent_id, version in self._held.items())
         served = [(op_id, number, data) for op_id, (number, data) in self._served.items()]
-        packed: bytes = msgpack.packb((held, served, self._next_number, self._writer))
+        packed: bytes = msgpack.packb((held, served, self._next_number, self._writer, self.pieces.begun()))
         return packed
 
     @classmethod
@@ -149,4 +152,5 @@ class Machine:
             raise MessageError("not the state of a log: its operations are out of order")
         machine = cls(packed.writer)
         machine._held, machine._served, machine._next_number = held, served, packed.next_number
+        machine.pieces = Pieces(packed.begun)
         return machine

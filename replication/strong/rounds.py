@@ -312,9 +312,9 @@ class Rounds:
     def _too_large(self, head: _Head, attempt: Attempt) -> Overloaded:
         return Overloaded(
             f"the changes of agent {head.agent_id!r}, and what they build on that the log has not brought yet, "
-            f"come to {len(attempt.delta)} bytes, more than entry_bytes_max. Nothing was applied: do less in "
-            "one call, or raise entry_bytes_max in open() on every node",
-            limit="entry_bytes_max",
+            f"come to {len(attempt.delta)} bytes, more than change_bytes_max. Nothing was applied: do less in "
+            "one call, or raise change_bytes_max in open()",
+            limit="change_bytes_max",
         )
 
     def decided(self, attempt: Attempt) -> None:

@@ -179,12 +179,14 @@ SMALL = Plan()
 
 
 def draw_limits(draw: Random) -> dict[str, Any]:
-    """Often so small a log that snapshots are taken, sent and installed, and few results remembered."""
+    """Often so small a log that snapshots are taken, sent and installed, or so short entries that it takes several."""
     limits: dict[str, Any] = {}
     if draw.random() < 0.6:
         limits |= {"log_entries_max": draw.choice((1, 5, 20)), "log_entries_kept": draw.choice((1, 5))}
     if draw.random() < 0.2:
         limits |= {"max_agents_in_memory": 2}
+    if draw.random() < 0.3:
+        limits |= {"entry_bytes_max": 512}
     return limits
 
 
