@@ -110,7 +110,8 @@ class Clients:
             elif what < 0.8:
                 await self._read(name, agent_id)
             else:
-                await self._note(name, agent_id, f"note {number}", random)
+                # Now and then too long for the shortest entries, see `draw_limits`.
+                await self._note(name, agent_id, f"note {number} {'.' * (800 * (number % 4 == 0))}", random)
 
     async def _change(self, name: str, agent_id: str, asked: Any, number: int, random: Random) -> None:
         """Until it is known what came of it, or the node is gone; the second time and on by the same op_id."""
