@@ -57,13 +57,13 @@ def started(nodes: Nodes) -> Nodes:
 
 def test_a_learner_becomes_a_voter_once_it_has_caught_up(nodes: Nodes) -> None:
     started(nodes)
-    for k in range(40):
+    for k in range(15):
         nodes[0].update_state(f"agent {k}", bump, **STRONG)
     nodes.start(3, bootstrap=())
     eventually(lambda: "n3" in group_of(nodes[0])["learners"], "n3 learns")
     nodes[3].add_voter("n3")
     assert voters(nodes[3]) == ["n0", "n1", "n2", "n3"]
-    assert group_of(nodes[3])["last"] > 40 and group_of(nodes[3])["learners"] == []
+    assert group_of(nodes[3])["last"] > 15 and group_of(nodes[3])["learners"] == []
     assert nodes[3].update_state("a", add_one, **STRONG).value == 2
     assert [m.name for m in nodes[3].members() if m.voter] == ["n0", "n1", "n2", "n3"]
     nodes[3].add_voter("n3")  # which it is already
