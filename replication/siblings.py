@@ -183,8 +183,9 @@ class Siblings:
             if not Path(directory.database).exists():
                 return
             with closing(StoreReader(directory.database)) as reader:
-                rows, _, identity = reader.commit()[1:]
-            if rows:
+                commit = reader.commit()
+            identity = commit.identity
+            if commit.rows:
                 limits = self._config.checkpoint_bytes, self._config.journal_bytes
                 replica = SQLiteStorage(directory, None, os.urandom(3).hex(), "fsync", *limits)
                 try:

@@ -55,7 +55,7 @@ REPLICATION_LAYERS = {
     "replication.storage.layout": 2,
     "replication.storage.mark": 2,
     "replication.storage.memory": 2,
-    "replication.storage.wal": 2,
+    "replication.storage.wal": 3,
     "replication.storage.journal": 3,
     "replication.storage.rows": 4,
     "replication.storage.verify": 5,

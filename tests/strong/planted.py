@@ -5,7 +5,7 @@ from pathlib import Path
 
 from replication.driver import Driver
 from replication.links.handshake import _judge_history, difference, judge
-from replication.raft.reads import Reads
+from replication.links.links import Links
 from replication.storage.directory import Directory
 from replication.storage.layout import is_whole
 from replication.storage.sqlite import SQLiteStorage
@@ -24,7 +24,7 @@ from tests.transport import test_links_bad_frames, test_links_refusals
 MISTAKES = Mistakes(
     Path(__file__).parent / "mistakes.txt",
     [
-        Directory, Driver, Machine, Proposals, Reads, RecordLog, Rounds, SQLiteStorage, StrongCore, _check_mark,
+        Directory, Driver, Links, Machine, Proposals, RecordLog, Rounds, SQLiteStorage, StrongCore, _check_mark,
         _judge_history, difference, is_whole, judge, read,
     ],
     [

@@ -207,7 +207,7 @@ def test_a_leader_whose_disk_fails_holds_nobody_up(group: Cluster) -> None:
 
 
 def test_a_counter_counts_each_operation_once_however_often_it_is_asked_for() -> None:
-    """Dissertation section 6.3: messages are lost and doubled, nodes crash, and clients ask all nodes until they know."""
+    """Dissertation section 6.3: messages are lost and doubled, nodes crash, clients ask all nodes until they know."""
     with three_voters(conditions=Conditions(loss=0.15, duplicate=0.2)) as group:
         callers = [Caller(group, f"op {k}") for k in range(12)]
         for k, caller in enumerate(callers):
@@ -249,7 +249,7 @@ def test_a_voter_whose_disk_was_wiped_has_no_vote(group: Cluster) -> None:
 
 
 def test_nothing_leaves_a_node_that_its_disk_does_not_have(group: Cluster) -> None:
-    """A strong change takes along the weaker ones that it builds on: these may be lost in a crash until they are there."""
+    """A strong change takes along the weaker ones that it builds on, which a crash may take until they are there."""
     name = next(each for each in "abc" if each != leader(group))
     group[name].update_state("board", look)
     group.hang_disk(name)

@@ -31,7 +31,9 @@ import sys, replication
 from tests.replication.agents import AgentState, bump
 """
 
-POWER = BEGIN + """
+POWER = (
+    BEGIN
+    + """
 top, durability = sys.argv[1:]
 acks = os.open(f"{top}/acks", os.O_RDWR | os.O_CREAT)
 limits = {"checkpoint_bytes": 60_000, "log_entries_max": 10, "log_entries_kept": 3}
@@ -41,6 +43,7 @@ for i in range(50):
     os.pwrite(acks, b"!", i)
 os._exit(0)
 """
+)
 
 
 def run(program: str, *arguments: str, **environment: str) -> str:
@@ -93,7 +96,9 @@ def test_what_was_committed_survives_a_power_cut(tmp_path: Path, durability: str
         assert answered <= found <= answered + 1
 
 
-FAILING = BEGIN + """
+FAILING = (
+    BEGIN
+    + """
 import ctypes
 setenv = ctypes.CDLL(None).setenv
 node = replication.open(sys.argv[1], schema=AgentState, durability=sys.argv[2])
@@ -111,6 +116,7 @@ try:
 except replication.Unavailable:
     print("closed")
 """
+)
 
 
 @pytest.mark.parametrize("durability", ["fsync", "os"])
@@ -122,7 +128,9 @@ def test_after_one_failed_sync_nothing_is_committed_any_more(tmp_path: Path, dur
     assert later == ["Unavailable True"] * 2 and end == "closed"
 
 
-HASHING = BEGIN + """
+HASHING = (
+    BEGIN
+    + """
 import asyncio, hashlib
 name, own, *peers = sys.argv[1:]
 node = replication.open(schema=AgentState, name=name, listen=own, peers=peers, bootstrap=["n0", "n1", "n2"],
@@ -142,6 +150,7 @@ machine = node._others.group.core.machine.to_bytes()
 print(hash("a"), hashlib.blake2b(state).hexdigest(), hashlib.blake2b(machine).hexdigest(), flush=True)
 sys.stdin.read()
 """
+)
 
 
 def test_all_come_to_the_same_whatever_their_hashes_are() -> None:
