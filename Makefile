@@ -53,8 +53,9 @@ bench: build ## what the figures in benchmarks/ were made with
 fuzz: build ## mutated bytes through every decoder
 	$(BIN)/python -m tests.fuzz
 
-mutants: build ## the engine with one mistake planted at a time: each must be found
+mutants: build ## the engine, and strong updates, with one mistake planted at a time: each must be found
 	PLANT_IN_ENGINE=1 $(BIN)/python -m pytest -q properties/test_engine_mutants.py
+	PLANT_ALL=1 $(BIN)/python -m pytest -q tests/raft/test_planted_bugs.py tests/strong/test_planted_bugs.py
 
 SEEDS ?= 1000
 FIRST ?= 0
@@ -66,8 +67,9 @@ NODES ?= 1000
 soak: build ## a thousand nodes on virtual time, every fifth message lost: make soak [NODES=300]
 	$(BIN)/python -m benchmarks.dissemination soak --nodes $(NODES)
 
-crash: build ## a thousand SIGKILLs under load
+crash: build ## a thousand SIGKILLs under load; the log cut at every byte
 	$(BIN)/python -m tests.crash --kills 1000
+	EVERY_BYTE=1 $(BIN)/python -m pytest -q tests/strong/test_log_on_disk.py
 
 chaos: build ## processes that are killed, stopped, cut off, without a disk; then the same with calls through the log
 	$(BIN)/python -m tests.chaos --seconds 600

@@ -8,6 +8,7 @@ import pytest
 from crdt import GCounter
 from replication.config import Config
 from replication.core import Landing, Ready
+from replication.errors import OutcomeUnknown
 from replication.raft.configuration import Configuration
 from replication.raft.log import DATA, Entry
 from replication.raft.messages import AppendEntries, Snapshot, SnapshotChunk
@@ -133,6 +134,31 @@ def test_a_snapshot_waits_until_the_disk_has_what_it_stands_for(follower: Follow
     follower.run()
     assert follower.core.raft.snapshot.last_index == 3
     assert [wish for wish in follower.writes() if any(isinstance(each, Trim) for each in wish.persist)]
+
+
+def test_a_snapshot_is_of_an_index_and_of_no_entry_after_it(follower: Follower) -> None:
+    """The machine is ahead of the states while these take in what it let pass."""
+    follower.hear(append(0, 2, change(0), change(1)))
+    follower.written()
+    follower.merged()
+    follower.hear(append(2, 3, change(2)))
+    follower.written()
+    follower.core.tick(0.0)
+    follower.run()
+    assert follower.core.raft.snapshot.last_index == 0
+    follower.merged()
+    follower.core.tick(0.0)
+    follower.run()
+    assert follower.core.raft.snapshot.last_index == 3
+
+
+def test_who_waits_for_a_verdict_that_a_snapshot_hides_is_told(follower: Follower) -> None:
+    attempt = put(follower)
+    follower.hear(snapshot(5, change(0)))
+    follower.merged()
+    follower.written()
+    assert attempt.verdict == CONFLICT, "for what was built on it"
+    assert isinstance(attempt.tickets[0].error, OutcomeUnknown)
 
 
 def test_what_conflicts_is_passed_over(follower: Follower) -> None:

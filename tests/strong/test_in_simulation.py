@@ -249,7 +249,7 @@ def test_a_voter_whose_disk_was_wiped_has_no_vote(group: Cluster) -> None:
 
 
 def test_nothing_leaves_a_node_that_its_disk_does_not_have(group: Cluster) -> None:
-    """A strong change takes along the weaker ones that it builds on: a crash may lose these until they are there."""
+    """A strong change takes along the weaker ones that it builds on, which a crash may take until they are there."""
     name = next(each for each in "abc" if each != leader(group))
     group[name].update_state("board", look)
     group.hang_disk(name)
