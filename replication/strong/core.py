@@ -115,6 +115,7 @@ class StrongCore:
         self._applying: Applying | None = None
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
         self.counts["applied"] = start.saved.applied
+        self._found = self.raft.last
 
     def _belong_to(self, group: str) -> None:
         """The log of a group begins under the name that it had first."""
@@ -238,11 +239,17 @@ class StrongCore:
             self._write(each)
 
     @property
+    def is_behind(self) -> bool:
+        """Whether this node, as the only voter, has not applied yet all that it found in its log: it is committed."""
+        members = self.raft.configuration
+        return self.counts["applied"] < self._found and members.voters == (self.name,) and not members.is_joint
+
+    @property
     def is_idle(self) -> bool:
         """Whether no time needs to pass here: nobody waits, and there is nobody else; or the group is over."""
         if self.heir:
             return True
-        waits = self._proposals or self._reads or (self.is_wanted and not self.raft.leader)
+        waits = self._proposals or self._reads or self.is_behind or (self.is_wanted and not self.raft.leader)
         return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self.name,))
 
     def landed(self, landing: Landing, now: float) -> None:

@@ -40,6 +40,8 @@ from replication.transaction import Transactions
 _META = "group"
 # Seconds in which a node that was just opened hears of all members there are.
 _FORGOTTEN_AFTER = 60.0
+# Seconds between two looks at how far the states are.
+_LOOK_EVERY = 0.002
 # Election timeouts that a caller waits for somebody who leads.
 _PATIENCE = 3
 
@@ -134,6 +136,14 @@ class Group:
         """Whether a node has left, or has not been heard of since long before this one was opened."""
         state = self._membership.state_of(node)
         return state == "left" or (state == "" and self._runtime.time() - self._opened > _FORGOTTEN_AFTER)
+
+    def catch_up(self) -> None:
+        """Wait until this node's states have what a log of its own has committed: a crash may have taken it from them.
+
+        The others' part is to be read with `replicated`: what is committed, only a majority can tell.
+        """
+        while self.core.is_behind and not self.core.heir and self._driver.failure is None:
+            self._runtime.waiter().wait(_LOOK_EVERY)
 
     def calls(self, store: Store, transactions: Transactions, run: Callable[[str, Any, Any], Any]) -> Calls:
         """The way of callers to the log. `run` runs a function on a state, as one transaction."""
