@@ -71,7 +71,9 @@ class Child:
     def order(self, word: str) -> None:
         """A line for it: the name of a method, and perhaps JSON."""
         assert self._process.stdin is not None
-        with suppress(OSError):  # it has just been killed
+        if self.killed:
+            return
+        with suppress(OSError):  # it has just ended
             self._process.stdin.write(f"{word}\n".encode())
             self._process.stdin.flush()
 

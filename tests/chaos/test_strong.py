@@ -16,7 +16,7 @@ from tests.chaos.planted import STRONG_PLANTED
 BOARD = "board-1-0"
 _REFUTED = "cannot have been done one at a time"
 _NOT_HERE = "was answered .*, and here it is"
-# What each mistake needs to be seen, and what is said of it then.
+# What each mistake needs to be seen, and what is said of it then. The seed is one whose faults last long enough.
 NEEDED = {
     "a verdict does not wait for the disk": (
         ["--seconds", "8", "--faults", "kill all,kill leader", "--between", "0.7", "--rate", "60", "--quiet", "5"],
@@ -24,7 +24,7 @@ NEEDED = {
     ),
     "a read asks nobody": (["--seconds", "5", "--faults", "delay", "--between", "0.5", "--rate", "60"], _REFUTED),
     "a leader does not ask whether it leads": (
-        ["--seconds", "8", "--faults", "cut leader", "--between", "0.7", "--rate", "60"],
+        ["--seconds", "10", "--faults", "cut leader", "--between", "3", "--rate", "60"],
         _REFUTED,
     ),
     "an op_id asked for again is another": (["--seconds", "4", "--faults", ""], "done twice|asked again"),
