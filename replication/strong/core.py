@@ -91,9 +91,7 @@ class StrongCore:
         self._entry_bytes_max = options.entry_bytes_max
         self._group_of = group_of
         self._joined = joined
-        self._members = Members(
-            self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append
-        )
+        self._members = Members(self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append)
         self._random = random
         self._config = config
         self._snapshots = Snapshots(parts)
