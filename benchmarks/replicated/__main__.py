@@ -1,6 +1,6 @@
 """Strong updates in three processes on loopback, beside etcd and PySyncObj.
 
-    python -m benchmarks.replicated [--rounds 5] [--seconds 3] [--systems nexus-state etcd] [--cases one] [--save]
+    python -m benchmarks.replicated [--rounds 5] [--seconds 4] [--systems nexus-state etcd] [--cases one] [--save]
 
 Every system runs alone: it is started for a case, measured and ended, and then the next one is. All of that is done
 again and again, so that what else the machine does meets all of them. A system that is not installed is named, and
@@ -111,7 +111,7 @@ def kill(results: Results, system: System, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often all of it is done")
-    parser.add_argument("--seconds", type=float, default=3.0, help="that count, of each run")
+    parser.add_argument("--seconds", type=float, default=4.0, help="that count, of each run")
     parser.add_argument("--systems", nargs="+", choices=(OURS, ETCD, PYSYNCOBJ), default=[OURS, ETCD, PYSYNCOBJ])
     parser.add_argument("--cases", nargs="+", default=[""], help="words of the names of cases")
     parser.add_argument("--save", action="store_true", help="in benchmarks/results")

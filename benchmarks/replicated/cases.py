@@ -1,7 +1,8 @@
 """What is measured of each system, and how.
 
-A *caller* makes one call after the other, each once the one before has returned. What the first second brings is not
-counted: connections open, and code is new.
+A *caller* makes one call after the other, each once the one before has returned, and at least one. First they do so for
+a second that is not counted, since connections open and code is new. Then all calls count, until the last has
+returned: of thousands at a time many return at once, and to stop in between would count them or not by chance.
 """
 
 import asyncio
@@ -45,41 +46,43 @@ class Figures(NamedTuple):
 
 
 class Samples:
-    """Times of calls, of those that return in the time that counts."""
+    """Times of calls. Callers begin no more of them after `end`."""
 
     def __init__(self, seconds: float) -> None:
-        self._from = time.perf_counter() + WARM_SECONDS
-        self.end = self._from + seconds
-        self._seconds = seconds
+        self._start = self._last = time.perf_counter()
+        self.end = self._start + seconds
         self._took: list[float] = []
 
     def add(self, began: float, counts: bool = True) -> float:
         """A call that began then has just returned, and did what it was for if it counts; the time of now."""
-        now = time.perf_counter()
-        if counts and self._from <= now < self.end:
-            self._took.append(now - began)
-        return now
+        self._last = time.perf_counter()
+        if counts:
+            self._took.append(self._last - began)
+        return self._last
 
     def figures(self) -> Figures:
-        """RuntimeError if no call returned."""
+        """RuntimeError if no call did what it was for."""
         if not self._took:
-            raise RuntimeError(f"no call returned in {self._seconds} s: the system stands still, or needs longer")
+            raise RuntimeError("every call failed: look at what the system has to say")
         took = sorted(self._took)
         return Figures(
-            len(took) / self._seconds, 1000 * statistics.median(took), 1000 * took[int(0.99 * (len(took) - 1))]
+            len(took) / (self._last - self._start),
+            1000 * statistics.median(took),
+            1000 * took[int(0.99 * (len(took) - 1))],
         )
 
 
 async def measure(case: Case, seconds: float, call: Callable[[int, int], Awaitable[object]]) -> Figures:
     """`call(key, number)` by all callers of a case."""
-    samples = Samples(seconds)
 
-    async def caller(place: int) -> None:
+    async def caller(samples: Samples, place: int) -> None:
         number, now = 0, time.perf_counter()
-        while now < samples.end:
+        while not number or now < samples.end:
             await call(place % case.keys, number)
             now = samples.add(now)
             number += 1
 
-    await asyncio.gather(*(caller(place) for place in range(case.callers)))
+    for counted in (WARM_SECONDS, seconds):
+        samples = Samples(counted)
+        await asyncio.gather(*(caller(samples, place) for place in range(case.callers)))
     return samples.figures()

@@ -97,7 +97,7 @@ class Client:
         self._leader = 0
 
     def find_leader(self) -> int:
-        """Who leads, once somebody does."""
+        """Who leads, once somebody does. TimeoutError if nobody does."""
         return run(self._find_leader())
 
     def measure(self, case: Case, seconds: float) -> Figures:
@@ -110,7 +110,8 @@ class Client:
         from aetcd.rpc import MaintenanceStub, StatusRequest
         from grpc.aio import AioRpcError
 
-        while True:
+        end = time.monotonic() + CALL_SECONDS
+        while time.monotonic() < end:
             for place, address in enumerate(self._addresses):
                 async with channel(address) as opened:
                     try:
@@ -121,6 +122,7 @@ class Client:
                         self._leader = place
                         return place
             await asyncio.sleep(0.05)
+        raise TimeoutError(f"nobody led within {CALL_SECONDS} s")
 
     async def _measure(self, case: Case, seconds: float) -> Figures:
         from aetcd.rpc import KVStub, PutRequest, RangeRequest

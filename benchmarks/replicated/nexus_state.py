@@ -77,8 +77,11 @@ class Voter:
         self._node = node
 
     def leads(self) -> bool:
-        """Whether it does, once all three have met and somebody leads."""
+        """Whether it does, once all three have met and somebody leads. TimeoutError if they do not meet."""
+        end = time.monotonic() + CALL_SECONDS
         while sum(member.state == "alive" for member in self._node.members()) < len(NAMES):
+            if time.monotonic() > end:
+                raise TimeoutError(f"the three did not meet within {CALL_SECONDS} s")
             time.sleep(0.02)
         self._node.update_state("warm", touch(0), "replicated", timeout=CALL_SECONDS)
         return bool(self._node.status()["replicated"]["leader"] == self._node.name)

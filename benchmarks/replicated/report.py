@@ -19,6 +19,7 @@ class Results:
     figures   of each run, by case and system
     floors    measured just before the runs of one caller, by system
     killed    seconds until a write succeeded again, by system
+    load      processes that others kept busy, in the minute before
     """
 
     def __init__(self, versions: dict[str, str], missing: list[str], rounds: int, seconds: float) -> None:
@@ -26,6 +27,7 @@ class Results:
         self.missing = missing
         self.rounds = rounds
         self.seconds = seconds
+        self.load = os.getloadavg()[0]
         self.failed: list[str] = []
         self.figures: defaultdict[tuple[str, str], list[Figures]] = defaultdict(list)
         self.floors: defaultdict[str, list[Floor]] = defaultdict(list)
@@ -111,6 +113,7 @@ def save(results: Results, folder: Path) -> None:
     floors = [{"system": system, **floor._asdict()} for system, each in results.floors.items() for floor in each]
     content = {
         "machine": machine,
+        "load before": results.load,
         "versions": results.versions,
         "missing": results.missing,
         "failed": results.failed,
@@ -123,7 +126,8 @@ def save(results: Results, folder: Path) -> None:
     versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     (folder / "replicated.md").write_text(
         "# Strong updates, three processes on loopback\n\n"
-        f"{versions}; Python {machine['python']}, {machine['processors']} processors that callers and all three share. "
+        f"{versions}; Python {machine['python']}, {machine['processors']} processors that callers and all three share, "
+        f"with a load of {results.load:.1f} by others before. "
         f"{results.rounds} rounds, {results.seconds} s of each run; medians, and the lowest to the highest. Made by "
         "`make bench-replication`; what is compared, and how fairly, is in [the page on benchmarks](../README.md).\n\n"
         + table(results)
