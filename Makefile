@@ -11,10 +11,10 @@ FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests
 export HYPOTHESIS_PROFILE ?= ci
 export PIP_NO_INPUT = 1
 
-.PHONY: build demo test check bench fuzz mutants crash chaos sim soak asan coverage annotate docs wheel clean help
+.PHONY: build demo test check bench bench-replication fuzz mutants crash chaos sim soak asan coverage annotate docs wheel clean help
 
 help:
-	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 # Where PYTHONDONTWRITEBYTECODE is set, every process would compile every module: half of what it takes to start one.
 build: $(VENV)/linked ## make the environment, build the extensions in place
@@ -49,6 +49,10 @@ check: build ## lint, types, stubs, layers
 bench: build ## what the figures in benchmarks/ were made with
 	$(PIP) install -q -e '.[bench]' --no-build-isolation
 	$(BIN)/python -m benchmarks
+
+bench-replication: build ## strong updates beside etcd (the package etcd-server) and PySyncObj; about 15 minutes
+	$(PIP) install -q -e '.[bench-replication]' --no-build-isolation
+	$(BIN)/python -m benchmarks.replicated --save
 
 fuzz: build ## mutated bytes through every decoder
 	$(BIN)/python -m tests.fuzz
