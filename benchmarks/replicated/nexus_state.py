@@ -87,10 +87,15 @@ class Voter:
         return bool(self._node.status()["replicated"]["leader"] == self._node.name)
 
     def measure(self, case: Case, seconds: float) -> Figures:
-        return run(measure(case, seconds, self._read if case.reads else self._update))
+        return run(self._measure(case, seconds))
 
     def write_again(self, killed_at: float) -> float:
         return run(first_success(killed_at, lambda number: self._update(number, number)))
+
+    async def _measure(self, case: Case, seconds: float) -> Figures:
+        for key in range(case.keys if case.reads else 0):
+            await self._update(key, 0)
+        return await measure(case, seconds, self._read if case.reads else self._update)
 
     async def _update(self, key: int, number: int) -> None:
         await self._node.aupdate_state(f"agent-{key}", touch(number), "replicated", timeout=CALL_SECONDS)

@@ -1,12 +1,14 @@
 """The calls in the mode `replicated`, from the caller's side: run, wait for the verdict; on a conflict, run again."""
 
-from asyncio import get_running_loop, sleep, wait_for
+from asyncio import get_running_loop, sleep
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple
 
 from crdt import VersionVector
 from replication.access import UpdateResult
+from replication.awaiting import settled
 from replication.errors import OutcomeUnknown, Overloaded, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
 from replication.store import busy
@@ -73,6 +75,8 @@ class Calls:
         self._run_soon = run_soon
         self._missing = missing
         self._patience = patience
+        self._asking: deque[Ticket] = deque()  # readers whom the runtime's thread has not seen
+        self._is_asking = False
 
     def change(
         self, agent_id: str, fn: Any, op_id: str | None, expected: VersionVector | None, timeout: float | None
@@ -130,8 +134,7 @@ class Calls:
                 continue
             if joined.attempt is not None:
                 try:
-                    left = self._left(change.deadline)
-                    await (ticket.future if left is None else wait_for(ticket.future, max(0.0, left)))
+                    await settled(ticket, self._left(change.deadline))
                 except TimeoutError:
                     raise self._give_up(change, ticket) from None
             result = self._result(joined, ticket)
@@ -297,7 +300,7 @@ class Calls:
         self._wait_for_leader(deadline)
         waiter = self._runtime.waiter()
         ticket = _ticket_of(waiter)
-        self._runtime.call_soon(self._read, ticket)
+        self._ask(ticket)
         if not waiter.wait(self._left(deadline)):
             raise self._too_late(timeout, ticket)
         if ticket.error is not None:
@@ -308,24 +311,33 @@ class Calls:
         deadline = inf if timeout is None else self._runtime.time() + timeout
         await self._await_leader(deadline)
         ticket = FutureTicket(None)
-        self._runtime.call_soon(self._read, ticket)
+        self._ask(ticket)
         try:
-            left = self._left(deadline)
-            await (ticket.future if left is None else wait_for(ticket.future, max(0.0, left)))
+            await settled(ticket, self._left(deadline))
         except TimeoutError:
             raise self._too_late(timeout, ticket) from None
         if ticket.error is not None:
             raise ticket.error
 
-    def _read(self, ticket: Ticket) -> None:
+    def _ask(self, ticket: Ticket) -> None:
+        """Have the group asked what is newest, once for all who ask in the same moment."""
+        self._asking.append(ticket)
+        if not self._is_asking:
+            self._is_asking = True
+            self._runtime.call_soon(self._read)
+
+    def _read(self) -> None:
         """In the runtime's thread."""
+        self._is_asking = False  # whoever comes from now on sees to it
+        tickets = tuple([self._asking.popleft() for _ in range(len(self._asking))])
         if self._core.heir:
-            ticket.error = self._retired()
-            ticket.finish()
-            return
-        self._core.read(ticket, self._runtime.time())
-        self._wake()
-        self._run_soon()
+            for ticket in tickets:
+                ticket.error = self._retired()
+                ticket.finish()
+        elif tickets:
+            self._core.read(tickets, self._runtime.time())
+            self._wake()
+            self._run_soon()
 
     def _too_late(self, timeout: float | None, ticket: Ticket) -> Timeout:
         ticket.abandoned = True

@@ -13,6 +13,7 @@ Fills the Carrier port. Pure.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -108,7 +109,7 @@ class StrongCore:
         self._now = now  # never goes back, also if a caller's is older
         self.reachable = frozenset((name,))
         self.is_wanted = False  # somebody has asked for this mode; set by any thread
-        self._reads: dict[int, Ticket] = {}
+        self._reads: dict[int, tuple[Ticket, ...]] = {}
         self._proposals = Proposals(
             name, boot, self.raft, config, lambda id: self.machine.pieces.next_of(id), self._out.append
         )
@@ -136,15 +137,16 @@ class StrongCore:
             return _SOON
         return self._turns.wait(agent_id, self._now)
 
-    def read(self, ticket: Ticket, now: float) -> None:
-        """Settle the ticket once this node's states have everything that was committed before now."""
+    def read(self, tickets: tuple[Ticket, ...], now: float) -> None:
+        """Settle the tickets once this node's states have everything that was committed before now."""
         self._now = max(self._now, now)
         number = self.raft.read(self._now)
-        if isinstance(number, Refused):
+        if not isinstance(number, Refused):
+            self._reads[number] = tickets
+            return
+        for ticket in tickets:
             ticket.error = Overloaded("too many reads wait for the group; nothing was read", limit="reads_max")
-            self._out.append(Ready(settle=(ticket,)))
-        else:
-            self._reads[number] = ticket
+        self._out.append(Ready(settle=tickets))
 
     # What the driver tells
 
@@ -199,7 +201,7 @@ class StrongCore:
         if self.is_idle:
             return
         self.raft.tick(self._now)
-        for read in [read for read, ticket in self._reads.items() if ticket.abandoned]:
+        for read in [read for read, tickets in self._reads.items() if all(each.abandoned for each in tickets)]:
             self.raft.forget_read(read)
             del self._reads[read]
         if self.raft.role == LEADER:
@@ -270,7 +272,7 @@ class StrongCore:
         return self._out.popleft() if self._out else NOTHING
 
     def _take(self, wanted: Wanted) -> None:
-        settle = tuple([self._reads.pop(read) for read in wanted.reads if read in self._reads])
+        settle = tuple([ticket for read in wanted.reads for ticket in self._reads.pop(read, ())])
         send = tuple([Send(peer, message) for peer, message in wanted.send])
         if send or settle:
             self._out.append(Ready(send=send, settle=settle))
@@ -370,7 +372,7 @@ class StrongCore:
     def end(self, why: str) -> None:
         """This node can do nothing more for those who wait."""
         self._proposals.end(why)
-        for ticket in self._reads.values():
+        for ticket in chain.from_iterable(self._reads.values()):
             ticket.error = Unavailable(f"nothing was read, since {why}")
             ticket.finish()
         self._reads = {}

@@ -9,7 +9,7 @@ Callers' threads run functions, under a lock for each agent; the runtime's threa
 """
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from enum import Enum
 from itertools import islice
@@ -121,6 +121,8 @@ class Rounds:
         self._machine = machine
         self._wait = wait
         self._lock = threading.Lock()
+        self._due: deque[_Head] = deque()  # whose attempts are to be put into the log
+        self._is_woken = False  # the runtime's thread, to look at them
         self._heads: OrderedDict[str, _Head] = OrderedDict()
 
     # In callers' threads
@@ -237,10 +239,22 @@ class Rounds:
         head.open = attempt
         if not head.is_due:
             head.is_due = True
-            self._runtime.call_soon(self._close, head)
+            self._close_soon(head)
         return Joined(UpdateResult(value, "committed", REPLICATED.word, state.version, 0.0), attempt)
 
+    def _close_soon(self, head: _Head) -> None:
+        """To wake the runtime's thread is a system call: one for all heads of the same moment."""
+        self._due.append(head)
+        if not self._is_woken:
+            self._is_woken = True
+            self._runtime.call_soon(self._close_due)
+
     # In the runtime's thread
+
+    def _close_due(self) -> None:
+        self._is_woken = False  # whoever comes from now on sees to it
+        while self._due:
+            self._close(self._due.popleft())
 
     def _close(self, head: _Head) -> None:
         """Put the open attempt into the log, unless one of that agent is under way."""
