@@ -195,9 +195,13 @@ class Callers(Process):
 
     def log(self) -> None:
         """How far it is applied here, and what it has come to."""
-        core = self.node._others.group.core
-        come_to = blake2b(core.machine.to_bytes(), digest_size=16).hexdigest()
-        self.tell(f"came_to {json.dumps([core.status()['applied'], come_to])}")
+        group = self.node._others.group
+
+        def look() -> None:
+            come_to = blake2b(group.core.machine.to_bytes(), digest_size=16).hexdigest()
+            self.tell(f"came_to {json.dumps([group.core.status()['applied'], come_to])}")
+
+        group._runtime.call_soon(look)  # in whose thread it changes
 
 
 def done(request: Request, board: Board) -> Any:

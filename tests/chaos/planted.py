@@ -64,7 +64,7 @@ def _promise_what_the_disk_will_have() -> None:
 
     def planted(self: Any, write: Any, base: Any) -> None:
         persist(self, write, base)
-        kept.append((self._now + 0.08, Ready(persist=self._out.pop().persist)))
+        kept.append((self._now + 1.0, Ready(persist=self._out.pop().persist)))
         self.raft.persisted(write.number, self._now)
 
     def late(self: Any, now: float) -> None:

@@ -19,7 +19,7 @@ _NOT_HERE = "was answered .*, and here it is"
 # What each mistake needs to be seen, and what is said of it then. The seed is one whose faults last long enough.
 NEEDED = {
     "a verdict does not wait for the disk": (
-        ["--seconds", "8", "--faults", "kill all,kill leader", "--between", "0.7", "--rate", "60", "--quiet", "5"],
+        ["--seconds", "10", "--faults", "kill all", "--between", "2", "--rate", "60", "--quiet", "5"],
         f"{_REFUTED}|done twice|nobody answers|promised, and lost|AssertionError",
     ),
     "a read asks nobody": (["--seconds", "5", "--faults", "delay", "--between", "0.5", "--rate", "60"], _REFUTED),
