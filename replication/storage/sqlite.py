@@ -117,6 +117,7 @@ class SQLiteStorage:
                 self._writer.execute(f"PRAGMA {setting}")
         self._commit = self._commit._replace(identity=self.identity)
         self.write(Batch())  # synced whatever `durability` says: nobody may open as this one again
+        self._sync_mark()  # so that no power cut leaves commits and no mark, which is refused
         with translated(self._database):
             self._writer.execute(f"PRAGMA synchronous={DURABILITY[durability]}")
         self._every_commit_is_synced = durability == "fsync"
@@ -311,10 +312,14 @@ class SQLiteStorage:
             if self._log_bytes() >= (self._checkpoint_bytes if idle else self._fold_at):
                 self._checkpoint()
         if idle:
-            try:
-                self._mark.sync()
-            except OSError as error:
-                raise StoreError(f"{self._mark.path} cannot be synced: {error}", path=self._mark.path) from error
+            self._sync_mark()
+
+    def _sync_mark(self) -> None:
+        assert self._mark is not None
+        try:
+            self._mark.sync()
+        except OSError as error:
+            raise StoreError(f"{self._mark.path} cannot be synced: {error}", path=self._mark.path) from error
 
     def _checkpoint(self) -> None:
         """Fold the log into the database file, and give free pages back to the file system."""
