@@ -2,7 +2,8 @@
 
 An update is a put of a small value: it reads nothing and compares nothing, which is less than ours does. A read is
 etcd's default, which is linearizable. The client is a process with one event loop, which calls the leader by gRPC with
-the stubs of aetcd: `aetcd.Client` around them, threads instead of coroutines, and more processes bring fewer calls.
+the stubs of aetcd: `aetcd.Client` around them and threads instead of coroutines bring a quarter fewer calls, a second
+process as many puts and a tenth more reads.
 """
 
 import asyncio
