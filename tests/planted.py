@@ -27,7 +27,7 @@ _PLANTED = "PLANTED"
 
 
 # Seconds after which something that goes on for ever is given up.
-_PATIENCE = 20
+_PATIENCE = 60
 
 
 class TooLong(BaseException):

@@ -88,15 +88,15 @@ class Disk:
         if new:
             names[new] = file
 
-    def cut(self, random: Random) -> dict[str, bytes]:
-        """The files, by their paths, as they may be found."""
+    def cut(self, random: Random, kept: float) -> dict[str, bytes]:
+        """The files, by their paths, as they may be found; `kept` is the chance of what was not synced."""
         names = dict(self._names)
         for changes in self._floating.values():
             for change in changes:
-                if random.random() < 0.5:
+                if random.random() < kept:
                     self._rename(names, *change)
         return {
-            path: self._content(file, random)
+            path: self._content(file, random, kept)
             for path, file in names.items()
             if file is not None and all(str(parent) in names for parent in Path(path).parents if self._is_ours(parent))
         }
@@ -105,10 +105,10 @@ class Disk:
         return str(path) in self._directories
 
     @staticmethod
-    def _content(file: File, random: Random) -> bytes:
+    def _content(file: File, random: Random, kept: float) -> bytes:
         data = bytearray(file.durable)
         for call in file.floating:
-            if random.random() < 0.5:
+            if random.random() < kept:
                 if call.kind == "w" and random.random() < 0.3:
                     call = call._replace(data=call.data[: random.randrange(0, len(call.data) + 1, SECTOR)])
                 apply(data, call)

@@ -178,6 +178,16 @@ def test_who_asked_is_answered_when_it_is_merged_and_not_before(follower: Follow
     assert [ticket for wish in follower.wishes for ticket in wish.settle] == attempt.tickets
 
 
+def test_what_comes_into_the_log_twice_is_told_once(follower: Follower) -> None:
+    """It conflicts with itself the second time, which is nobody's concern."""
+    attempt = put(follower)
+    follower.hear(append(0, 2, change(0, "c"), change(0, "c")))
+    follower.written()
+    follower.merged()
+    assert attempt.verdict == HOLDS
+    assert [ticket for wish in follower.wishes for ticket in wish.settle] == attempt.tickets
+
+
 def test_the_verdict_of_an_earlier_life_is_nobodys(follower: Follower) -> None:
     """chitchat#161: the numbers that a node gives begin anew when it does."""
     attempt = put(follower)
