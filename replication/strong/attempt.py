@@ -1,10 +1,18 @@
 """One try to have changes of an agent committed, and the callers that wait for what becomes of it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from replication.errors import OutcomeUnknown, ReplicationError
 from replication.strong.entries import Result
 from replication.ticket import Ticket
+
+
+def refuse(tickets: Iterable[Ticket], error: ReplicationError) -> None:
+    """Wake these callers with an error."""
+    for ticket in tickets:
+        ticket.error = error
+        ticket.finish()
 
 
 class Attempt:
@@ -46,9 +54,7 @@ class Attempt:
 
     def refuse(self, error: ReplicationError) -> None:
         """It is not put into the log."""
-        for ticket in self.tickets:
-            ticket.error = error
-            ticket.finish()
+        refuse(self.tickets, error)
 
     def fail(self, why: str) -> None:
         """There will be no verdict here: the node ends."""

@@ -282,7 +282,7 @@ class Calls:
         """In the runtime's thread."""
         if self._core.heir:
             return
-        heard.append(self._core.manage(act, name, self._runtime.time()))
+        heard.append(self._core.members.manage(act, name))
         self._wake()
         self._run_soon()
 

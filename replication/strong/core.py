@@ -31,7 +31,7 @@ from replication.raft.ready import Ready as Wanted
 from replication.raft.roles import LEADER
 from replication.storage import Note, Record
 from replication.strong.applying import Applying, Judged
-from replication.strong.attempt import Attempt
+from replication.strong.attempt import Attempt, refuse
 from replication.strong.compaction import Compaction
 from replication.strong.entries import GROUP, Piece, Proposal, decode, encode, first_of, writer_of
 from replication.strong.journal import Base, RecordLog, Start
@@ -92,7 +92,9 @@ class StrongCore:
         self.heir = ""  # the group that goes on in place of this node's, which is over
         self._entry_bytes_max = options.entry_bytes_max
         self._group_of, self._may_join, self._joined = group_of, may_join, joined
-        self._members = Members(self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append)
+        self.members = Members(
+            self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append, lambda: self._now
+        )
         self._config = config
         self._snapshots = Snapshots(parts)
         self._snapshots.keep(start.saved.snapshot, start.machine or self.machine.to_bytes(), ())
@@ -114,6 +116,7 @@ class StrongCore:
             name, boot, self.raft, config, lambda id: self.machine.pieces.next_of(id), self._out.append
         )
         self._applying: Applying | None = None
+        self._unmerged: set[str] = set()  # op_ids of entries that are being applied
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
         self.counts["applied"] = start.saved.applied
         self._found = self.raft.last
@@ -130,6 +133,11 @@ class StrongCore:
         self._now = max(self._now, now)
         return self._proposals.add(attempt, self._now)
 
+    def result(self, op_id: str) -> bytes | None:
+        """What the operation of that name returned, once the log has brought it and it is merged. From any thread."""
+        result = self.machine.result(op_id)
+        return None if op_id in self._unmerged else result
+
     def wait(self, agent_id: str, now: float) -> float:
         """Seconds until an attempt of that agent may be put; `moved` may be called before. 0 for now."""
         self._now = max(self._now, now)
@@ -143,10 +151,8 @@ class StrongCore:
         number = self.raft.read(self._now)
         if not isinstance(number, Refused):
             self._reads[number] = tickets
-            return
-        for ticket in tickets:
-            ticket.error = Overloaded("too many reads wait for the group; nothing was read", limit="reads_max")
-        self._out.append(Ready(settle=tickets))
+        else:
+            refuse(tickets, Overloaded("too many reads wait for the group; nothing was read", limit="reads_max"))
 
     # What the driver tells
 
@@ -180,7 +186,7 @@ class StrongCore:
                 decode(message.data)
                 self.raft.propose(message.data, self._now)  # refused, it is sent again to whoever leads then
             elif isinstance(message, Manage):
-                self.manage(message.act, message.name, self._now)
+                self.members.manage(message.act, message.name)
             else:
                 self.raft.step(peer, message, self._now)  # type: ignore[arg-type]
         except MessageError:
@@ -205,7 +211,7 @@ class StrongCore:
             self.raft.forget_read(read)
             del self._reads[read]
         if self.raft.role == LEADER:
-            self._members.gather(self.reachable, self._now)
+            self.members.gather(self.reachable)
             self._forget()
         if self._applying is None and self._installing is None:
             self._compaction.look(self.counts["applied"], self.machine)
@@ -217,11 +223,6 @@ class StrongCore:
         if surplus is not None and surplus.number > self._forgetting:
             self._forgetting = surplus.number
             self.raft.propose(encode(surplus), self._now)
-
-    def manage(self, act: str, name: str, now: float) -> str:
-        """As `Members.manage` says."""
-        self._now = max(self._now, now)
-        return self._members.manage(act, name, self._now)
 
     # Snapshots
 
@@ -343,6 +344,8 @@ class StrongCore:
         except MessageError:
             self.counts["invalid"] += 1  # on every member alike
             return
+        if isinstance(said, Proposal):
+            self._unmerged.update(result.op_id for result in said.results)
         verdict = self.machine.apply(said)
         if not isinstance(said, Proposal):
             return
@@ -357,6 +360,7 @@ class StrongCore:
     def _end(self, last: int, judged: Judged) -> None:
         """Everything up to that entry is applied: tell those who wait for it."""
         self.counts["applied"] = last
+        self._unmerged.clear()
         settle = self._proposals.decide(judged.decided, self._decided)
         for agent_id in judged.agents:
             self._moved(agent_id)
@@ -372,9 +376,7 @@ class StrongCore:
     def end(self, why: str) -> None:
         """This node can do nothing more for those who wait."""
         self._proposals.end(why)
-        for ticket in chain.from_iterable(self._reads.values()):
-            ticket.error = Unavailable(f"nothing was read, since {why}")
-            ticket.finish()
+        refuse(chain.from_iterable(self._reads.values()), Unavailable(f"nothing was read, since {why}"))
         self._reads = {}
 
     def status(self) -> dict[str, Any]:

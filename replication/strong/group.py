@@ -147,7 +147,7 @@ class Group:
 
     def calls(self, store: Store, transactions: Transactions, run: Callable[[str, Any, Any], Any]) -> Calls:
         """The way of callers to the log. `run` runs a function on a state, as one transaction."""
-        transactions.committed = lambda op_id: self.core.machine.result(op_id)
+        transactions.committed = self.core.result
         self._rounds = Rounds(
             store, self._runtime, transactions, lambda: self.core.writer, run, self._when_durable, self._put,
             lambda: self.core.machine, lambda agent_id: self.core.wait(agent_id, self._runtime.time()),

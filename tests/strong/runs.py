@@ -211,7 +211,7 @@ class Managers:
         for asked in cluster.running():
             strong = cluster[asked]._others.group.core
             if act != "remove" or len(strong.raft.configuration.voters) > 2:
-                cluster.hosts[asked].runtime.call_soon(strong.manage, act, name, 0.0)
+                cluster.hosts[asked].runtime.call_soon(strong.members.manage, act, name)
         self._later()
 
 

@@ -17,7 +17,7 @@ from replication.storage import Trim
 from replication.strong import journal
 from replication.strong.attempt import Attempt
 from replication.strong.core import StrongCore
-from replication.strong.entries import Proposal, encode, writer_of
+from replication.strong.entries import Proposal, Result, encode, writer_of
 from replication.strong.machine import CONFLICT, HOLDS, Machine
 from replication.ticket import Ticket
 
@@ -214,3 +214,14 @@ def test_what_another_group_says_is_not_heard(follower: Follower) -> None:
     assert not follower.wishes
     assert follower.core.raft.term == 0 and follower.core.raft.last == 0
     assert follower.core.counts["strange"] == 2
+
+
+def test_an_operation_counts_as_served_once_it_is_merged_here(follower: Follower) -> None:
+    """Who asked again in between was told that it is committed, and did not see it."""
+    once = change(0)._replace(results=(Result("once", b"answer"),))
+    follower.hear(append(0, 1, once))
+    follower.written()
+    assert follower.core.machine.result("once") == b"answer"
+    assert follower.core.result("once") is None
+    follower.merged()
+    assert follower.core.result("once") == b"answer"
