@@ -300,6 +300,8 @@ def test_what_was_done_after_a_conflict_is_not_put_into_the_log(node: replicatio
     heard = threading.Event()
     runtime.call_soon(lambda: (rounds.decided(lost), heard.set()))
     assert heard.wait(10)
+    was_under_way = head.under_way is lost
     may_end.set()
     caller.join(10)
+    assert was_under_way, "or else what the function did could go into the log as soon as it ended"
     assert (runs, count(node, "a")) == ([1, 1], 2)

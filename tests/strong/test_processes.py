@@ -187,6 +187,7 @@ def test_all_come_to_the_same_whatever_their_hashes_are() -> None:
         lines = [node.stdout.readline().split() for node in nodes if node.stdout]
     finally:
         for node in nodes:
-            node.communicate(timeout=60)
+            node.kill()
+            node.communicate()
     assert len({line[0] for line in lines}) == 3, "their hashes differ"
     assert len({tuple(line[1:]) for line in lines}) == 1
