@@ -59,7 +59,8 @@ fuzz: build ## mutated bytes through every decoder
 
 mutants: build ## the engine, and strong updates, with one mistake planted at a time: each must be found
 	PLANT_IN_ENGINE=1 $(BIN)/python -m pytest -q properties/test_engine_mutants.py
-	PLANT_ALL=1 $(BIN)/python -m pytest -q tests/raft/test_planted_bugs.py tests/strong/test_planted_bugs.py
+	PLANT_ALL=1 $(BIN)/python -m pytest -q tests/raft/test_planted_bugs.py tests/strong/test_planted_bugs.py \
+	  tests/chaos/test_strong.py
 
 SEEDS ?= 1000
 FIRST ?= 0

@@ -114,6 +114,11 @@ class Mistakes:
             plants.append(Plant(name, int(row), where, line[2:], instead[2:], caught[2:]))
         return plants
 
+    def is_in(self, module: ModuleType, catches: list[str]) -> bool:
+        """Whether what shows a mistake are tests of that module."""
+        tests = [self.tests.get(catch.removeprefix("test ")) for catch in catches]
+        return all(test is not None and test.__module__ == module.__name__ for test in tests)
+
     def plant(self, plant: Plant, patch: Any) -> None:
         """`patch` is pytest's, or a `Patch`."""
         function = self._find(plant.where)
