@@ -11,7 +11,7 @@ FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests
 export HYPOTHESIS_PROFILE ?= ci
 export PIP_NO_INPUT = 1
 
-.PHONY: build demo test check bench bench-replication fuzz mutants crash chaos sim soak asan coverage annotate docs wheel clean help
+.PHONY: build demo test test-types test-nodes check bench bench-replication fuzz mutants crash chaos sim soak asan coverage annotate docs wheel clean help
 
 help:
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,8 +36,17 @@ $(VENV)/linked: $(VENV)/tools
 demo: build ## three processes share state; one is cut off, two are killed
 	$(BIN)/nexus-state demo
 
+# What computes and what mostly waits, side by side.
 test: build ## unit, documentation and property tests
-	$(BIN)/python -m pytest -q
+	$(MAKE) --jobs=2 --output-sync=line --no-print-directory test-types test-nodes
+
+TYPES := properties tests/crdt tests/engine tests/fuzz
+
+test-types: ## those of `test` that compute: the types, and all properties
+	$(BIN)/python -m pytest -q -p no:cacheprovider $(TYPES)
+
+test-nodes: ## those of `test` that mostly wait: nodes, processes, disks
+	$(BIN)/python -m pytest -q $(addprefix --ignore=,$(TYPES)) tests
 
 check: build ## lint, types, stubs, layers
 	$(BIN)/ruff check .
