@@ -11,10 +11,10 @@ FLAVOUR_TREE := setup.py pyproject.toml README.md LICENSE crdt replication tests
 export HYPOTHESIS_PROFILE ?= ci
 export PIP_NO_INPUT = 1
 
-.PHONY: build demo test check bench fuzz mutants crash chaos sim soak asan coverage annotate docs wheel clean help
+.PHONY: build demo test check bench bench-replication fuzz mutants crash chaos sim soak asan coverage annotate docs wheel clean help
 
 help:
-	@sed -n 's/^\([a-z][a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 # Where PYTHONDONTWRITEBYTECODE is set, every process would compile every module: half of what it takes to start one.
 build: $(VENV)/linked ## make the environment, build the extensions in place
@@ -33,7 +33,7 @@ $(VENV)/linked: $(VENV)/tools
 	$(PIP) install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: build ## three processes share state; one is cut off, one is killed
+demo: build ## three processes share state; one is cut off, two are killed
 	$(BIN)/nexus-state demo
 
 test: build ## unit, documentation and property tests
@@ -49,6 +49,10 @@ check: build ## lint, types, stubs, layers
 bench: build ## what the figures in benchmarks/ were made with
 	$(PIP) install -q -e '.[bench]' --no-build-isolation
 	$(BIN)/python -m benchmarks
+
+bench-replication: build ## strong updates beside etcd (the package etcd-server) and PySyncObj; about 15 minutes
+	$(PIP) install -q -e '.[bench-replication]' --no-build-isolation
+	$(BIN)/python -m benchmarks.replicated --save
 
 fuzz: build ## mutated bytes through every decoder
 	$(BIN)/python -m tests.fuzz
@@ -71,8 +75,9 @@ crash: build ## a thousand SIGKILLs under load; the log cut at every byte
 	$(BIN)/python -m tests.crash --kills 1000
 	EVERY_BYTE=1 $(BIN)/python -m pytest -q tests/strong/test_log_on_disk.py
 
-chaos: build ## ten minutes of processes that are killed, stopped, cut off, without a disk
+chaos: build ## processes that are killed, stopped, cut off, without a disk; then the same with calls through the log
 	$(BIN)/python -m tests.chaos --seconds 600
+	$(BIN)/python -m tests.chaos --seconds 600 --mode replicated
 
 # The other flavours live in a copy of the tree, so that the extensions in place stay as they are.
 build/asan/tree build/coverage/tree: build/%/tree: $(VENV)/tools

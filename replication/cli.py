@@ -1,4 +1,4 @@
-"""The `nexus-state` command: `demo`, `replay`, `status DIRECTORY`, `certs DIRECTORY NAME ...`, `version`."""
+"""The `nexus-state` command: `demo`, `replay`, `status`, `recover`, `certs`, `version`."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nexus-state", description="Replicated state: try it, look at it.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="three processes share state; one is cut off, one is killed")
+    demo = commands.add_parser("demo", help="three processes share state; one is cut off, two are killed")
     demo.add_argument("--seconds", type=float, default=24.0, metavar="N", help="of writing, about (default 24)")
     demo.set_defaults(run=_demo)
 
@@ -39,6 +39,17 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what a state directory holds, as JSON")
     status.add_argument("directory")
     status.set_defaults(run=_status)
+
+    recover = commands.add_parser(
+        "recover", help="a group that lost most of its voters for good goes on from this closed store"
+    )
+    recover.add_argument("directory")
+    recover.add_argument(
+        "--voters", default="", metavar="NAME,...", help="of the new group (default: the node of this store alone)"
+    )
+    recover.add_argument("--rejoin", action="store_true", help="leave a group that was recovered on another store")
+    recover.add_argument("--yes", action="store_true", help="do it; without, it is only said what would be done")
+    recover.set_defaults(run=_recover)
 
     certs = commands.add_parser("certs", help="an authority for a cluster, and a key and certificate for each node")
     certs.add_argument("directory", help="where they are kept; the authority in it signs, or is made")
@@ -116,6 +127,23 @@ def _inspect(path: Path) -> dict[str, Any]:
         }
     finally:
         directory.release()
+
+
+def _recover(options: argparse.Namespace) -> int:
+    from replication.errors import StoreError
+    from replication.recover import recover
+
+    voters = [name.strip() for name in options.voters.split(",") if name.strip()]
+    if options.rejoin and voters:
+        return _refuse("--rejoin and --voters exclude each other: a node that rejoins takes the voters that there are.")
+    try:
+        print(recover(options.directory, voters, rejoins=options.rejoin, is_sure=options.yes))
+    except StoreError as error:
+        print(f"nexus-state: {error}", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        return _refuse(str(error))
+    return 0
 
 
 def _certs(options: argparse.Namespace) -> int:

@@ -103,7 +103,7 @@ class Cluster:
         self.stability = Stability(
             identity.name, growth, promises, config, random.getrandbits(32), self._waits, self.comeback.heard
         )
-        self.group = Group(name, storage, config, runtime, driver, self.membership, voters, is_alone)
+        self.group = Group(name, storage, config, runtime, driver, self.membership, voters, is_alone, self._is_linked)
         self.cores: tuple[Core, ...] = (
             self.membership, self.merge, self.gossip, self.sync, self.repairs, self.stability, self.group.core
         )  # fmt: skip
@@ -118,6 +118,9 @@ class Cluster:
         store.summary.on_change = on_change
         self._look(runtime.time())
         runtime.call_soon(self._grow)
+
+    def _is_linked(self, peer: str) -> bool:
+        return self._links is not None and peer in self._links.peers()
 
     def connect(self, addresses: Iterable[str], siblings: "Siblings | None" = None) -> None:
         """Take links at these addresses, and look for the other nodes. From another thread; OSError if one is taken."""
@@ -308,6 +311,7 @@ class Cluster:
         if views is self._seen[0] and unmet == self._seen[1] and self._siblings is None:
             return
         self._seen = (views, unmet)
+        self.group.look(views, self.problems)
         if self._links is not None:
             for view in views:
                 if self._learned.get(view.name) is not view or self._siblings is not None:

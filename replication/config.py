@@ -150,7 +150,9 @@ class Config(NamedTuple):
     log_entries_max: int = 10_000
     log_bytes_max: int = 16 << 20
     log_entries_kept: int = 1_000
-    # Bytes of the changes that go into the log together; more is an Overloaded.
+    # Bytes of the changes that go into the log together, more is an Overloaded; and of an entry, of which it may take
+    # several.
+    change_bytes_max: int = 16 << 20
     entry_bytes_max: int = 1 << 20
     # Seconds between two looks at which agents hold much that only removals and old writers left behind, and
     # the entries and names above which it goes. Agents that changed since the last look; beyond that
@@ -169,9 +171,22 @@ class Config(NamedTuple):
             if name not in cls._fields:
                 raise TypeError(f"open() has no argument {name!r}: {_hint(name, cls._fields)}")
             _check(name, value, cls.__annotations__[name])
-        return cls(**limits)
+        config = cls(**limits)
+        if 2 * config.heartbeat_interval > config.election_timeout:
+            raise ValueError(
+                f"heartbeat_interval={config.heartbeat_interval!r} must be at most half of "
+                f"election_timeout={config.election_timeout!r}: who leads would be taken for dead. Give both"
+            )
+        if not _ENTRY_BYTES[0] <= config.entry_bytes_max <= _ENTRY_BYTES[1]:
+            raise ValueError(
+                f"entry_bytes_max={config.entry_bytes_max!r} must be from {_ENTRY_BYTES[0]} to {_ENTRY_BYTES[1]}: it "
+                "travels in one message. How much one call may change is change_bytes_max"
+            )
+        return config
 
 
+# Of which an entry of the log may be.
+_ENTRY_BYTES = 512, 2 << 20
 _MAY_BE_ZERO = frozenset({"flush_interval", "merge_flush_interval", "compaction_bytes_min", "compaction_ratio"})
 
 

@@ -72,8 +72,9 @@ class EventLoopRuntime:
         return _LockWaiter()
 
     def stop(self) -> None:
-        if self._thread.ident is None:  # never started
+        if self._thread.ident is None:  # nothing ever ran
             self.loop.close()
+            return
         self.call_soon(self.loop.stop)
         if self._thread.is_alive():
             self._thread.join()

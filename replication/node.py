@@ -349,6 +349,7 @@ class Node(Access):
                     self._others, self.config,
                 )  # fmt: skip
             self._others.connect(addresses, self._siblings)
+            self._others.group.catch_up()
             if self._siblings is not None:
                 self._siblings.take_in()
         except BaseException:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # Seconds after which a delta for a busy agent is tried again.
 _AGAIN_AFTER = 0.001
-# Deltas that wait so; those beyond are dropped, and anti-entropy brings them again.
+# Deltas that wait so; those beyond are dropped, and anti-entropy brings them again. Not those of a log: who reads what
+# it has brought relies on it, and there is one delivery of a log at a time.
 _BUSY_MAX = 10_000
 
 
@@ -162,7 +163,7 @@ class Pump:
     def _deliver(self, arrival: _Arrival) -> None:
         delivery = arrival.delivery
         if not self._deliveries.deliver(delivery, arrival.outcomes, arrival.unwritten):
-            if self._busy_items + len(delivery.items) <= _BUSY_MAX:
+            if delivery.is_ordered or self._busy_items + len(delivery.items) <= _BUSY_MAX:
                 if not self._busy:
                     self._runtime.call_later(_AGAIN_AFTER, self._deliver_again)
                 self._busy.append(arrival)

@@ -93,6 +93,13 @@ class Store:
                 return slot
             slot.release()
 
+    def is_in_memory(self, agent_id: str) -> bool:
+        """Whether it is there just now; TypeError or ValueError for what names no agent."""
+        if isinstance(agent_id, str) and agent_id in self.slots:
+            return True
+        arguments.agent_id(agent_id, self._config.agent_id_bytes_max)
+        return False
+
     def fetch(self, agent_id: str, create: bool = True) -> bool:
         """Load an agent into memory, where it may stay or not; False if it is unknown and not to be created."""
         return self._load(agent_id, create, False) is not None

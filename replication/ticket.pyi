@@ -1,4 +1,4 @@
-from asyncio import Future
+from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable, Iterable, Set
 from typing import final
@@ -39,6 +39,8 @@ class Ticket:
 class FutureTicket(Ticket):
     @property
     def future(self) -> Future[None]: ...
+    @property
+    def loop(self) -> AbstractEventLoop: ...
     def __init__(
         self, slots: set[Slot] | None, op_id: str | None = None, mode: int = 0, acks: int | str = 0
     ) -> None: ...

@@ -110,13 +110,14 @@ cdef class FutureTicket(Ticket):
     """A ticket that a coroutine waits on. Made in the thread of its event loop, while that runs."""
 
     cdef readonly object future   # done when it is settled
-    cdef object _loop, _settled
+    cdef readonly object loop     # of the coroutine
+    cdef object _settled
 
     def __init__(self, slots, op_id=None, int mode=0, acks=0):
         loop = running_loop()
         Ticket.__init__(self, slots, None, op_id, mode, acks)
         self.future = loop.create_future()
-        self._loop = loop
+        self.loop = loop
         self._settled = settled_of(loop)
 
     cdef int _wake(self) except -1:
@@ -124,7 +125,7 @@ cdef class FutureTicket(Ticket):
         self._settled.append(self.future)
         if len(self._settled) == 1:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(finish, self._settled)
+                self.loop.call_soon_threadsafe(finish, self._settled)
         return 0
 
 

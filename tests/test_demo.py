@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from replication import cli
-from replication.demo import process, story, verdict
+from replication.demo import board, claims, process, story, verdict
+from replication.demo.claims import Answer
 from replication.demo.display import Display, Row
 from replication.demo.proxy import Proxy
 from replication.demo.verdict import Call
@@ -19,7 +20,8 @@ def test_the_short_form_finds_everything_that_was_promised() -> None:
     out = io.StringIO()
     assert story.run(seconds=3.0, out=out) == 0, out.getvalue()
     text = out.getvalue()
-    assert "bob is killed" in text and "cal is cut off" in text
+    assert "bob is killed" in text and "cal is cut off" in text and "which leads, is killed" in text
+    assert "no task was taken twice" in text
     assert "all states are equal" in text and "FAILED" not in text
     assert "\x1b" not in text
 
@@ -155,7 +157,7 @@ def test_where_there_is_no_terminal_there_are_few_plain_lines() -> None:
     display = Display(out, ("ann", "bob"))
     display.say("it begins")
     for _ in range(100):
-        display.show([Row("ann", "writing", {"ann": 1}, 0, 0.012, "bob alive")])
+        display.show([Row("ann", "writing", {"ann": 1}, 0, 0.012, 0, "bob alive")])
     assert "\x1b" not in out.getvalue()
     assert len(out.getvalue().splitlines()) == 1
 
@@ -165,6 +167,52 @@ def test_on_a_terminal_the_table_is_drawn_again_only_when_it_changed(monkeypatch
     monkeypatch.setattr(out, "isatty", lambda: True)
     display = Display(out, ("ann",))
     for count in (1, 1, 2):
-        display.show([Row("ann", "writing", {"ann": count}, 0, None, "")])
+        display.show([Row("ann", "writing", {"ann": count}, 0, None, 0, "")])
     assert out.getvalue().count("updates it has of") == 2
     assert "\x1b[2A\x1b[J" in out.getvalue()
+
+
+# ---- the task board
+
+ANSWERS = {"ann.1.0.1": Answer("1", 5.0), "bob.1.0.1": Answer("2", 7.5), "cal.1.0.1": Answer(None, 0.0)}
+BOARD = {"1": "ann.1.0.1", "2": "bob.1.0.1"}
+
+
+def test_a_board_that_says_what_was_answered_is_right() -> None:
+    assert claims.judge(ANSWERS, {"ann": BOARD, "bob": BOARD}).problems == []
+    assert claims.judge(ANSWERS, {"ann": BOARD | {"3": "cal.1.0.1"}}).problems == []  # nobody knows what came of that
+
+
+@pytest.mark.parametrize(
+    ("held", "word"),
+    [
+        ({"1": "ann.1.0.1"}, "nobody has"),
+        ({"1": "ann.1.0.1", "2": "cal.1.0.1"}, "cal.1.0.1 has"),
+        (BOARD | {"3": "ann.1.0.1"}, "several tasks"),
+        (BOARD | {"3": "dan.1.0.1"}, "never asked"),
+    ],
+)
+def test_a_task_that_is_lost_taken_twice_or_nobodys_is_found(held: dict[str, str], word: str) -> None:
+    [problem] = claims.judge(ANSWERS, {"ann": held}).problems
+    assert word in problem and problem.startswith("ann")
+
+
+def test_two_calls_that_were_given_one_task_are_found() -> None:
+    answers = ANSWERS | {"bob.1.0.1": Answer("1", 7.5)}
+    assert claims.judge(answers, {"ann": {"1": "ann.1.0.1"}}).problems != []
+
+
+def test_what_agents_wrote_down_is_read_up_to_what_a_kill_cut_short(tmp_path: Path) -> None:
+    written = board.Claims(tmp_path / "ann.1.claims")
+    written.asked("ann.1.0.1")
+    written.answered("ann.1.0.1", 1)
+    written.asked("ann.1.0.2")
+    with (tmp_path / "ann.1.claims").open("a") as file:
+        file.write("ann.1.0.2 7")
+    answers = claims.read(tmp_path)
+    assert {op_id: answer.task for op_id, answer in answers.items()} == {"ann.1.0.1": "1", "ann.1.0.2": None}
+
+
+def test_the_longest_time_without_a_task_is_found() -> None:
+    assert claims.longest_gap(ANSWERS, 4.0, 8.0) == 2.5
+    assert claims.longest_gap(ANSWERS, 5.5, 7.0) == 1.5

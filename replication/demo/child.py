@@ -28,7 +28,7 @@ class Child:
     """One process. What it says comes in by `take`, in the caller's thread."""
 
     def __init__(self, role: Role) -> None:
-        self.name = role.name
+        self.name, self.run = role.name, role.run
         self.condition = "starting"
         self.address: str | None = None
         self.has_opened = False

@@ -15,7 +15,8 @@ LINE_EVERY = 2.0
 
 
 class Row(NamedTuple):
-    """A process: what became of it, how many updates of each writer it holds, and how it sees the others.
+    """A process: what became of it, how many updates of each writer and tasks of the board it holds, and how it sees
+    the others.
 
     `latency`: seconds until it saw what others called, lately; None if it saw nothing.
     """
@@ -25,6 +26,7 @@ class Row(NamedTuple):
     held: dict[str, int]
     behind: int
     latency: float | None
+    tasks: int
     sees: str
 
 
@@ -87,11 +89,12 @@ class Display:
 
     def _draw(self, rows: list[Row]) -> None:
         heading = "".join(f"{name + chr(39) + 's':>8}" for name in self._names)
-        lines = [(f"  {'updates it has of':<17}{heading}   behind  visible in  sees", DIM)]
+        lines = [(f"  {'updates it has of':<17}{heading}   behind  visible in   tasks  sees", DIM)]
         for row in rows:
             held = "".join(f"{row.held.get(name, 0):>8,}" for name in self._names)
             colour = RED if row.condition == "killed" else YELLOW if row.behind else GREEN
-            text = f"  {row.name:<5}{row.condition:<12}{held}{row.behind:>9,}{_ms(row.latency):>12}  {row.sees}"
+            counts = f"{held}{row.behind:>9,}{_ms(row.latency):>12}{row.tasks:>8,}"
+            text = f"  {row.name:<5}{row.condition:<12}{counts}  {row.sees}"
             lines.append((text, colour))
         width = shutil.get_terminal_size().columns - 1
         self._out.writelines(self.paint(text[:width], colour) + "\n" for text, colour in lines)
@@ -99,7 +102,8 @@ class Display:
 
 
 def _in_words(row: Row) -> str:
-    return f"{row.name} {row.condition}: {sum(row.held.values()):,}, {row.behind:,} behind, {_ms(row.latency)}"
+    tasks = f", {row.tasks:,} tasks" if row.tasks else ""
+    return f"{row.name} {row.condition}: {sum(row.held.values()):,}, {row.behind:,} behind, {_ms(row.latency)}{tasks}"
 
 
 def _ms(seconds: float | None) -> str:

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import replication
-from crdt import Composite, GCounter, LWWRegister, OpBasedList, ORMap, field
+from crdt import Composite, GCounter, LWWMap, LWWRegister, OpBasedList, ORMap, field
+from replication.demo import board
 
+NAMES = ("ann", "bob", "cal")
 AGENTS = ("kitchen", "garden", "workshop", "library")
 # The modes that are shown, with how many other disks each call waits for.
 MODES = {"crdt_enhanced": 1, "eventually_consistent": 0}
@@ -35,6 +37,7 @@ class Room(Composite):
     tally: ORMap = field(of=GCounter)  # how many updates, by who made them
     log: OpBasedList  # their names, in an order that all agree on
     called: LWWRegister  # of a probe: when the update was called, to measure how long it takes to be seen
+    claims: LWWMap = field(at_least="replicated")  # of the task board: who has which task
 
 
 class Role(NamedTuple):
@@ -68,9 +71,11 @@ class Process:
             name=role.name,
             listen=role.listen,
             peers=role.peers,
+            bootstrap=NAMES,
             cluster="demo",
         )
         self.journal = Journal(Path(role.directory) / f"{role.name}.{role.run}.journal")
+        self.claims = board.Claims(Path(role.directory) / f"{role.name}.{role.run}.claims")
         self.stopping = threading.Event()
         self.writers: list[threading.Thread] = []
         self.latencies: dict[str, list[float]] = {mode: [] for mode in MODES}
@@ -84,8 +89,20 @@ class Process:
         for mode, acks in MODES.items():
             for work in (partial(self.update, mode, acks), partial(self.probe, mode)):
                 self.writers.append(threading.Thread(target=work, daemon=True))
+        self._start()
+
+    def claim(self) -> None:
+        """Begin to take tasks off the board, too."""
+        for number in range(board.WORKERS):
+            worker = f"{self.role.name}.{self.role.run}.{number}"
+            work = partial(board.work, self.node, self.claims, worker, self.stopping.wait)
+            self.writers.append(threading.Thread(target=work, daemon=True))
+        self._start()
+
+    def _start(self) -> None:
         for writer in self.writers:
-            writer.start()
+            if writer.ident is None:
+                writer.start()
 
     def update(self, mode: str, acks: int) -> None:
         """One update after the other until told to stop."""
@@ -140,6 +157,8 @@ class Process:
                 self.say(
                     moment=moment,
                     held=self.held(),
+                    tasks=self.node.read_state(board.BOARD, lambda state: len(state.claims)),
+                    leader=self.node.status()["replicated"]["leader"],
                     members={member.name: member.state for member in self.node.members()},
                     latencies=latencies,
                     digests=self.digests() if self.has_stopped else {},
@@ -168,7 +187,7 @@ class Process:
     def show(self) -> None:
         """Say everything that is held of the shared agents."""
         contents = {agent_id: self.node.read_state(agent_id, content) for agent_id in AGENTS}
-        self.say(contents=contents, digests=self.digests())
+        self.say(contents=contents, digests=self.digests(), board=self.node.read_state(board.BOARD, board.holders))
 
     def end(self) -> None:
         self.node.close()
@@ -205,7 +224,7 @@ def main(role: Role) -> None:
     for work in (process.report, process.look):
         threading.Thread(target=work, daemon=True).start()
     orders: dict[str, Callable[[], None]] = {
-        "write": process.write, "stop": process.stop, "show": process.show, "end": process.end,
+        "write": process.write, "claim": process.claim, "stop": process.stop, "show": process.show, "end": process.end,
     }  # fmt: skip
     for line in sys.stdin:
         orders[line.strip()]()

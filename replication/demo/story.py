@@ -1,11 +1,11 @@
-"""Starts three processes, cuts one off, kills another, and looks on; `nexus-state demo`.
+"""Starts three processes, cuts one off, kills another, then the one that leads, and looks on; `nexus-state demo`.
 
     ann, bob   listen on loopback; they hear of each other through cal
     cal        listens nowhere, as behind a router, and reaches the others through a proxy each, which can be cut
 
-Every process updates the same agents in two modes all the time. What is shown comes from what the
-processes report several times a second; what is concluded, from their journals and from all that each
-of them holds in the end.
+Every process updates the same agents in two modes all the time; towards the end agents in all of them take tasks off
+one board, which is the third mode. What is shown comes from what the processes report several times a second; what is
+concluded, from their journals and from all that each of them holds in the end.
 """
 
 import statistics
@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from replication.demo import verdict
+from replication.demo import claims, verdict
+from replication.demo.board import WORKERS
 from replication.demo.child import Child, Failed
 from replication.demo.display import Display, Row
-from replication.demo.process import MODES, Role
+from replication.demo.process import MODES, NAMES, Role
 from replication.demo.proxy import Proxy
 
-NAMES = ("ann", "bob", "cal")
 # Seconds that may pass until something must have happened; far more than it takes.
 PATIENCE = 30.0
 
@@ -58,9 +58,10 @@ class Story:
     def _tell(self) -> None:
         """What happens, in its order."""
         self._begin()
-        self._pass(0.2)
+        self._pass(0.15)
         self._cut()
         self._kill()
+        self._share_out()
         self._say("everybody stops writing")
         for child in self._children.values():
             child.condition = "reading"
@@ -90,7 +91,7 @@ class Story:
             proxy.cut()
         self._pass(0.1, at_least=1.0)  # what had passed the proxy before lands
         before = self._held_of_others("cal")
-        self._pass(0.15)
+        self._pass(0.1)
         heard = self._held_of_others("cal") - before
         if heard:
             self._problems.append(f"cal was cut off, and heard of {heard:,} updates: there was a way round the proxy")
@@ -100,7 +101,7 @@ class Story:
         for proxy in self._proxies:
             proxy.join()
         self._catch_up("cal", behind)
-        self._pass(0.15)
+        self._pass(0.1)
 
     def _kill(self) -> None:
         self._say("bob is killed by SIGKILL")
@@ -108,15 +109,47 @@ class Story:
         bob = self._children["bob"]
         bob.kill()
         self._check_survivors()
-        self._pass(0.15)
+        self._pass(0.1)
         behind = self._rows_now()[NAMES.index("bob")].behind
         self._say(f"bob is started again on its disk, at another port, {behind:,} updates behind")
-        self._start("bob", 2, listen="127.0.0.1:0", peers=(self._children["ann"].address or "",))
-        self._until(lambda: bool(self._children["bob"].last), "bob is back")
-        self._children["bob"].condition = "catching up"
-        self._children["bob"].order("write")
+        self._start_again("bob")
         self._catch_up("bob", behind)
-        self._pass(0.2)
+        self._pass(0.1)
+
+    def _start_again(self, name: str) -> None:
+        peers = tuple([child.address for child in self._children.values() if child.address and child.name != name])
+        self._start(name, self._children[name].run + 1, None if name == "cal" else "127.0.0.1:0", peers)
+        child = self._children[name]
+        self._until(lambda: bool(child.last), f"{name} is back")
+        child.condition = "catching up"
+        child.order("write")
+
+    def _share_out(self) -> None:
+        """Agents take tasks off one board, and who leads the group that decides is killed."""
+        self._say(f"{WORKERS} agents in each take tasks off one board: replicated, so that each task is taken once")
+        self._is_calm = False
+        for child in self._children.values():
+            child.order("claim")
+        self._pass(0.15)
+        self._until(self._somebody_leads, "all say that the same one leads")
+        leader = self._children[self._children["ann"].last["leader"]]
+        self._say(f"{leader.name}, which leads, is killed by SIGKILL: the others elect another, and ask again")
+        killed, before = time.monotonic(), leader.last["tasks"]
+        leader.kill()
+        self._pass(0.1, at_least=2.0)
+        again = time.monotonic()
+        self._say(f"{leader.name} is started again on its disk")
+        self._start_again(leader.name)
+        self._children[leader.name].order("claim")
+        self._until(lambda: self._children[leader.name].last["tasks"] > before, f"{leader.name} has caught up")
+        self._children[leader.name].condition = "writing"
+        self._pass(0.1)
+        gap = claims.longest_gap(claims.read(self._directory), killed, again)
+        self._rows.append((f"{leader.name}, which led, was killed", f"for {gap:.1f} s no task could be taken"))
+
+    def _somebody_leads(self) -> bool:
+        leaders = {child.last.get("leader") for child in self._children.values()}
+        return len(leaders) == 1 and leaders <= set(NAMES)
 
     def _check_survivors(self) -> None:
         """What another disk had acknowledged to bob can be read while bob is dead."""
@@ -189,10 +222,11 @@ class Story:
         held = child.held(moment)
         behind = sum(max(0, count - held.get(writer, 0)) for writer, count in made.items())
         if child.condition == "killed":
-            return Row(child.name, child.condition, held, behind, None, "")
+            return Row(child.name, child.condition, held, behind, None, 0, "")
         states = child.last.get("members", {})
         sees = ", ".join(f"{name} {state}" for name, state in states.items() if state != "alive") or "all alive"
-        return Row(child.name, child.condition, held, behind, child.latency, sees if states else "")
+        tasks = child.last.get("tasks", 0)
+        return Row(child.name, child.condition, held, behind, child.latency, tasks, sees if states else "")
 
     def _made(self, moment: int) -> dict[str, int]:
         """The updates that anybody held at a moment, by writer."""
@@ -231,12 +265,17 @@ class Story:
             {name: each["contents"] for name, each in shown.items()},
             {name: each["digests"] for name, each in shown.items()},
         )
-        self._display.table([*self._figures(found), *self._rows, *self._seen(), *_digests(shown)])
-        problems = self._problems + found.problems
+        shared = claims.judge(claims.read(self._directory), {name: each["board"] for name, each in shown.items()})
+        board = [("tasks taken off the board, replicated", shared.text)]
+        self._display.table([*self._figures(found), *board, *self._rows, *self._seen(), *_digests(shown)])
+        problems = self._problems + found.problems + shared.problems
         for problem in problems:
             self._display.verdict(f"FAILED  {problem}", is_good=False)
         if not problems:
-            text = "Every update that was promised is in every process, once; all states are equal, to the byte."
+            text = (
+                "Every update that was promised is in every process, once; no task was taken twice; all states are "
+                "equal, to the byte."
+            )
             self._display.verdict(text, is_good=True)
         return 1 if problems else 0
 

@@ -7,7 +7,8 @@ at any later moment, or never.
 
 The search is that of Wing and Gong ("Testing and Verifying Concurrent Objects", JPDC 1993) as Lowe improved it
 ("Testing for Linearizability", 2017): try the calls that could be next, go back where none can, and never come
-twice to the same set of calls done with the same state. Calls on different keys do not matter to each other, so each
+twice to the same set of calls done with the same state. Of open calls that ask the same only the oldest is tried: what
+a later one could do in its place, it can do as well. Calls on different keys do not matter to each other, so each
 key is searched by itself (locality, in Herlihy and Wing). At worst it takes time exponential in the number of calls
 that overlap.
 
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 class Call(NamedTuple):
     """What a client asked and was answered.
 
+    asked       hashable
     start, end  when, on one clock; `end` is `math.inf` if the outcome is not known
     answer      what came back; of no meaning without an end
     """
@@ -116,6 +118,7 @@ class _Search:
         self._step = step
         self._state = initial
         self._head = _chain(calls)
+        self._older_twin = _older_twins(calls)
         self._closed = sum(not call.is_open for call in calls)  # those that must be explained
         self._done = 0  # one bit for each call that is in order
         self._seen: set[tuple[int, Hashable]] = {(0, initial)}
@@ -137,6 +140,9 @@ class _Search:
 
     def _try(self, event: _Event) -> bool:
         """Put a call next, if it may be and that leads somewhere new."""
+        twin = self._older_twin.get(event.number)
+        if twin is not None and not self._done >> twin & 1:
+            return False
         self._steps_left -= 1
         if self._steps_left < 0:
             raise Undecided(f"no verdict on {len(self._calls)} calls on {event.call.key!r}")
@@ -190,3 +196,15 @@ def _chain(calls: Sequence[Call]) -> _Event:
         last.after, event.before = event, last
         last = event
     return head
+
+
+def _older_twins(calls: Sequence[Call]) -> dict[int, int]:
+    """For each open call, the last before it that asks the same and is open, too. By their places in order of start."""
+    newest: dict[Hashable, int] = {}
+    twins: dict[int, int] = {}
+    for number, call in enumerate(calls):
+        if call.is_open:
+            if call.asked in newest:
+                twins[number] = newest[call.asked]
+            newest[call.asked] = number
+    return twins

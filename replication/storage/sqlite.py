@@ -47,6 +47,7 @@ from replication.storage.rows import (
     remove_all,
 )
 from replication.storage.verify import assembled, check_header, connect, translated, verify_through
+from replication.storage.wal import LogIndex
 
 # What `open(durability=)` accepts, and what survives: with "fsync" everything acknowledged, whatever
 # dies; with "os" everything if the process dies, and all but the last seconds if the machine does.
@@ -78,6 +79,7 @@ class SQLiteStorage:
         self._every_commit_is_synced = True
         self._writes_since_look = self._bytes_since_look = 0
         self._mark: CommitMark | None = None
+        self._index: LogIndex | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._reader_lock = threading.Lock()
@@ -116,6 +118,7 @@ class SQLiteStorage:
             for setting in ("synchronous=FULL", "wal_autocheckpoint=0", "fullfsync=ON"):
                 self._writer.execute(f"PRAGMA {setting}")
         self._commit = self._commit._replace(identity=self.identity)
+        self._index = LogIndex(f"{self._database}-shm")
         self.write(Batch())  # synced whatever `durability` says: nobody may open as this one again
         self._sync_mark()  # so that no power cut leaves commits and no mark, which is refused
         with translated(self._database):
@@ -306,10 +309,10 @@ class SQLiteStorage:
             os.close(file)
 
     def rest(self, idle: bool) -> None:
-        assert self._writer is not None and self._mark is not None
+        assert self._index is not None
         if idle or self._writes_since_look >= 4 or self._bytes_since_look >= self._checkpoint_bytes // 4:
             self._writes_since_look = self._bytes_since_look = 0
-            if self._log_bytes() >= (self._checkpoint_bytes if idle else self._fold_at):
+            if self._index.unfolded_bytes() >= (self._checkpoint_bytes if idle else self._fold_at):
                 self._checkpoint()
         if idle:
             self._sync_mark()
@@ -323,7 +326,7 @@ class SQLiteStorage:
 
     def _checkpoint(self) -> None:
         """Fold the log into the database file, and give free pages back to the file system."""
-        assert self._writer is not None and self._mark is not None
+        assert self._writer is not None and self._mark is not None and self._index is not None
         with translated(self._database):
             free = self._writer.execute("PRAGMA freelist_count").fetchone()[0]
             pages = self._writer.execute("PRAGMA page_count").fetchone()[0]
@@ -334,23 +337,16 @@ class SQLiteStorage:
             # a process that was stopped there, so it is waited for only shortly, and not again at every round.
             usual = self._writer.execute("PRAGMA busy_timeout").fetchone()[0]
             self._writer.execute(f"PRAGMA busy_timeout={_FOLDING_WAIT_MS}")
-            is_busy = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            # To write over a file takes half as long as to have it grow: the log is cut only if it has grown too large.
+            mode = "TRUNCATE" if Path(self._log).stat().st_size > 2 * self._checkpoint_bytes else "RESTART"
+            is_busy = self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]
             self._writer.execute(f"PRAGMA busy_timeout={usual}")
-        self._fold_at = self._checkpoint_bytes + (self._log_bytes() if is_busy else 0)
+        self._fold_at = self._checkpoint_bytes + (self._index.unfolded_bytes() if is_busy else 0)
         self._mark.write(self._commit.number)
         self._synced = self._commit.number
 
-    def _log_bytes(self) -> int:
-        try:
-            return Path(self._log).stat().st_size
-        except FileNotFoundError:
-            return 0
-
     def bytes_on_disk(self) -> int:
-        try:
-            return Path(self._database).stat().st_size + self._log_bytes()
-        except FileNotFoundError:
-            return 0
+        return sum(path.stat().st_size for path in (Path(self._database), Path(self._log)) if path.exists())
 
     def close(self, clean: bool) -> None:
         try:
@@ -370,7 +366,8 @@ class SQLiteStorage:
                     with suppress(sqlite3.Error):
                         connection.close()
             self._reader = self._writer = None
-        if self._mark is not None:
-            self._mark.close()
-            self._mark = None
+        for file in (self._mark, self._index):
+            if file is not None:
+                file.close()
+        self._mark = self._index = None
         self._directory.release()

@@ -5,6 +5,7 @@ bytes and a page. A frame counts if it carries the header's salts and the runnin
 everything before it.
 """
 
+import os
 import struct
 from pathlib import Path
 
@@ -13,6 +14,28 @@ from replication.storage.layout import PAGE_BYTES, commit_in
 _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
 _BIG_ENDIAN_MAGIC = 0x377F0683
+# In the index: how many frames the log has, and how many of them are in the database.
+_NATIVE = struct.Struct("=I")
+_FRAMES_AT, _FOLDED_AT = 16, 96
+
+
+class LogIndex:
+    """SQLite's index of the log, shared by all that use it: https://www.sqlite.org/walformat.html section 2."""
+
+    def __init__(self, path: str) -> None:
+        """OSError if there is none; there is while a connection is open that has written."""
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def unfolded_bytes(self) -> int:
+        """How much of the log is not in the database."""
+        return max(0, self._number(_FRAMES_AT) - self._number(_FOLDED_AT)) * (_FRAME.size + PAGE_BYTES)
+
+    def _number(self, place: int) -> int:
+        number: int = _NATIVE.unpack(os.pread(self._file, _NATIVE.size, place))[0]
+        return number
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
 def synced_commit(path: str) -> int:

@@ -15,14 +15,14 @@ class Attempt:
     verdict  see `machine`; "" while there is none
     owner    of `rounds`, which hears of the verdict
     number   what tells it from this node's other attempts; 0 before it is given to the core
-    data     its entry
+    entries  what is put into the log; several if it is too long for one
     """
 
     __slots__ = (
         "agent_id",
         "base",
-        "data",
         "delta",
+        "entries",
         "number",
         "owner",
         "put_at",
@@ -36,7 +36,8 @@ class Attempt:
         self.agent_id = agent_id
         self.owner = owner
         self.base = base
-        self.delta = self.top = self.data = b""
+        self.delta = self.top = b""
+        self.entries: tuple[bytes, ...] = ()
         self.results: list[Result] = []
         self.tickets: list[Ticket] = []
         self.verdict = ""

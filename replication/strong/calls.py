@@ -1,25 +1,41 @@
 """The calls in the mode `replicated`, from the caller's side: run, wait for the verdict; on a conflict, run again."""
 
-from asyncio import sleep, wait_for
+from asyncio import get_running_loop, sleep
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple
 
 from crdt import VersionVector
 from replication.access import UpdateResult
+from replication.awaiting import settled
 from replication.errors import OutcomeUnknown, Overloaded, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
+from replication.store import busy
 from replication.strong.core import StrongCore
 from replication.strong.machine import HOLDS, INVALID
-from replication.strong.rounds import Joined, Rounds
+from replication.strong.recovery import is_over, rejoin_advice
+from replication.strong.rounds import Joined, Rounds, Wait
 from replication.ticket import FutureTicket, Ticket
 
-# Seconds between two looks whether somebody leads.
+# Seconds between two looks whether somebody leads, or whether there is room.
 _LOOK_EVERY = 0.005
+# Seconds after which a coroutine looks again at an agent that is busy: the first time. Then longer, up to the above.
+_LOOK_SOON = 0.0002
 # Looks between two times that who leads is asked to change who votes; and how much longer than for somebody who leads
 # that is waited for: a node that is to vote may have a log to catch up with.
 _LOOKS_BETWEEN = 40
 _MANAGE_PATIENCE = 10
+# What is asked for, and why who leads may not have done it, in words.
+_ACTS = {"add": "have {!r} vote", "remove": "let go of the vote of {!r}", "transfer": "have {!r} lead"}
+_REASONS = {
+    "behind": "it does not answer who leads, or still lacks too much of the log",
+    "pending": "another change of members is under way, or who leads has just been elected",
+    "transferring": "who leads is handing over to another",
+    "not leader": "who leads did not answer, or changed",
+}
+# Why a node may not count.
+NOT_MET, OTHER_GROUP = "not met", "of another group"
 
 
 class Change(NamedTuple):
@@ -38,6 +54,7 @@ class Calls:
 
     wake      have time pass on this node, which may have nobody else
     run_soon  have done what the core wants done
+    missing   why a voter does not count just now, "" if it does
     patience  seconds to wait for somebody who leads
     """
 
@@ -48,6 +65,7 @@ class Calls:
         runtime: Runtime,
         wake: Callable[[], None],
         run_soon: Callable[[], None],
+        missing: Callable[[str], str],
         patience: float,
     ) -> None:
         self._rounds = rounds
@@ -55,7 +73,10 @@ class Calls:
         self._runtime = runtime
         self._wake = wake
         self._run_soon = run_soon
+        self._missing = missing
         self._patience = patience
+        self._asking: deque[Ticket] = deque()  # readers whom the runtime's thread has not seen
+        self._is_asking = False
 
     def change(
         self, agent_id: str, fn: Any, op_id: str | None, expected: VersionVector | None, timeout: float | None
@@ -82,9 +103,12 @@ class Calls:
             self._wait_for_leader(change.deadline)
             waiter = self._runtime.waiter()
             ticket = _ticket_of(waiter, change.op_id)
-            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket)
-            if joined is None:
-                self._wait_for_room(change)
+            left = self._left(change.deadline)
+            # 0.0 would be for who must not wait at all, neither for the disk.
+            patience = None if left is None else max(left, _LOOK_SOON)
+            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, patience)
+            if isinstance(joined, Wait):
+                self._check_time(change, joined)
                 self._runtime.waiter().wait(_LOOK_EVERY)
                 continue
             if joined.attempt is not None and not waiter.wait(self._left(change.deadline)):
@@ -94,32 +118,38 @@ class Calls:
                 return result
 
     async def aupdate(self, change: Change) -> UpdateResult:
-        """As `update`."""
+        """As `update`. An agent that is busy is looked at again later: the event loop waits for no lock and no disk."""
+        pause = _LOOK_SOON
         while True:
             await self._await_leader(change.deadline)
             ticket = FutureTicket(None, change.op_id)
-            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket)
-            if joined is None:
-                self._wait_for_room(change)
-                await sleep(_LOOK_EVERY)
+            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, 0.0)
+            if joined is Wait.ABSENT:
+                await get_running_loop().run_in_executor(None, self._rounds.fetch, change.agent_id)
+                continue
+            if isinstance(joined, Wait):
+                self._check_time(change, joined)
+                await sleep(pause)
+                pause = min(2 * pause, _LOOK_EVERY)
                 continue
             if joined.attempt is not None:
                 try:
-                    left = self._left(change.deadline)
-                    await (ticket.future if left is None else wait_for(ticket.future, max(0.0, left)))
+                    await settled(ticket, self._left(change.deadline))
                 except TimeoutError:
                     raise self._give_up(change, ticket) from None
             result = self._result(joined, ticket)
             if result is not None:
                 return result
 
-    def _wait_for_room(self, change: Change) -> None:
-        """Overloaded if the time is over."""
+    def _check_time(self, change: Change, why: Wait) -> None:
+        """Timeout or Overloaded if the time is over."""
         if self._runtime.time() >= change.deadline:
+            if why is Wait.BUSY:
+                raise busy(change.agent_id, change.timeout)
             raise Overloaded(
                 f"agent {change.agent_id!r} is changed by more callers than the group could serve within "
                 f"{change.timeout} s: nothing was applied",
-                limit="entry_bytes_max",
+                limit="change_bytes_max",
             )
 
     def _left(self, deadline: float) -> float | None:
@@ -154,27 +184,39 @@ class Calls:
 
     def _is_led(self, end: float) -> bool:
         """Whether somebody leads; Unavailable if nobody has until then."""
+        if self._core.heir:
+            raise self._retired()
         if self._core.raft.leader:
             return True
         if self._runtime.time() >= end:
             raise self._unavailable()
         return False
 
+    def _retired(self) -> Unavailable:
+        core = self._core
+        return Unavailable(f"{is_over(core.group, core.heir)}. Nothing was applied or read. {rejoin_advice(core.name)}")
+
     def _unavailable(self) -> Unavailable:
-        voters = self._core.raft.configuration.voters
-        reachable = self._core.reachable
-        have = sum(name in reachable for name in voters)
-        need = len(voters) // 2 + 1
+        configuration = self._core.raft.configuration
+        voters = configuration.voters
+        missing = {name: self._missing(name) for name in (*voters, *configuration.outgoing)}
+        have, need = sum(not missing[name] for name in voters), len(voters) // 2 + 1
         if voters:
-            why = f"{have} of the {len(voters)} voters ({', '.join(voters)}) can be reached, and {need} are needed"
+            who = ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()) if why)
+            why = f"{have} of the {len(voters)} voters can be reached and {need} are needed"
+            why += f"; missing: {who}" if who else ", so one of them may be elected in a moment"
+            then = "try again when they are back"
+            if have < need:
+                then += ", recover the group if they are lost for good (nexus-state recover)"
         else:
-            why = "this node has not met a group: open the voters with bootstrap=[their names], or give their peers="
+            why = "this node has not met a group"
+            then = "open the voters with bootstrap=[their names], or give peers= of a group that there is"
         return Unavailable(
-            f"nobody leads, so nothing can be agreed on: {why}. Nothing was applied: try again when they are back, "
+            f"nobody leads, so nothing can be agreed on: {why}. Nothing was applied: {then}, "
             "or allow fallback=('crdt_enhanced',)",
             have=have,
             need=need,
-            peers={name: "reachable" if name in reachable else "not reachable" for name in voters},
+            peers={name: "not reachable" if why else "reachable" for name, why in missing.items()},
         )
 
     def _give_up(self, change: Change, ticket: Ticket) -> OutcomeUnknown:
@@ -190,22 +232,19 @@ class Calls:
     def manage(self, act: str, name: str) -> None:
         """Have that node vote ("add"), or not any more ("remove"), or lead ("transfer"). Returns once it is so.
 
-        ValueError if it is no member of the group, Timeout if that takes too long: it may happen later.
+        ValueError if it cannot be the one, Timeout if that takes too long: it may happen later.
         """
         deadline = self._runtime.time() + _MANAGE_PATIENCE * self._patience
         self._wait_for_leader(deadline)
+        self._check_name(act, name)
         why = ""
         while not self._is_managed(act, name):
-            configuration = self._core.raft.configuration
-            if name not in configuration.members or (act == "remove" and configuration.voters == (name,)):
-                raise ValueError(
-                    f"{name!r} cannot be the one to {act}: the voters are {', '.join(configuration.voters)}, and "
-                    f"{', '.join(configuration.learners) or 'nobody'} learns"
-                )
+            self._check_name(act, name)
             if self._runtime.time() >= deadline:
+                reason = _REASONS.get(why, why or "it was not agreed on")
                 raise Timeout(
-                    f"the group did not {act} {name!r} in time ({why or 'it was not agreed on'}): look at members() "
-                    "and status()['replicated'], and try again"
+                    f"the group did not {_ACTS[act].format(name)} in time: {reason}. "
+                    "It may still happen: look at members() and status()['replicated'], and call again"
                 )
             heard: list[str] = []
             self._runtime.call_soon(self._manage, act, name, heard)
@@ -215,8 +254,34 @@ class Calls:
                     return
             why = heard[0] if heard else why
 
+    def _check_name(self, act: str, name: str) -> None:
+        """ValueError if that node cannot be the one."""
+        configuration = self._core.raft.configuration
+        voters = configuration.voters
+        there = f"the voters are {', '.join(voters)}, and {', '.join(configuration.learners) or 'nobody'} learns"
+        missing = "" if name in configuration.members else self._missing(name)
+        if not voters:
+            return  # it follows who leads, and has nothing of the log yet
+        if act == "add" and missing in (NOT_MET, OTHER_GROUP):
+            raise ValueError(
+                f"{name!r} is not a member of the group ({missing}), and so cannot vote: {there}. A node "
+                "becomes a member, as a learner, once who leads has met it: open it with peers=, and look at members()"
+            )
+        if act == "remove" and voters == (name,):
+            raise ValueError(
+                f"{name!r} is the only voter, and a group needs one: have another vote first, by add_voter()"
+            )
+        if act == "remove" and missing == NOT_MET:
+            raise ValueError(f"{name!r} does not vote, and nobody has met a node of that name: {there}")
+        if act == "transfer" and name not in voters:
+            raise ValueError(
+                f"{name!r} does not vote, and so cannot lead: {there}. Have it vote first, by add_voter({name!r})"
+            )
+
     def _manage(self, act: str, name: str, heard: list[str]) -> None:
         """In the runtime's thread."""
+        if self._core.heir:
+            return
         heard.append(self._core.manage(act, name, self._runtime.time()))
         self._wake()
         self._run_soon()
@@ -235,7 +300,7 @@ class Calls:
         self._wait_for_leader(deadline)
         waiter = self._runtime.waiter()
         ticket = _ticket_of(waiter)
-        self._runtime.call_soon(self._read, ticket)
+        self._ask(ticket)
         if not waiter.wait(self._left(deadline)):
             raise self._too_late(timeout, ticket)
         if ticket.error is not None:
@@ -246,20 +311,33 @@ class Calls:
         deadline = inf if timeout is None else self._runtime.time() + timeout
         await self._await_leader(deadline)
         ticket = FutureTicket(None)
-        self._runtime.call_soon(self._read, ticket)
+        self._ask(ticket)
         try:
-            left = self._left(deadline)
-            await (ticket.future if left is None else wait_for(ticket.future, max(0.0, left)))
+            await settled(ticket, self._left(deadline))
         except TimeoutError:
             raise self._too_late(timeout, ticket) from None
         if ticket.error is not None:
             raise ticket.error
 
-    def _read(self, ticket: Ticket) -> None:
+    def _ask(self, ticket: Ticket) -> None:
+        """Have the group asked what is newest, once for all who ask in the same moment."""
+        self._asking.append(ticket)
+        if not self._is_asking:
+            self._is_asking = True
+            self._runtime.call_soon(self._read)
+
+    def _read(self) -> None:
         """In the runtime's thread."""
-        self._core.read(ticket, self._runtime.time())
-        self._wake()
-        self._run_soon()
+        self._is_asking = False  # whoever comes from now on sees to it
+        tickets = tuple([self._asking.popleft() for _ in range(len(self._asking))])
+        if self._core.heir:
+            for ticket in tickets:
+                ticket.error = self._retired()
+                ticket.finish()
+        elif tickets:
+            self._core.read(tickets, self._runtime.time())
+            self._wake()
+            self._run_soon()
 
     def _too_late(self, timeout: float | None, ticket: Ticket) -> Timeout:
         ticket.abandoned = True

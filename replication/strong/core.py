@@ -13,8 +13,9 @@ Fills the Carrier port. Pure.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import chain
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from replication.config import Config
 from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, Told
@@ -28,28 +29,24 @@ from replication.raft.options import Options
 from replication.raft.ready import Apply, Refused, Write
 from replication.raft.ready import Ready as Wanted
 from replication.raft.roles import LEADER
-from replication.storage import Note, Record, Trim
+from replication.storage import Note, Record
+from replication.strong.applying import Applying, Judged
 from replication.strong.attempt import Attempt
-from replication.strong.entries import GROUP, Proposal, decode, encode, writer_of
+from replication.strong.compaction import Compaction
+from replication.strong.entries import GROUP, Piece, Proposal, decode, encode, first_of, writer_of
 from replication.strong.journal import Base, RecordLog, Start
 from replication.strong.machine import HOLDS, INVALID, Machine
 from replication.strong.members import Members
 from replication.strong.messages import Manage, Propose
 from replication.strong.proposals import Proposals
+from replication.strong.recovery import GROUP_NOTE, is_over
 from replication.strong.snapshots import Snapshots
+from replication.strong.turns import Turns
 from replication.ticket import Ticket
 
+# Seconds in which what is being merged mostly is.
+_SOON = 0.01
 _MERGED = frozenset(("landed", "known"))
-# Under which the name of the group is kept.
-GROUP_NOTE = "group"
-
-
-class _Applying(NamedTuple):
-    """Entries whose changes are being merged."""
-
-    last: int
-    delivery: Delivery
-    decided: list[tuple[int, str]]
 
 
 class StrongCore:
@@ -57,9 +54,11 @@ class StrongCore:
 
     boot     tells this life of the node from its others
     decided  called with each attempt of this node that has its verdict, before its callers are woken
+    moved    called with each agent of which there was a verdict, once what the log brought is merged
     parts    the parts of an agent, as they are on disk
     group    the group this node belongs to, "" if it has not met any
     group_of which group another node says that it belongs to, "" if it has not said so
+    may_join whether this node, which has met no group, may become a member of that one
     joined   called when this node has become a member of a group
     is_gone  whether a node has left the cluster
     """
@@ -77,47 +76,52 @@ class StrongCore:
         now: float,
         config: Config,
         decided: Callable[[Attempt], None],
+        moved: Callable[[str], None],
         parts: Callable[[str], Iterable[bytes]],
         group: str,
         group_of: Callable[[str], str],
+        may_join: Callable[[str], bool],
         joined: Callable[[str], None],
         is_gone: Callable[[str], bool],
     ) -> None:
         self.raft = Raft(name, start.saved, options, random, now)
         self._out: deque[Ready] = deque()
-        self.group = group
-        self.writer = writer_of(group)
-        self.machine = Machine.from_bytes(start.machine, self.writer) if start.machine else Machine(self.writer)
+        self._belong_to(group)
+        if start.machine:
+            self.machine = Machine.from_bytes(start.machine)
+        self.heir = ""  # the group that goes on in place of this node's, which is over
         self._entry_bytes_max = options.entry_bytes_max
-        self._group_of = group_of
-        self._joined = joined
-        self._members = Members(
-            self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append
-        )
-        self._random = random
+        self._group_of, self._may_join, self._joined = group_of, may_join, joined
+        self._members = Members(self.raft, is_gone, lambda peer: group_of(peer) in ("", self.group), self._out.append)
         self._config = config
         self._snapshots = Snapshots(parts)
         self._snapshots.keep(start.saved.snapshot, start.machine or self.machine.to_bytes(), ())
-        # Of what was merged and is not on disk yet: up to which entry, oldest first.
-        self._undurable: dict[int, None] = {}
-        self._taking: tuple[int, bytes] | None = None  # a snapshot that waits for that: its index, and the machine then
+        self._compaction = Compaction(self.raft, self._snapshots, records, config, random, self._out.append)
         # A snapshot whose agents are on their way to the disk, with its machine, and the writes after it.
         self._installing: tuple[Write, bytes] | None = None
         self._behind: list[Write] = []
         self._forgetting = 0
-        self._name = name
+        self.name = name
         self._records = records
         self._decided = decided
+        self._moved = moved
+        self._turns = Turns(name)
         self._now = now  # never goes back, also if a caller's is older
         self.reachable = frozenset((name,))
         self.is_wanted = False  # somebody has asked for this mode; set by any thread
-        self._reads: dict[int, Ticket] = {}
+        self._reads: dict[int, tuple[Ticket, ...]] = {}
         self._proposals = Proposals(
-            name, boot, self.raft, options.entry_bytes_max, options.election_timeout, self._out.append
+            name, boot, self.raft, config, lambda id: self.machine.pieces.next_of(id), self._out.append
         )
-        self._applying: _Applying | None = None
+        self._applying: Applying | None = None
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
         self.counts["applied"] = start.saved.applied
+        self._found = self.raft.last
+
+    def _belong_to(self, group: str) -> None:
+        """The log of a group begins under the name that it had first."""
+        self.group, self.writer = group, writer_of(group)
+        self.machine = Machine(writer_of(first_of(group)))
 
     # What callers wish
 
@@ -126,15 +130,23 @@ class StrongCore:
         self._now = max(self._now, now)
         return self._proposals.add(attempt, self._now)
 
-    def read(self, ticket: Ticket, now: float) -> None:
-        """Settle the ticket once this node's states have everything that was committed before now."""
+    def wait(self, agent_id: str, now: float) -> float:
+        """Seconds until an attempt of that agent may be put; `moved` may be called before. 0 for now."""
+        self._now = max(self._now, now)
+        if self._applying is not None and agent_id in self._applying.judged.agents:
+            return _SOON
+        return self._turns.wait(agent_id, self._now)
+
+    def read(self, tickets: tuple[Ticket, ...], now: float) -> None:
+        """Settle the tickets once this node's states have everything that was committed before now."""
         self._now = max(self._now, now)
         number = self.raft.read(self._now)
-        if isinstance(number, Refused):
+        if not isinstance(number, Refused):
+            self._reads[number] = tickets
+            return
+        for ticket in tickets:
             ticket.error = Overloaded("too many reads wait for the group; nothing was read", limit="reads_max")
-            self._out.append(Ready(settle=(ticket,)))
-        else:
-            self._reads[number] = ticket
+        self._out.append(Ready(settle=tickets))
 
     # What the driver tells
 
@@ -150,12 +162,11 @@ class StrongCore:
         if self._installing is not None and token == -self._installing[0].number:
             self._install()
         else:
-            self._undurable.pop(token, None)
-            self._take_snapshot()
+            self._compaction.durable(token)
 
     def peers(self, names: tuple[str, ...], now: float) -> None:
         """Who is a member says the log; who can be reached is good to know."""
-        self.reachable = frozenset((*names, self._name))
+        self.reachable = frozenset((*names, self.name))
 
     def step(self, peer: str, message: Message, now: float) -> None:
         self._now = max(self._now, now)
@@ -178,9 +189,10 @@ class StrongCore:
     def _is_of_ours(self, peer: str) -> bool:
         """Whether a node is to be heard: one of another group is not, though its terms are numbers like ours."""
         group = self._group_of(peer)
-        if not self.group and group:
-            self.group, self.writer = group, writer_of(group)
-            self.machine = Machine(self.writer)
+        if self.heir:
+            return False
+        if not self.group and group and self._may_join(group):
+            self._belong_to(group)
             self._joined(group)
         return bool(self.group) and (group == self.group or (not group and peer in self.raft.configuration.members))
 
@@ -189,13 +201,14 @@ class StrongCore:
         if self.is_idle:
             return
         self.raft.tick(self._now)
-        for read in [read for read, ticket in self._reads.items() if ticket.abandoned]:
+        for read in [read for read, tickets in self._reads.items() if all(each.abandoned for each in tickets)]:
             self.raft.forget_read(read)
             del self._reads[read]
         if self.raft.role == LEADER:
             self._members.gather(self.reachable, self._now)
             self._forget()
-        self._begin_snapshot()
+        if self._applying is None and self._installing is None:
+            self._compaction.look(self.counts["applied"], self.machine)
         self._proposals.tick(self._now)
 
     def _forget(self) -> None:
@@ -212,38 +225,13 @@ class StrongCore:
 
     # Snapshots
 
-    def _begin_snapshot(self) -> None:
-        """Once the log has grown enough, have it begin later."""
-        raft, limits = self.raft, self._config
-        applied, last = self.counts["applied"], raft.snapshot.last_index
-        has_grown = applied - last >= limits.log_entries_max or raft.log_bytes >= limits.log_bytes_max
-        is_free = self._taking is None and self._applying is None and self._installing is None
-        if has_grown and applied > last and is_free:
-            self._taking = applied, self.machine.to_bytes()
-            self._take_snapshot()
-
-    def _take_snapshot(self) -> None:
-        """Once everything that it stands for is on disk."""
-        if self._taking is None or any(token <= self._taking[0] for token in self._undurable):
-            return
-        (index, machine), self._taking = self._taking, None
-        raft = self.raft
-        snapshot = raft.snapshot_taken(index, self._random.randbytes(8))
-        if snapshot is None:
-            return  # another came meanwhile
-        self._snapshots.keep(snapshot, machine, raft.snapshots_in_use())
-        cut = raft.compact(max(index - self._config.log_entries_kept, 0))
-        base = Base(snapshot, machine, *(cut or (raft.offset, raft.offset_term)))
-        records = self._records.base(base, raft.term, raft.vote)
-        self._out.append(Ready(persist=(*records, Trim(self._records.trim(base.offset)))))
-
     def _install(self) -> None:
         """The agents of a snapshot that came are on disk: now it may take the place of the log."""
         assert self._installing is not None
         (write, machine), self._installing = self._installing, None
         snapshot = write.snapshot
         assert snapshot is not None
-        self.machine = Machine.from_bytes(machine, self.writer)
+        self.machine = Machine.from_bytes(machine)
         self.counts["applied"] = snapshot.last_index
         self._proposals.lose(self._decided)
         self._snapshots.keep(snapshot, machine, self.raft.snapshots_in_use())
@@ -253,10 +241,18 @@ class StrongCore:
             self._write(each)
 
     @property
+    def is_behind(self) -> bool:
+        """Whether this node, as the only voter, has not applied yet all that it found in its log: it is committed."""
+        members = self.raft.configuration
+        return self.counts["applied"] < self._found and members.voters == (self.name,) and not members.is_joint
+
+    @property
     def is_idle(self) -> bool:
-        """Whether no time needs to pass here: nobody waits, and there is nobody else."""
-        waits = self._proposals or self._reads or (self.is_wanted and not self.raft.leader)
-        return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self._name,))
+        """Whether no time needs to pass here: nobody waits, and there is nobody else; or the group is over."""
+        if self.heir:
+            return True
+        waits = self._proposals or self._reads or self.is_behind or (self.is_wanted and not self.raft.leader)
+        return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self.name,))
 
     def landed(self, landing: Landing, now: float) -> None:
         applying = self._applying
@@ -266,17 +262,17 @@ class StrongCore:
         self.counts["unmerged"] += sum(outcome not in _MERGED for outcome in landing.outcomes)
         self._applying = None
         self._now = max(self._now, now)
-        self._end(applying.last, applying.decided)
+        self._end(applying.last, applying.judged)
 
     # What is to be done
 
     def ready(self) -> Ready:
-        if not self._out:
+        if not self._out and not self.heir:
             self._take(self.raft.ready())
         return self._out.popleft() if self._out else NOTHING
 
     def _take(self, wanted: Wanted) -> None:
-        settle = tuple([self._reads.pop(read) for read in wanted.reads if read in self._reads])
+        settle = tuple([ticket for read in wanted.reads for ticket in self._reads.pop(read, ())])
         send = tuple([Send(peer, message) for peer, message in wanted.send])
         if send or settle:
             self._out.append(Ready(send=send, settle=settle))
@@ -323,21 +319,27 @@ class StrongCore:
 
     def _apply(self, apply: Apply) -> None:
         items: list[Item] = []
-        decided: list[tuple[int, str]] = []
+        judged = Judged([], {})
         for entry in apply.entries:
             if entry.kind == DATA:
-                self._judge(entry.data, items, decided)
+                self._judge(entry.data, items, judged)
         last = apply.first + len(apply.entries) - 1
         if items:
-            self._undurable[last] = None
-            self._applying = _Applying(last, Delivery(GROUP, tuple(items), last, is_ordered=True), decided)
+            self._compaction.merged(last)
+            self._applying = Applying(last, Delivery(GROUP, tuple(items), last, is_ordered=True), judged)
             self._out.append(Ready(deliver=(self._applying.delivery,)))
         else:
-            self._end(last, decided)
+            self._end(last, judged)
 
-    def _judge(self, data: bytes, items: list[Item], decided: list[tuple[int, str]]) -> None:
+    def _judge(self, data: bytes, items: list[Item], judged: Judged) -> None:
         try:
             said = decode(data)
+            if isinstance(said, Piece):
+                whole = self.machine.pieces.take(said)
+                self._proposals.came(said, self._now)
+                if whole is None:
+                    return
+                said = whole
         except MessageError:
             self.counts["invalid"] += 1  # on every member alike
             return
@@ -347,21 +349,30 @@ class StrongCore:
         self.counts["committed" if verdict == HOLDS else "invalid" if verdict == INVALID else "conflicts"] += 1
         if verdict == HOLDS and said.delta:
             items.append(Item(said.agent_id, said.delta, b""))
+        self._turns.judged(said, verdict, self._now)
+        judged.agents[said.agent_id] = None
         if self._proposals.are_own(said):
-            decided.append((said.number, verdict))
+            judged.decided.append((said.number, verdict))
 
-    def _end(self, last: int, decided: list[tuple[int, str]]) -> None:
+    def _end(self, last: int, judged: Judged) -> None:
         """Everything up to that entry is applied: tell those who wait for it."""
         self.counts["applied"] = last
-        settle = self._proposals.decide(decided, self._decided)
+        settle = self._proposals.decide(judged.decided, self._decided)
+        for agent_id in judged.agents:
+            self._moved(agent_id)
         self.raft.applied(last)
         if settle:
             self._out.append(Ready(settle=tuple(settle)))
 
+    def retire(self, heir: str) -> None:
+        """Another group goes on from what was this one's log: nothing is agreed on here any more."""
+        self.heir = heir
+        self.end(is_over(self.group, heir))
+
     def end(self, why: str) -> None:
         """This node can do nothing more for those who wait."""
         self._proposals.end(why)
-        for ticket in self._reads.values():
+        for ticket in chain.from_iterable(self._reads.values()):
             ticket.error = Unavailable(f"nothing was read, since {why}")
             ticket.finish()
         self._reads = {}
@@ -371,8 +382,9 @@ class StrongCore:
         return {
             "group": self.group,
             "term": self.raft.term,
-            "leader": self.raft.leader,
-            "role": self.raft.role,
+            "heir": self.heir,
+            "leader": "" if self.heir else self.raft.leader,
+            "role": "retired" if self.heir else self.raft.role,
             "commit": self.raft.commit,
             "last": self.raft.last,
             "snapshot": self.raft.snapshot.last_index,

@@ -1,4 +1,4 @@
-"""What the entries of the log say: proposals of changes, and that old results may be forgotten.
+"""What the entries of the log say: proposals of changes, that old results may be forgotten, that the group has an heir.
 
 An entry's data is one byte for the kind and the fields as a msgpack array. Pure: bytes in, tuples out.
 """
@@ -15,8 +15,26 @@ from replication.messages import ITEMS_MAX
 GROUP = "replicated"
 
 
+# A group that lost its majority for good is founded anew from a log that is left: as its heir, with one more part in
+# its name. So of any two groups it can be told whether one came from the other; and the heir's changes are not taken
+# for what the old group might still do, should its voters come back.
+HEIR = "."
+
+
 def writer_of(group: str) -> str:
-    return f"{GROUP}.{group}"
+    """Under which name that group writes: whatever it went through, one that fits."""
+    first, *heirs = group.split(HEIR)
+    return HEIR.join([GROUP, first, *heirs[-1:]])
+
+
+def first_of(group: str) -> str:
+    """The name of the group that its log began with."""
+    return group.partition(HEIR)[0]
+
+
+def is_heir(group: str, of: str) -> bool:
+    """Whether a group goes on from what was the log of another."""
+    return group.startswith(of + HEIR)
 
 
 def is_of_a_group(writer: str) -> bool:
@@ -62,9 +80,30 @@ class Forget(NamedTuple):
     number: int
 
 
-Said = Proposal | Forget
+class Piece(NamedTuple):
+    """A part of the entry of a `Proposal` that is too long for one entry, the `place`-th of so many: see `pieces`."""
 
-_KINDS: dict[int, type[Any]] = {1: Proposal, 2: Forget}
+    proposer: str
+    boot: int
+    number: int
+    place: int
+    of: int
+    data: bytes
+
+    @property
+    def id(self) -> tuple[str, int, int]:
+        return self.proposer, self.boot, self.number
+
+
+class Refounded(NamedTuple):
+    """From here on this is the log of the group of that name."""
+
+    group: str
+
+
+Said = Proposal | Forget | Refounded | Piece
+
+_KINDS: dict[int, type[Any]] = {1: Proposal, 2: Forget, 3: Refounded, 4: Piece}
 _CHECKS = {kind: check_of_class(each) for kind, each in _KINDS.items()}
 _PREFIX = {each: bytes([kind]) for kind, each in _KINDS.items()}
 

@@ -2,7 +2,8 @@
 
 A group is founded by the nodes that are told of the same voters, or by a node that has nobody else. It has a name,
 which its members tell in their metadata, and keep. A node that was told of no voters becomes a member of the first
-group whose leader takes it in.
+group whose leader takes it in. A group that lost its majority for good goes on as its heir, once it was
+recovered on a closed store (see `recovery`): whoever still belongs to the old one, and meets the heir, retires.
 """
 
 import hashlib
@@ -14,9 +15,10 @@ import msgpack
 
 from replication.config import Config
 from replication.driver import Driver
-from replication.errors import CorruptStore
-from replication.gossip.membership import Membership
+from replication.errors import CorruptStore, Unavailable
+from replication.gossip.membership import Membership, MemberView
 from replication.message_fields import MessageError
+from replication.problems import Problems
 from replication.raft.configuration import Configuration
 from replication.raft.options import Options
 from replication.runtime import Runtime
@@ -25,9 +27,11 @@ from replication.storage import Note, Storage
 from replication.store import Store
 from replication.strong import journal
 from replication.strong.attempt import Attempt
-from replication.strong.calls import Calls
-from replication.strong.core import GROUP_NOTE, StrongCore
+from replication.strong.calls import NOT_MET, OTHER_GROUP, Calls
+from replication.strong.core import StrongCore
+from replication.strong.entries import is_heir
 from replication.strong.machine import Machine
+from replication.strong.recovery import GROUP_NOTE, HEIR_NOTE, LEFT_NOTE, is_over, rejoin_advice
 from replication.strong.rounds import Rounds
 from replication.ticket import Ticket
 from replication.transaction import Transactions
@@ -36,6 +40,8 @@ from replication.transaction import Transactions
 _META = "group"
 # Seconds in which a node that was just opened hears of all members there are.
 _FORGOTTEN_AFTER = 60.0
+# Seconds between two looks at how far the states are.
+_LOOK_EVERY = 0.002
 # Election timeouts that a caller waits for somebody who leads.
 _PATIENCE = 3
 
@@ -45,6 +51,7 @@ class Group:
 
     cluster   its name
     voters    whom this node was told of, or itself if it has nobody else: `is_alone`
+    is_linked whether there is a link to a node
     """
 
     def __init__(
@@ -57,16 +64,21 @@ class Group:
         membership: Membership,
         voters: Iterable[str],
         is_alone: bool,
+        is_linked: Callable[[str], bool],
     ) -> None:
         self._runtime = runtime
         self._driver = driver
         self._membership = membership
+        self._is_linked = is_linked
         self._patience = _PATIENCE * config.election_timeout
         self._rounds: Rounds
         identity, founders = storage.identity, tuple(sorted(set(voters)))
+        notes = storage.notes()
+        name, heir, self._left = [notes.get(each, b"").decode() for each in (GROUP_NOTE, HEIR_NOTE, LEFT_NOTE)]
+        if name or self._left:
+            founders = ()  # this node was told of them for its first start; since then it has had a group
         start, records = _read(storage, Configuration(founders))
-        name = storage.notes().get(GROUP_NOTE, b"").decode()
-        if not name and founders:
+        if founders:
             name = _name_of(cluster, (*founders, identity.store) if is_alone else founders)
         # Of no draw of others', so that what they draw does not hang on this.
         random = Random(f"{identity.name} {identity.store} {identity.opens}")
@@ -78,14 +90,42 @@ class Group:
         )
         self.core = StrongCore(
             identity.name, identity.opens, start, records, options, random, runtime.time(),
-            config, lambda attempt: self._rounds.decided(attempt), lambda agent_id: storage.load(agent_id).parts,
-            name, self._told_by, self._keep, self._is_gone,
+            config, lambda attempt: self._rounds.decided(attempt), lambda agent_id: self._rounds.moved(agent_id),
+            lambda agent_id: storage.load(agent_id).parts,
+            name, self._told_by, self._may_join, self._keep, self._is_gone,
         )  # fmt: skip
+        self.core.heir = heir
         membership.set_meta({_META: name} if name else {})
 
     def _told_by(self, node: str) -> str:
         """The group that another node says it belongs to; "" for none."""
         return self._membership.meta_of(node).get(_META, "")
+
+    def _may_join(self, group: str) -> bool:
+        """A node that has left its group does not come back to it without its log: only to one that goes on from it."""
+        return not self._left or is_heir(group, self._left)
+
+    def look(self, views: Iterable[MemberView], problems: Problems) -> None:
+        """Others have told something new: whether this node's group is over, or another's that this one came from."""
+        own = self.core.group
+        for view in views if own else ():
+            other = view.meta.get(_META, "") if view.state in ("alive", "suspect") else ""
+            if is_heir(other, own) and not self.core.heir:
+                self._driver.keep_note(Note(HEIR_NOTE, other.encode()))
+                self.core.retire(other)
+                for attempt in self._rounds.take_attempts():
+                    attempt.fail(is_over(own, other))
+            elif other and is_heir(own, other):
+                problems.tell(
+                    f"group of {view.name}",
+                    f"{view.name!r} still belongs to the group {other}, from which this one, {own}, was recovered: "
+                    f"what it is asked in the mode 'replicated' is refused there, or was decided without this group. "
+                    f"{rejoin_advice(view.name)}",
+                )
+            elif other:
+                problems.pop(f"group of {view.name}", None)
+        if self.core.heir:
+            problems.tell("group", f"{is_over(own, self.core.heir)}. {rejoin_advice(self.core.name)}")
 
     def _keep(self, name: str) -> None:
         """This node belongs to that group, for good."""
@@ -97,18 +137,40 @@ class Group:
         state = self._membership.state_of(node)
         return state == "left" or (state == "" and self._runtime.time() - self._opened > _FORGOTTEN_AFTER)
 
+    def catch_up(self) -> None:
+        """Wait until this node's states have what a log of its own has committed: a crash may have taken it from them.
+
+        The others' part is to be read with `replicated`: what is committed, only a majority can tell.
+        """
+        while self.core.is_behind and not self.core.heir and self._driver.failure is None:
+            self._runtime.waiter().wait(_LOOK_EVERY)
+
     def calls(self, store: Store, transactions: Transactions, run: Callable[[str, Any, Any], Any]) -> Calls:
         """The way of callers to the log. `run` runs a function on a state, as one transaction."""
         transactions.committed = lambda op_id: self.core.machine.result(op_id)
         self._rounds = Rounds(
             store, self._runtime, transactions, lambda: self.core.writer, run, self._when_durable, self._put,
-            lambda: self.core.machine,
+            lambda: self.core.machine, lambda agent_id: self.core.wait(agent_id, self._runtime.time()),
         )  # fmt: skip
         return Calls(
-            self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._patience
-        )
+            self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._missing,
+            self._patience,
+        )  # fmt: skip
+
+    def _missing(self, node: str) -> str:
+        """Why a voter does not count just now, "" if it does. From any thread."""
+        if node == self.core.name:
+            return ""
+        if self._is_linked(node):
+            return "" if self._told_by(node) in ("", self.core.group) else OTHER_GROUP
+        # Who is remembered from before, or was heard of only, counts as alive until somebody has tried.
+        state = self._membership.state_of(node)
+        return {"": NOT_MET, "alive": "does not answer", "suspect": "does not answer"}.get(state, state)
 
     def _put(self, attempt: Attempt) -> bool:
+        if self.core.heir:
+            attempt.refuse(Unavailable(f"{is_over(self.core.group, self.core.heir)}. Nothing was applied"))
+            return True
         is_put = self.core.put(attempt, self._runtime.time())
         self._driver.keep_time()
         self._driver.run_soon()

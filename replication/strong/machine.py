@@ -21,7 +21,8 @@ import msgpack
 
 from crdt import DecodeError, VersionVector
 from replication.message_fields import MessageError, check_of_class
-from replication.strong.entries import GROUP, Forget, Proposal, Said
+from replication.strong.entries import GROUP, Forget, Proposal, Refounded, writer_of
+from replication.strong.pieces import Begun, Pieces
 
 _NOTHING = VersionVector()
 
@@ -51,6 +52,8 @@ class _Packed(NamedTuple):
     held: tuple[_OfAgent, ...]
     served: tuple[_Operation, ...]
     next_number: int
+    writer: str
+    begun: tuple[Begun, ...]
 
 
 _check = check_of_class(_Packed)
@@ -59,7 +62,7 @@ _check = check_of_class(_Packed)
 class Machine:
     """The state that the log makes. Equal after equal entries; `to_bytes` is then equal, too.
 
-    writer  under which the group writes
+    writer  under which the group writes, from the first entry on
     """
 
     def __init__(self, writer: str = GROUP) -> None:
@@ -68,6 +71,7 @@ class Machine:
         self._held: dict[str, VersionVector] = {}
         self._served: OrderedDict[str, _Served] = OrderedDict()  # by op_id, oldest first
         self._next_number = 0
+        self.pieces = Pieces()
 
     def held(self, agent_id: str) -> VersionVector:
         """What any state has that has applied all of this log."""
@@ -88,11 +92,14 @@ class Machine:
             return None
         return Forget(self._next_number - operations_max)
 
-    def apply(self, said: Said) -> str:
+    def apply(self, said: Proposal | Forget | Refounded) -> str:
         """The verdict on the next entry. What holds is to be merged into the agent's state. O(1) for each operation."""
         if isinstance(said, Forget):
             while self._served and next(iter(self._served.values())).number < said.number:
                 self._served.popitem(last=False)
+            return HOLDS
+        if isinstance(said, Refounded):
+            self._writer = writer_of(said.group)
             return HOLDS
         return self._judge(said)
 
@@ -126,11 +133,11 @@ class Machine:
         """All of it, for a snapshot."""
         held = sorted((agent_id, version.to_bytes()) for agent_id, version in self._held.items())
         served = [(op_id, number, data) for op_id, (number, data) in self._served.items()]
-        packed: bytes = msgpack.packb((held, served, self._next_number))
+        packed: bytes = msgpack.packb((held, served, self._next_number, self._writer, self.pieces.begun()))
         return packed
 
     @classmethod
-    def from_bytes(cls, data: bytes, writer: str = GROUP) -> "Machine":
+    def from_bytes(cls, data: bytes) -> "Machine":
         """MessageError if it is none: a snapshot may come from another node."""
         try:
             packed: _Packed = _check(msgpack.unpackb(data, use_list=False))
@@ -143,6 +150,7 @@ class Machine:
             raise MessageError("not the state of a log: it has something twice")
         if any(one >= next for one, next in pairwise(numbers)):
             raise MessageError("not the state of a log: its operations are out of order")
-        machine = cls(writer)
+        machine = cls(packed.writer)
         machine._held, machine._served, machine._next_number = held, served, packed.next_number
+        machine.pieces = Pieces(packed.begun)
         return machine

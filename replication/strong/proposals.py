@@ -5,26 +5,41 @@ One that comes into the log twice conflicts with itself the second time, so to p
 
 from collections.abc import Callable
 
+from replication.config import Config
 from replication.core import Ready, Send
 from replication.raft.core import Raft
 from replication.raft.ready import Refused
 from replication.strong.attempt import Attempt
-from replication.strong.entries import Proposal, encode
+from replication.strong.entries import Piece, Proposal, encode
 from replication.strong.machine import CONFLICT
 from replication.strong.messages import Propose
+from replication.strong.pieces import cut
 from replication.ticket import Ticket
+
+# Pieces of one attempt that are on their way into the log.
+_WINDOW = 4
 
 
 class Proposals:
-    """boot tells this life of the node from its others; `send` hands out what is for who leads."""
+    """boot tells this life of the node from its others.
+
+    next_piece  which piece of an attempt the log is to bring next
+    send        hands out what is for who leads
+    """
 
     def __init__(
-        self, name: str, boot: int, raft: Raft, bytes_max: int, retry_after: float, send: Callable[[Ready], None]
+        self,
+        name: str,
+        boot: int,
+        raft: Raft,
+        config: Config,
+        next_piece: Callable[[tuple[str, int, int]], int],
+        send: Callable[[Ready], None],
     ) -> None:
         self._id = name, boot
         self._raft = raft
-        self._bytes_max = bytes_max
-        self._retry_after = retry_after
+        self._config = config
+        self._next_piece = next_piece
         self._send = send
         self._number = 0
         self._led_by: tuple[int, str] = (0, "")
@@ -40,9 +55,13 @@ class Proposals:
         results = tuple(attempt.results)
         proposal = Proposal(*self._id, number, attempt.agent_id, attempt.base, attempt.delta, attempt.top, results)
         data = encode(proposal)
-        if len(data) > self._bytes_max:
+        if len(data) > self._config.change_bytes_max:
             return False
-        attempt.number, attempt.data, self._number = number, data, number
+        if len(data) > self._config.entry_bytes_max:
+            attempt.entries = tuple(map(encode, cut(*proposal.id, data, self._config.entry_bytes_max)))
+        else:
+            attempt.entries = (data,)
+        attempt.number = self._number = number
         self._attempts[number] = attempt
         self.counts["proposed"] += 1
         self._put(attempt, now)
@@ -50,21 +69,34 @@ class Proposals:
 
     def _put(self, attempt: Attempt, now: float) -> None:
         attempt.put_at = now
-        outcome = self._raft.propose(attempt.data, now)
+        first = self._next_piece((*self._id, attempt.number)) if len(attempt.entries) > 1 else 0
+        for entry in attempt.entries[first : first + _WINDOW]:
+            self._propose(entry, now)
+
+    def _propose(self, entry: bytes, now: float) -> None:
+        outcome = self._raft.propose(entry, now)
         if isinstance(outcome, Refused) and outcome.reason == "not leader" and outcome.leader:
-            self._send(Ready(send=(Send(outcome.leader, Propose(attempt.data)),)))
+            self._send(Ready(send=(Send(outcome.leader, Propose(entry)),)))
+
+    def came(self, piece: Piece, now: float) -> None:
+        """The log has brought a piece of anybody's: of this node's, another may follow."""
+        attempt = self._attempts.get(piece.number)
+        if attempt is not None and self.are_own(piece):
+            attempt.put_at = now
+            for entry in attempt.entries[piece.place + _WINDOW :][:1]:
+                self._propose(entry, now)
 
     def tick(self, now: float) -> None:
         """What was put a while ago, or to who led before, is put again."""
         led_by = self._raft.term, self._raft.leader
         is_new, self._led_by = led_by != self._led_by, led_by
         for attempt in list(self._attempts.values()) if self._raft.leader else ():
-            if is_new or now - attempt.put_at >= self._retry_after:
+            if is_new or now - attempt.put_at >= self._config.election_timeout:
                 self.counts["again"] += 1
                 self._put(attempt, now)
 
-    def are_own(self, proposal: Proposal) -> bool:
-        return (proposal.proposer, proposal.boot) == self._id
+    def are_own(self, said: Proposal | Piece) -> bool:
+        return (said.proposer, said.boot) == self._id
 
     def decide(self, decided: list[tuple[int, str]], tell: Callable[[Attempt], None]) -> list[Ticket]:
         """These have a verdict: tell whose they are, and return the callers."""

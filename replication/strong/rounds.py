@@ -9,15 +9,16 @@ Callers' threads run functions, under a lock for each agent; the runtime's threa
 """
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple
 
 from crdt import DecodeError, VersionVector
 from replication.access import UpdateResult
 from replication.consistency import REPLICATED
-from replication.errors import Overloaded
+from replication.errors import Overloaded, Timeout
 from replication.operations import check_op_id
 from replication.runtime import Runtime
 from replication.slot import Slot
@@ -43,7 +44,7 @@ _TOGETHER_MAX = 1024
 class _Head:
     """An agent as the group would have it if everything that was put into the log held."""
 
-    __slots__ = ("agent_id", "is_due", "lock", "most", "open", "state", "under_way", "version")
+    __slots__ = ("agent_id", "is_due", "late_at", "lock", "most", "open", "state", "under_way", "version")
 
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id
@@ -53,6 +54,7 @@ class _Head:
         self.open: Attempt | None = None  # is joined by whoever runs a function now
         self.under_way: Attempt | None = None
         self.is_due = False
+        self.late_at = -1  # the base of an attempt that was not put into the log for that
         self.most = _TOGETHER_MAX  # so many callers share an attempt
 
     @property
@@ -79,6 +81,14 @@ class Joined(NamedTuple):
     attempt: Attempt | None  # None if it had been served before
 
 
+class Wait(Enum):
+    """Why a function has not run, and is to be tried again."""
+
+    BUSY = "somebody else is at the agent"
+    FULL = "as many callers as may share an attempt do so already"
+    ABSENT = "the agent is not in memory: see `fetch`"
+
+
 class Rounds:
     """The heads of the agents that are being changed.
 
@@ -86,6 +96,7 @@ class Rounds:
     run      runs a function on a state as one transaction: agent_id, state, function
     durable  calls back, in the runtime's thread, once an agent is on this disk as it is now, or will not be
     put      hands an attempt to the core; False if it is too large
+    wait     seconds until an attempt of that agent may be put, unless `moved` is called before
     """
 
     def __init__(
@@ -98,6 +109,7 @@ class Rounds:
         durable: Callable[[Slot, Callable[[bool], None]], None],
         put: Callable[[Attempt], bool],
         machine: Callable[[], Machine],
+        wait: Callable[[str], float],
     ) -> None:
         self._group = group
         self._store = store
@@ -107,7 +119,10 @@ class Rounds:
         self._durable = durable
         self._put = put
         self._machine = machine
+        self._wait = wait
         self._lock = threading.Lock()
+        self._due: deque[_Head] = deque()  # whose attempts are to be put into the log
+        self._is_woken = False  # the runtime's thread, to look at them
         self._heads: OrderedDict[str, _Head] = OrderedDict()
 
     # In callers' threads
@@ -119,8 +134,12 @@ class Rounds:
         op_id: str | None,
         expected: VersionVector | None,
         ticket: Ticket,
-    ) -> Joined | None:
-        """Run the function; None if that has to wait until others are through.
+        patience: float | None,
+    ) -> Joined | Wait:
+        """Run the function, or say why not.
+
+        patience  seconds to wait for others who are at the agent, None for ever. With 0.0 this thread, which may be
+                  that of an event loop, waits for nobody, and not for the disk
 
         What it raises comes out as it is, and nothing of it is kept.
         """
@@ -129,16 +148,27 @@ class Rounds:
             served = self._transactions.served(op_id)
             if served is not None:
                 return Joined(self._transactions.replayed(agent_id, op_id, served, "committed"), None)
+        if not self._store.is_in_memory(agent_id) and patience == 0.0:
+            return Wait.ABSENT
         head = self._head(agent_id)
-        with head.lock:
+        if not head.lock.acquire(timeout=-1 if patience is None else min(patience, threading.TIMEOUT_MAX)):
+            return Wait.BUSY
+        try:
             if op_id is not None:
                 joined = self._rejoin(head, op_id, ticket)
                 if joined is not None:
                     return joined
             if head.open is not None and len(head.open.tickets) >= head.most:
-                return None
-            self._refresh(head)
+                return Wait.FULL
+            if not self._refresh(head, patience):
+                return Wait.BUSY
             return self._run(head, update_fn, op_id, expected, ticket)
+        finally:
+            head.lock.release()
+
+    def fetch(self, agent_id: str) -> None:
+        """Have the agent in memory, where it may stay or not. Reads the disk."""
+        self._store.fetch(agent_id)
 
     def is_under_way(self, agent_id: str, op_id: str) -> bool:
         """Whether an operation has been done here, and may come into the log."""
@@ -172,17 +202,25 @@ class Rounds:
                 # Whoever found it just now goes on with it; two heads of an agent conflict, which does no harm.
                 del self._heads[agent_id]
 
-    def _refresh(self, head: _Head) -> None:
-        """Have what was done to the agent since, in whatever mode."""
-        slot = self._store.acquire(head.agent_id)
-        assert slot is not None
+    def _refresh(self, head: _Head, patience: float | None) -> bool:
+        """Have what was done to the agent since, in whatever mode. False if it stays busy."""
+        if patience == 0.0:
+            slot = self._store.acquire_now(head.agent_id)
+        else:
+            try:
+                slot = self._store.acquire(head.agent_id, patience)
+            except Timeout:
+                slot = None
+        if slot is None:
+            return False
         try:
             state, version = slot.state, slot.state.version
             if version == head.version and head.state is not None:
-                return
+                return True
             if head.state is None or (not _merges(head.state, state.delta(head.version)) and head.is_idle):
                 head.state = state.fork(self._group())
             head.version = version
+            return True
         finally:
             slot.release()
 
@@ -201,15 +239,31 @@ class Rounds:
         head.open = attempt
         if not head.is_due:
             head.is_due = True
-            self._runtime.call_soon(self._close, head)
+            self._close_soon(head)
         return Joined(UpdateResult(value, "committed", REPLICATED.word, state.version, 0.0), attempt)
 
+    def _close_soon(self, head: _Head) -> None:
+        """To wake the runtime's thread is a system call: one for all heads of the same moment."""
+        self._due.append(head)
+        if not self._is_woken:
+            self._is_woken = True
+            self._runtime.call_soon(self._close_due)
+
     # In the runtime's thread
+
+    def _close_due(self) -> None:
+        self._is_woken = False  # whoever comes from now on sees to it
+        while self._due:
+            self._close(self._due.popleft())
 
     def _close(self, head: _Head) -> None:
         """Put the open attempt into the log, unless one of that agent is under way."""
         if head.under_way is not None:
             head.is_due = False  # its verdict looks for the next
+            return
+        wait = self._wait(head.agent_id)
+        if wait > 0:
+            self._runtime.call_later(wait, self._close, head)
             return
         if not head.lock.acquire(blocking=False):
             self._runtime.call_later(_AGAIN_AFTER, self._close, head)
@@ -220,15 +274,27 @@ class Rounds:
             if attempt is None:
                 return
             head.under_way = attempt
-            self._fill(head, attempt)
+            is_late = self._is_late(head, attempt)
+            if not is_late:
+                self._fill(head, attempt)
         finally:
             head.lock.release()
+        if is_late:
+            self._take_back(head, attempt)
+            return
         # Nothing leaves this node that its disk does not hold, and the delta may have weaker changes of its own.
         slot = self._store.slots.get(head.agent_id)
         if slot is not None and (slot.dirty or slot.in_flight):
             self._durable(slot, lambda is_durable: self._offer(head, attempt, is_durable))
         else:
             self._offer(head, attempt, True)
+
+    def _is_late(self, head: _Head, attempt: Attempt) -> bool:
+        """Whether the log has changed the agent since: it need not be asked. It is if the agent here is no newer."""
+        behind = attempt.base < self._machine().held(head.agent_id).get(self._group(), 0)
+        is_late = behind and attempt.base != head.late_at
+        head.late_at = attempt.base if is_late else -1
+        return is_late
 
     def _fill(self, head: _Head, attempt: Attempt) -> None:
         top, writer = head.state.version, head.state.replica
@@ -243,26 +309,27 @@ class Rounds:
             attempt.fail("the disk of this node failed before that")
         elif not self._put(attempt):
             head.most = max(1, len(attempt.tickets) // 2)
+            if len(attempt.tickets) == 1:
+                attempt.refuse(self._too_large(head, attempt))
             self._take_back(head, attempt)
         elif head.most < _TOGETHER_MAX:
             head.most *= 2
 
     def _take_back(self, head: _Head, attempt: Attempt) -> None:
-        """Too large for one entry: fewer at a time, or not at all."""
-        if len(attempt.tickets) > 1:
-            attempt.verdict = CONFLICT
-            for ticket in attempt.tickets:
+        """It does not go into the log: who was not refused runs again."""
+        attempt.verdict = CONFLICT
+        for ticket in attempt.tickets:
+            if not ticket.is_settled:
                 ticket.finish()
-        else:
-            attempt.refuse(
-                Overloaded(
-                    f"the changes of agent {head.agent_id!r}, and what they build on that the log has not brought yet, "
-                    f"come to {len(attempt.delta)} bytes, more than entry_bytes_max. Nothing was applied: do less in "
-                    "one call, or raise entry_bytes_max in open() on every node",
-                    limit="entry_bytes_max",
-                )
-            )
         self._void(head, CONFLICT)
+
+    def _too_large(self, head: _Head, attempt: Attempt) -> Overloaded:
+        return Overloaded(
+            f"the changes of agent {head.agent_id!r}, and what they build on that the log has not brought yet, "
+            f"come to {len(attempt.delta)} bytes, more than change_bytes_max. Nothing was applied: do less in "
+            "one call, or raise change_bytes_max in open()",
+            limit="change_bytes_max",
+        )
 
     def decided(self, attempt: Attempt) -> None:
         """The log has its verdict."""
@@ -273,6 +340,12 @@ class Rounds:
         head.under_way = None
         if head.open is not None and not head.is_due:
             head.is_due = True
+            self._close(head)
+
+    def moved(self, agent_id: str) -> None:
+        """There was a verdict on that agent: it may be this node's turn."""
+        head = self._heads.get(agent_id)
+        if head is not None and head.is_due:
             self._close(head)
 
     def _void(self, head: _Head, verdict: str) -> None:

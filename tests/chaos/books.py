@@ -25,6 +25,10 @@ class Call(NamedTuple):
 
 
 class Books:
+    """`hears` are the lines of processes that are for it, each by a method of its name."""
+
+    hears = frozenset({"call", "ran", "done", "flushed", "verified"})
+
     def __init__(self, started: float) -> None:
         self.started = started
         self.ledgers: dict[str, Ledger] = defaultdict(Ledger)
@@ -46,14 +50,14 @@ class Books:
 
     # ---- lives
 
-    def begin(self, label: str) -> tuple[list[list[Any]], list[list[Any]]]:
-        """A process is to be started: what it must have, and what it is to ask again."""
+    def begin(self, label: str) -> dict[str, Any]:
+        """What a process is told that is to be started: what it must have, and what it is to ask again."""
         expected = [[each.agent_id, each.field, each.number] for each in self._promised[label]]
         repeated = self._unresolved.pop(label, [])[-5:] + self._served.pop(label, [])[-3:]
         self._repeated |= {each.number: each for each in repeated}
-        return expected, [[each.agent_id, each.field, each.number] for each in repeated]
+        return {"expected": expected, "repeat": [[each.agent_id, each.field, each.number] for each in repeated]}
 
-    def verified(self, child: Child) -> None:
+    def verified(self, child: Child, words: list[str]) -> None:
         expected = {n for _, _, n in child.role.expected}
         self._promised[child.label] = [each for each in self._promised[child.label] if each.number not in expected]
         self.counts["looked for after a restart, and found"] += len(expected)

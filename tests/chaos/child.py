@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.worker import Role
+from tests.chaos.process import Role
 
 # Seconds for which a process may need to open its directory, and for a call, before it is said to hang.
 OPENING_MAX, CALL_MAX = 60.0, 40.0
@@ -27,9 +27,12 @@ class Broken(Exception):
 
 
 class Child:
-    """One life of a process. `hear` is called with every whole line that it says, in the thread of the event loop."""
+    """One life of a process, which runs the module `program`.
 
-    def __init__(self, role: Role, errors: Path, hear: Callable[["Child", list[str]], None]) -> None:
+    `hear` is called with every whole line that it says, in the thread of the event loop.
+    """
+
+    def __init__(self, program: str, role: Role, errors: Path, hear: Callable[["Child", list[str]], None]) -> None:
         self.role, self.label, self.errors = role, role.label, errors
         self.has_opened = False
         self.name = ""
@@ -46,7 +49,7 @@ class Child:
         self._text = b""
         with errors.open("w") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.chaos.worker"],
+                [sys.executable, "-m", program],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, start_new_session=True,
             )  # fmt: skip
         assert self._process.stdout is not None
@@ -66,8 +69,11 @@ class Child:
         return self.has_opened and not self.killed and not self._stops and not self.disk_full_since
 
     def order(self, word: str) -> None:
+        """A line for it: the name of a method, and perhaps JSON."""
         assert self._process.stdin is not None
-        with suppress(OSError):  # it has just been killed
+        if self.killed:
+            return
+        with suppress(OSError):  # it has just ended
             self._process.stdin.write(f"{word}\n".encode())
             self._process.stdin.flush()
 
@@ -155,4 +161,4 @@ class Child:
 def fields(line: str) -> tuple[str, list[Any]]:
     """The word a line begins with, and the others."""
     kind, _, rest = line.partition(" ")
-    return kind, rest.split(" ") if kind in ("call", "ran", "done", "flushed", "open", "read") else [rest]
+    return kind, [rest] if kind in ("wrong", "log", "status", "digests", "came_to") else rest.split(" ")

@@ -8,6 +8,7 @@ import itertools
 import json
 import socket
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -16,28 +17,33 @@ from typing import Any, NamedTuple
 from tests.chaos.books import Books
 from tests.chaos.child import Broken, Child, fields
 from tests.chaos.network import Network, Weather
-from tests.chaos.plan import Fault, plan
-from tests.chaos.worker import Role
+from tests.chaos.plan import BETWEEN, Fault, plan
+from tests.chaos.process import Role
 
 # Seconds between two looks at the memory of all processes, and at what they say of themselves.
 _SAMPLE = 30.0
 
 
 class Options(NamedTuple):
-    """`kinds` are the faults; `quiet` are the seconds that all may need to agree once everything is healed."""
+    """faults: how often each is drawn; quiet: seconds that all may need to agree in the end; between: of two faults."""
 
     directory: str
     seconds: float
     nodes: int
     seed: int
-    kinds: tuple[str, ...]
+    faults: dict[str, int]
     mode: str = "mixed"
     rate: float = 60.0
     quiet: float = 180.0
     plant: str = ""
+    between: float = BETWEEN
 
 
 class Run:
+    """In the modes that need no log; what `strong` replaces, others have in another way."""
+
+    program = "tests.chaos.worker"
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self.top = Path(options.directory)
@@ -51,7 +57,7 @@ class Run:
         self.answered = asyncio.Event()
         self.broken: Broken | None = None
         self.started = time.monotonic()
-        self.books = Books(self.started)
+        self.books: Any = Books(self.started)
         self.log_file = (self.top / "events.log").open("w")
         self.resident: list[tuple[float, list[float]]] = []
         self.notes: Counter[str] = Counter()
@@ -64,21 +70,29 @@ class Run:
 
     # ---- lives
 
+    def home(self, label: str) -> str:
+        """Whose directory a process uses: the last two share one."""
+        return self.labels[-2] if label == self.labels[-1] else label
+
+    def told(self, label: str) -> dict[str, Any]:
+        """What a process is told besides, when it is started to be used."""
+        told: dict[str, Any] = self.books.begin(label)
+        return told
+
     def start(self, label: str, is_idle: bool = False) -> None:
-        """The last two processes share a directory."""
         self.lives[label] += 1
-        place = self.labels.index(label)
-        home = self.labels[-2] if place == len(self.labels) - 1 else label
+        life, number = self.lives[label], (self.labels.index(label) + 1) * 10**10 + self.lives[label] * 10**6
+        home = self.home(label)
         host, port = self.network.places[label]
-        expected, repeat = ([], []) if is_idle else self.books.begin(label)
+        told = {"is_idle": True} if is_idle else self.told(label)
         role = Role(
-            label, self.lives[label], (place + 1) * 10**10 + self.lives[label] * 10**6, str(self.top / home), home,
-            f"{host}:{port}", self.network.gates[label], self.random.getrandbits(32), self.options.mode,
-            self.options.rate, self.random.random() < 0.5, expected, repeat, self.options.plant, is_idle,
+            label, life, number, str(self.top / home), home, f"{host}:{port}", self.network.gates[label],
+            self.random.getrandbits(32), self.options.mode, self.options.rate, self.random.random() < 0.5,
+            self.options.plant, **told,
         )  # fmt: skip
-        errors = self.top / f"{label}.{role.life}.errors"
-        self.children[label] = Child(role, errors, self.hear)
-        self.log(f"start {label} life {role.life}{' tight' if role.is_tight else ''}")
+        errors = self.top / f"{label}.{life}.errors"
+        self.children[label] = Child(self.program, role, errors, self.hear)
+        self.log(f"start {label} life {life}{' tight' if role.is_tight else ''}")
 
     def kill(self, label: str) -> None:
         child = self.children[label]
@@ -104,16 +118,16 @@ class Run:
                 self.hear_line(child, line)
         except Broken as broken:
             self.broken = self.broken or broken
+        except Exception:  # else the event loop would say so, and go on
+            self.broken = self.broken or Broken(traceback.format_exc())
 
     def hear_line(self, child: Child, line: str) -> None:
         kind, words = fields(line)
-        if kind in ("call", "ran", "done", "flushed"):
+        if kind in self.books.hears:
             getattr(self.books, kind)(child, words)
         elif kind == "open":
             child.has_opened, child.name = True, words[0]
             self.log(f"open {child.label} as {words[0]} after {words[1]} s")
-        elif kind == "verified":
-            self.books.verified(child)
         elif kind == "wrong":
             raise Broken(f"{child.label}: {words[0]}")
         elif kind == "gone":
@@ -122,7 +136,7 @@ class Run:
         elif kind == "log":
             self.notes[f"logged: {words[0][:60]}"] += 1
             self.log(f"{child.label} logged {words[0]}")
-        elif kind in ("status", "digests", "dumped", "stopped", "ended"):
+        elif kind in ("status", "digests", "dumped", "stopped", "on_disk", "ended", "came_to"):
             answer = json.loads(words[0]) if words[0] else True
             self.answers.setdefault(child.label, {})[kind] = answer
             self.answered.set()
@@ -148,11 +162,12 @@ class Run:
     # ---- faults
 
     async def suffer(self, fault: Fault) -> None:
+        fault = fault.aimed_at(self.leader())
         self.strikes[fault.kind] += 1
         self.log(f"fault {fault}")
         if fault.kind.startswith("kill"):
             await self.suffer_kill(fault)
-        elif fault.kind == "stop":
+        elif fault.kind.startswith("stop"):
             child = self.children[fault.who[0]]
             child.stop()
             await asyncio.sleep(fault.seconds)
@@ -189,7 +204,7 @@ class Run:
         """Everything of the plan, for as long as the run has been asked to last."""
         start = time.monotonic()
         tasks: set[asyncio.Task[None]] = set()
-        faults = plan(Random(self.options.seed), self.labels, self.options.kinds)
+        faults = plan(Random(self.options.seed), self.labels, self.options.faults, self.options.between)
         fault = next(faults, None)
         while (now := time.monotonic() - start) < self.options.seconds:
             if fault is not None and now >= fault.at:
@@ -200,10 +215,18 @@ class Run:
                 task.result()
             for child in self.children.values():
                 child.check(time.monotonic())
+            self.go_on()
             if self.broken is not None:
                 raise self.broken
             await asyncio.sleep(0.02)
         await self.heal(tasks)
+
+    def leader(self) -> str:
+        """Whom faults strike that strike the leader."""
+        return self.labels[0]
+
+    def go_on(self) -> None:
+        """Done again and again while all goes wrong, and until the processes are told to stop."""
 
     async def heal(self, tasks: set[asyncio.Task[None]]) -> None:
         """No fault goes on; whoever is dead, or has no disk, is started again."""
@@ -249,6 +272,7 @@ class Run:
 
     async def finish(self) -> None:
         """Nobody writes any more: all must agree, with each other, with the books, and each with its own disk."""
+        await self.recover()
         await self.ask("stop", "stopped")
         self.log("stopped writing")
         healed = time.monotonic()
@@ -258,6 +282,7 @@ class Run:
         self.books.finished()
         await self.ask("status", "status")
         await self.ask("dump", "dumped")
+        await self.ask("flush", "on_disk")
         for label in self.labels:
             self.count_endings(label)
         self.books.judge(json.loads(self.dump_of(self.labels[0]).read_text()))
@@ -271,6 +296,9 @@ class Run:
         if any(each[0] != digest for each in alone.values()):
             raise Broken(f"after SIGKILL, without a network, not all disks hold what all held:\n{differences(alone)}")
         await self.ask("end", "ended")
+
+    async def recover(self) -> None:
+        """What is waited for before the processes are told to stop."""
 
     def dump_of(self, label: str) -> Path:
         return Path(f"{self.children[label].role.directory}.{label}.values")

@@ -1,42 +1,26 @@
-"""A process of the cluster: a node, and lanes that use it in every mode, until it is killed.
+"""A process whose lanes use its node in every mode that needs no log, until it is killed.
 
-Before and after each call it tells through a pipe what it is about to do and what it was promised. A line is
-there whole or not at all, whenever the kill comes:
+Before and after each call it tells what it is about to do and what it was promised, besides what all processes do:
 
-    open <name> <seconds>                              the directory is open
     call <n> <agent> <field> <ask> <lane> <time>       update n is about to be made
     ran <n> <removed>                                  its function ran, and takes away update <removed> (or -1)
     done <n> <outcome> <from> <until>                  the call returned, or raised
     flushed <lane> <until>                             what this lane has done is on disk
-    read <seconds>  verified  status <json>  log <text>  stopped  digests <...>  dumped  wrong <what>
-
-It is told what to do on standard input, a word a line. At its end it ends at once: nothing outlives the parent.
+    read <seconds>  verified
 """
 
 import asyncio
-import faulthandler
 import itertools
-import json
-import logging
-import os
 import random
-import signal
-import sys
-import threading
 import time
-import traceback
-from collections.abc import Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from hashlib import blake2b
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import replication
 from replication.simulation.ledger import KINDS, Everything
-from replication.transport.addresses import Tcp, parse
-from replication.transport.tcp import TcpTransport
-from tests.chaos.planted import PLANTED
+from tests.chaos.process import Process, Role, run, word_for
 
 HOT_AGENTS, COLD_AGENTS = 6, 150
 
@@ -70,42 +54,22 @@ TIGHT: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Role(NamedTuple):
-    """Who this process is. `gates` are where it really dials whom, `expected` what it was promised in its last life."""
+class Worker(Process):
+    schema = Everything
+    tight_limits = TIGHT
 
-    label: str
-    life: int
-    number: int
-    directory: str
-    name: str
-    listen: str
-    gates: dict[str, str]
-    seed: int
-    mode: str
-    rate: float
-    is_tight: bool
-    expected: list[list[Any]]
-    repeat: list[list[Any]]
-    plant: str = ""
-    is_idle: bool = False
-
-
-class Worker:
     def __init__(self, role: Role) -> None:
-        self.role = role
-        self.telling = threading.Lock()
+        super().__init__(role)
         self.numbers = itertools.count(role.number)
-        self.stopping = threading.Event()
-        self.lanes: list[threading.Thread] = []
         self.asks = [k for k, ask in enumerate(ASKS) if role.mode in ("mixed", ask.mode)]
         self.known: dict[str, tuple[set[int], int]] = {}
-        self.node: replication.Node
 
-    def tell(self, line: str) -> None:
-        data = f"{line}\n".encode()
-        with self.telling:
-            while data:
-                data = data[os.write(1, data) :]
+    def begin(self) -> None:
+        self.verify()
+        self.repeat()
+
+    def works(self) -> list[Callable[[], None]]:
+        return [partial(self.lane, 0), partial(self.lane, 1), lambda: asyncio.run(self.alanes()), self.reader]
 
     # ---- updating
 
@@ -212,132 +176,14 @@ class Worker:
             else:
                 self.returned(n, result.outcome, started)
 
-    # ---- living
-
-    def open(self) -> None:
-        role = self.role
-        started = time.monotonic()
-        limits = TIGHT if role.is_tight else {}
-        peers = [address for address in role.gates if address != role.listen]
-        self.node = replication.open(
-            role.directory,
-            schema=Everything,
-            name=role.name,
-            listen=role.listen,
-            peers=peers,
-            cluster="chaos",
-            **limits,
-        )
-        self.tell(f"open {self.node.name} {time.monotonic() - started:.3f}")
-
-    def start(self) -> None:
-        works = [partial(self.lane, 0), partial(self.lane, 1), lambda: asyncio.run(self.alanes()), self.reader]
-        for work in works:
-            self.lanes.append(threading.Thread(target=self.guarded, args=(work,), daemon=True))
-        for lane in self.lanes:
-            lane.start()
-
-    def guarded(self, work: Any) -> None:
-        try:
-            work()
-        except BaseException:
-            self.tell(f"wrong {traceback.format_exc()[-3000:]!r}")
-
-    def stop(self) -> None:
-        self.stopping.set()
-        for lane in self.lanes:
-            lane.join()
-        with suppress(replication.ReplicationError):
-            self.node.flush()
-        self.tell("stopped")
-
-    def digests(self) -> None:
-        self.tell(f"digests {json.dumps(digests_of(self.node))}")
-
-    def status(self) -> None:
-        self.tell(f"status {json.dumps(self.node.status())}")
-
-    def dump(self) -> None:
-        """Everything there is, into a file beside the directory, for the parent to judge."""
-        values = {agent: self.node.read_state(agent, plain) for agent in sorted(self.node.agents())}
-        Path(f"{self.role.directory}.{self.role.label}.values").write_text(json.dumps(values))
-        self.tell("dumped")
-
-    def end(self) -> None:
-        self.node.close()
-        self.tell("ended")
-        os._exit(0)
-
-    def live(self, orders: Iterable[str]) -> None:
-        self.open()
-        if not self.role.is_idle:
-            self.verify()
-            self.repeat()
-            self.start()
-        for line in orders:
-            getattr(self, line.strip())()
-        os._exit(1)
+    def plain(self, state: Any) -> dict[str, Any]:
+        value = dict(state.value)
+        return {name: sorted(each) if isinstance(each, set) else each for name, each in value.items()}
 
 
 def has(field: str, n: int, state: Any) -> bool:
     return n in getattr(state, field)
 
 
-def plain(state: Any) -> dict[str, Any]:
-    value = dict(state.value)
-    return {name: sorted(each) if isinstance(each, set) else each for name, each in value.items()}
-
-
-def digests_of(node: replication.Node) -> list[Any]:
-    """One digest of all, how many agents there are, and the first half of the digest of each."""
-    each = {agent: node.read_state(agent, lambda s: s.digest().hex()) for agent in sorted(node.agents())}
-    whole = blake2b(json.dumps(each).encode(), digest_size=8).hexdigest()
-    return [whole, len(each), {agent: digest[:12] for agent, digest in each.items()}]
-
-
-def word_for(error: Exception) -> str:
-    """What an error says of the update: kept, or refused for certain, or neither."""
-    if isinstance(error, replication.Timeout):
-        return "kept" if error.is_applied else "refused:Timeout"
-    if isinstance(error, replication.OutcomeUnknown):
-        return "unknown"
-    return f"refused:{type(error).__name__}"
-
-
-class _Tell(logging.Handler):
-    def __init__(self, worker: Worker) -> None:
-        super().__init__()
-        self.worker = worker
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.worker.tell(f"log {record.getMessage()!r}")
-
-
-def dial_through(gates: dict[str, str]) -> None:
-    """Have every link to an address of the cluster go through the gate before it."""
-    connect = TcpTransport._connect
-
-    async def through(self: TcpTransport, place: Any, link: Any) -> None:
-        gate = gates.get(str(place)) if isinstance(place, Tcp) else None
-        await connect(self, parse(gate) if gate else place, link)
-
-    TcpTransport._connect = through  # type: ignore[method-assign]
-
-
-def main() -> None:
-    faulthandler.register(signal.SIGUSR1)
-    role = Role(**json.loads(sys.stdin.readline()))
-    worker = Worker(role)
-    logging.getLogger("replication").addHandler(_Tell(worker))
-    dial_through(role.gates)
-    if role.plant:
-        PLANTED[role.plant]()
-    try:
-        worker.live(sys.stdin)
-    except BaseException:
-        worker.tell(f"wrong {traceback.format_exc()[-3000:]!r}")
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    run(Worker)

@@ -13,7 +13,7 @@ from tests.replication.agents import AgentState, bump
 
 
 def test_one_node_too_many_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (configuration, members):
+    for module in (configuration, members):  # whichever test imports it first
         monkeypatch.setattr(module, "MEMBERS_MAX", 3)
     cluster = Cluster(AgentState, "abcde", seed=1, bootstrap="abc", election_timeout=0.5)
     cluster.run(20)

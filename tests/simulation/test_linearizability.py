@@ -109,6 +109,19 @@ def test_a_write_without_an_answer_may_take_effect_much_later_but_not_twice() ->
     assert refute([lost, *after, *again], register, 0) is not None
 
 
+def test_open_calls_that_ask_the_same_are_one_to_the_search() -> None:
+    """Tried one for another, twenty of them would have a million subsets."""
+
+    def counter(state: Any, asked: Any) -> tuple[Any, Any]:
+        return (state + 1, None) if asked == ("add",) else (state, state)
+
+    lost = [Call("k", ("add",), None, float(at)) for at in range(20)]
+    seen = [Call("k", ("read",), at // 2, 30.0 + at, 30.5 + at) for at in range(41)]
+    assert refute([*lost, *seen], counter, 0, steps_max=2000) is None
+    found = refute([*lost, *seen, Call("k", ("read",), 21, 90.0, 91.0)], counter, 0, steps_max=20_000)
+    assert found is not None and len(found.explained) > 40
+
+
 def test_keys_are_judged_apart() -> None:
     good = [Call(key, ("write", key), None, 0.0, 1.0) for key in range(50)]
     assert refute(good, register, 0) is None

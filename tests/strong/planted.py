@@ -10,13 +10,23 @@ from replication.storage.directory import Directory
 from replication.storage.layout import is_whole
 from replication.storage.sqlite import SQLiteStorage
 from replication.storage.verify import _check_mark
+from replication.strong.compaction import Compaction
 from replication.strong.core import StrongCore
 from replication.strong.journal import RecordLog, read
 from replication.strong.machine import Machine
+from replication.strong.pieces import Pieces
 from replication.strong.proposals import Proposals
 from replication.strong.rounds import Rounds
 from tests.planted import Mistakes, a_directory
-from tests.strong import test_alone, test_core, test_in_simulation, test_journal, test_log_on_disk, test_machine
+from tests.strong import (
+    test_alone,
+    test_core,
+    test_in_simulation,
+    test_journal,
+    test_log_on_disk,
+    test_machine,
+    test_pieces,
+)
 from tests.strong import test_processes as processes
 from tests.strong.runs import run
 from tests.transport import test_links_bad_frames, test_links_refusals
@@ -24,11 +34,11 @@ from tests.transport import test_links_bad_frames, test_links_refusals
 MISTAKES = Mistakes(
     Path(__file__).parent / "mistakes.txt",
     [
-        Directory, Driver, Links, Machine, Proposals, RecordLog, Rounds, SQLiteStorage, StrongCore, _check_mark,
-        _judge_history, difference, is_whole, judge, read,
+        Compaction, Directory, Driver, Links, Machine, Pieces, Proposals, RecordLog, Rounds, SQLiteStorage, StrongCore,
+        _check_mark, _judge_history, difference, is_whole, judge, read,
     ],
     [
-        test_machine, test_core, test_journal, test_alone, test_links_refusals, test_links_bad_frames,
+        test_machine, test_pieces, test_core, test_journal, test_alone, test_links_refusals, test_links_bad_frames,
         test_in_simulation, test_log_on_disk, processes,
     ],
     run,

@@ -110,7 +110,8 @@ class Clients:
             elif what < 0.8:
                 await self._read(name, agent_id)
             else:
-                await self._note(name, agent_id, f"note {number}", random)
+                # Now and then too long for the shortest entries, see `draw_limits`.
+                await self._note(name, agent_id, f"note {number} {'.' * (800 * (number % 4 == 0))}", random)
 
     async def _change(self, name: str, agent_id: str, asked: Any, number: int, random: Random) -> None:
         """Until it is known what came of it, or the node is gone; the second time and on by the same op_id."""
@@ -179,12 +180,14 @@ SMALL = Plan()
 
 
 def draw_limits(draw: Random) -> dict[str, Any]:
-    """Often so small a log that snapshots are taken, sent and installed, and few results remembered."""
+    """Often so small a log that snapshots are taken, sent and installed, or so short entries that it takes several."""
     limits: dict[str, Any] = {}
     if draw.random() < 0.6:
         limits |= {"log_entries_max": draw.choice((1, 5, 20)), "log_entries_kept": draw.choice((1, 5))}
     if draw.random() < 0.2:
         limits |= {"max_agents_in_memory": 2}
+    if draw.random() < 0.3:
+        limits |= {"entry_bytes_max": 512}
     return limits
 
 

@@ -162,6 +162,10 @@ def test_wrong_arguments_are_mistakes_and_leave_nothing(node: replication.Node) 
     for wrong in (5, later, lambda s: (bump(s), s)[1]):
         with pytest.raises(TypeError):
             node.update_state("a", wrong, "replicated")  # type: ignore[arg-type]
+    for agent_id in (5, "", ["a"], "x" * 1000):
+        with pytest.raises((TypeError, ValueError), match="agent_id="):
+            node.update_state(agent_id, bump, "replicated")  # type: ignore[arg-type]
+    assert list(node._others.group._rounds._heads) == ["a"], "nothing is kept of what names no agent"
     for timeout, error in (("1", TypeError), (-1, ValueError)):
         with pytest.raises(error, match="timeout="):
             node.update_state("a", bump, "replicated", timeout=timeout)  # type: ignore[arg-type]

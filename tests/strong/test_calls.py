@@ -215,3 +215,26 @@ def test_many_callers_on_one_agent_get_each_its_own(nodes: Nodes) -> None:
     asyncio.run(many(nodes[1]))
     assert sorted(numbers) == list(range(1, 65))
     assert strong_count(nodes[2]) == 64
+
+
+def test_callers_of_every_node_have_their_turn_at_one_agent(nodes: Nodes) -> None:
+    """Who leads hears of each verdict first, and was nearly always the first to try again: others waited long."""
+    started(nodes)
+    strong_count(nodes[0])
+    served = [0, 0, 0]
+
+    def work(place: int) -> None:
+        while not is_over.is_set():
+            nodes[place].update_state("a", bump, **STRONG)
+            served[place] += 1
+
+    is_over = threading.Event()
+    callers = [threading.Thread(target=work, args=(place,)) for place in range(3) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    is_over.wait(2.0)
+    is_over.set()
+    for caller in callers:
+        caller.join()
+    assert strong_count(nodes[0]) == sum(served)
+    assert min(served) > 0.2 * max(served), served

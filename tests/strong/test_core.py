@@ -32,8 +32,9 @@ class Follower:
         start, records = journal.read((), MEMBERS)
         self.groups: dict[str, str] = {}
         self.core = StrongCore(
-            "c", 1, start, records, Options(), Random(1), 0.0, Config(log_entries_max=2), lambda attempt: None,
-            lambda agent_id: (), "g", lambda peer: self.groups.get(peer, "g"), lambda group: None, lambda peer: False,
+            "c", 1, start, records, Options(), Random(1), 0.0, Config(log_entries_max=2),
+            lambda attempt: None, lambda agent_id: None, lambda agent_id: (), "g",
+            lambda peer: self.groups.get(peer, "g"), lambda group: True, lambda group: None, lambda peer: False,
         )  # fmt: skip
         self.wishes: list[Ready] = []
 

@@ -6,13 +6,14 @@ import msgpack
 import pytest
 
 from replication.message_fields import MessageError
-from replication.strong.entries import Forget, Proposal, Result, Said, decode, encode
+from replication.strong.entries import Forget, Proposal, Refounded, Result, Said, decode, encode
 
 SAID: list[Said] = [
     Proposal("n0", 1, 1, "agent", 0, b"delta", b"top", ()),
     Proposal("ä", 2**40, 0, "", 2**50, b"", b"", (Result("op", b""), Result("ö", b"x" * 300))),
     Forget(0),
     Forget(2**60),
+    Refounded("4f2a.1c9e"),
 ]
 
 

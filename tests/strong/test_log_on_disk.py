@@ -188,3 +188,23 @@ def test_records_that_cannot_be_read_name_the_store(tmp_path: Path, data: bytes)
         with pytest.raises(replication.CorruptStore, match="log of strong updates") as caught:
             replication.open(directory, schema=AgentState)
         assert caught.value.path == str(directory) and "open it with the version" in str(caught.value)
+
+
+def test_a_log_that_was_begun_anew_is_read_up_to_what_is_left_of_the_one_before(tmp_path: Path) -> None:
+    """Once folded, SQLite's log is written over from its start: beyond its end lie whole commits of before."""
+    storage = SQLiteStorage(tmp_path / "open", "a", "aaaaaa", "fsync", 64 << 10, 1 << 20)
+    log, sizes = RecordLog(1), []
+    for number in range(1, 60):
+        entry = Entry(1, DATA, bytes([number]) * 400)
+        storage.write(Batch(records=(log.write(Write(number, 1, "b", None, number, (entry,)), None),)))
+        storage.rest(idle=False)
+        sizes.append(Path(f"{storage._database}-wal").stat().st_size)
+        if number % 4 == 3:
+            copy = tmp_path / f"copy {number}"
+            shutil.copytree(storage.path, copy, ignore=shutil.ignore_patterns("*-shm"))
+            mark = CommitMark(str(copy / "mark"))
+            records = verify(str(copy / "store.db"), mark.read()).records
+            mark.close()
+            assert [record.number for record in records][-1] == number
+    assert sizes[-1] == sizes[-20] > 64 << 10, "it is written over"
+    storage._release()

@@ -5,7 +5,18 @@ import pytest
 
 from crdt import GCounter, VersionVector
 from replication.message_fields import MessageError
-from replication.strong.entries import GROUP, Forget, Proposal, Result, decode, encode
+from replication.strong.entries import (
+    GROUP,
+    Forget,
+    Proposal,
+    Refounded,
+    Result,
+    decode,
+    encode,
+    first_of,
+    is_heir,
+    writer_of,
+)
 from replication.strong.machine import CONFLICT, HOLDS, INVALID, REPLAYED, Machine
 
 
@@ -163,7 +174,7 @@ def test_other_bytes_are_refused() -> None:
             (0, [["a", b"no version"]]), (0, 7), (0, [[7, nothing]]), (0, [["a", nothing], ["a", nothing]]),
             (1, [["op"]]), (1, [["op", "1", b""]]), (1, [["op", -1, b""]]), (1, [["op", 1, "text"]]),
             (1, [["op", 1, b""], ["op", 2, b""]]), (1, [["op", 2, b""], ["po", 1, b""]]), (1, [["op", 10**6, b""]]),
-            (2, "3"), (2, -1), (2, None), (2, 1.5), (2, True), (2, 0),
+            (2, "3"), (2, -1), (2, None), (2, 1.5), (2, True), (2, 0), (3, 7),
         ]
     ]  # fmt: skip
     for bad in hostile:
@@ -180,3 +191,32 @@ def test_a_top_is_the_version_of_a_state() -> None:
     machine = Machine()
     assert machine.apply(Proposal("n0", 1, 1, "a", 0, fork.delta(), fork.version.to_bytes(), ())) == HOLDS
     assert machine.held("a") == fork.version
+
+
+def test_the_heir_of_a_group_counts_its_own_changes_and_remembers_what_was_served() -> None:
+    state = GCounter("w")
+    first, heir = state.fork(writer_of("g")), state.fork(writer_of("g.x"))
+    for fork in (first, heir):
+        fork.increment()
+    changes = [
+        Proposal("n0", 1, k, "a", 0, fork.delta(), fork.version.to_bytes(), (Result(f"op {k}", b"r"),))
+        for k, fork in enumerate((first, heir, heir))
+    ]
+    machine = Machine(writer_of("g"))
+    assert machine.apply(changes[1]) == INVALID, "not under the group's name"
+    assert machine.apply(changes[0]) == HOLDS
+    assert machine.apply(Refounded("g.x")) == HOLDS
+    assert machine.apply(changes[0]) == REPLAYED
+    machine = Machine.from_bytes(machine.to_bytes())
+    assert machine.apply(changes[1]) == HOLDS
+    assert machine.apply(changes[2]) == CONFLICT
+    assert machine.result("op 0") == b"r"
+    assert dict(machine.held("a")) == {writer_of("g"): 1, writer_of("g.x"): 1}
+
+
+def test_a_name_tells_which_group_came_from_which_and_fits() -> None:
+    assert is_heir("g.x", "g") and is_heir("g.x.y", "g") and is_heir("g.x.y", "g.x")
+    assert not is_heir("g", "g") and not is_heir("g.x", "g.y") and not is_heir("gg.x", "g") and not is_heir("g", "g.x")
+    names = ["g", "g.x", "g.x.y", "g.z", "g" + ".12345678" * 32]
+    assert len({writer_of(name) for name in names}) == len(names)
+    assert all(len(writer_of(name)) <= 64 and first_of(name) == "g" for name in names)
