@@ -98,21 +98,9 @@ def _status(options: argparse.Namespace) -> int:
 
 def _inspect(path: Path) -> dict[str, Any]:
     """What a store holds, checked from end to end; StoreError if it is in use, damaged, or none."""
-    from replication.errors import StoreError
-    from replication.storage.directory import DATABASE, MARK, Directory
-    from replication.storage.mark import CommitMark
-    from replication.storage.verify import verify
+    from replication.storage.closed import closed_store
 
-    for name in (DATABASE, MARK):
-        if not (path / name).is_file():
-            raise StoreError(f"{path} holds no store: there is no file {name!r} in it", path=str(path))
-    directory = Directory(path)
-    try:
-        mark = CommitMark(directory.mark)
-        try:
-            contents = verify(directory.database, mark.read())
-        finally:
-            mark.close()
+    with closed_store(path) as (directory, contents):
         commit, identity = contents.commit, contents.commit.identity
         return {
             "path": str(directory.path),
@@ -125,8 +113,6 @@ def _inspect(path: Path) -> dict[str, Any]:
             "writer": identity.writer,
             "closed_cleanly": identity.clean,
         }
-    finally:
-        directory.release()
 
 
 def _recover(options: argparse.Namespace) -> int:

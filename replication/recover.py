@@ -13,10 +13,10 @@ from replication.errors import StoreError
 from replication.identity import check_name
 from replication.message_fields import MessageError
 from replication.storage import Batch, Record
-from replication.storage.directory import DATABASE, MARK, Directory
-from replication.storage.mark import CommitMark
+from replication.storage.closed import closed_store
+from replication.storage.directory import Directory
 from replication.storage.sqlite import SQLiteStorage
-from replication.storage.verify import Contents, verify
+from replication.storage.verify import Contents
 from replication.strong.entries import HEIR
 from replication.strong.recovery import RECOVERIES_MAX, Held, held, refound, rejoin
 
@@ -60,16 +60,7 @@ def recover(directory: str, voters: Sequence[str], *, rejoins: bool, is_sure: bo
     was a member of a group; ValueError for voters that cannot be.
     """
     path = Path(directory)
-    for name in (DATABASE, MARK):
-        if not (path / name).is_file():
-            raise StoreError(f"{path} holds no store: there is no file {name!r} in it", path=str(path))
-    place = Directory(path)
-    try:
-        mark = CommitMark(place.mark)
-        try:
-            contents = verify(place.database, mark.read())
-        finally:
-            mark.close()
+    with closed_store(path) as (place, contents):
         store, own = _held(path, contents), contents.commit.identity.name
         names = _voters(store, own, voters)
         said = [_describe(path, contents, store, own)]
@@ -81,8 +72,6 @@ def recover(directory: str, voters: Sequence[str], *, rejoins: bool, is_sure: bo
             return "\n\n".join([*said, _DRY])
         _write(place, _batch(store, contents.records, names, rejoins))
         return "\n\n".join([*said, _done(own, names, rejoins)])
-    finally:
-        place.release()
 
 
 def _write(place: Directory, batch: Batch) -> None:

@@ -59,6 +59,7 @@ REPLICATION_LAYERS = {
     "replication.storage.journal": 3,
     "replication.storage.rows": 4,
     "replication.storage.verify": 5,
+    "replication.storage.closed": 6,
     "replication.storage.reader": 6,
     "replication.storage.sqlite": 6,
     "replication.transport.frames": 1,
