@@ -201,4 +201,5 @@ def test_who_is_missing_is_said_also_of_one_that_is_only_remembered(nodes: Nodes
     with pytest.raises(replication.ConsistencyError, match="budget"):
         nodes[1].update_state("a", lambda s: s.budget.decrement(), "replicated", fallback=("crdt_enhanced",))
     nodes.start(2)
+    eventually(lambda: count(nodes[2], "a") == 2, "what the fallback did is where the next call is made")
     assert nodes[2].update_state("a", add_one, **STRONG).value == 3
