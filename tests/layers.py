@@ -137,6 +137,7 @@ REPLICATION_LAYERS = {
     "replication.strong.recovery": 5,
     "replication.strong.proposals": 9,
     "replication.strong.members": 9,
+    "replication.strong.readers": 9,
     "replication.strong.compaction": 9,
     "replication.strong.core": 10,
     "replication.links": 0,

@@ -15,6 +15,7 @@ Here is what happens to a node in whatever role, and what it hands out; which ro
 """
 
 from collections.abc import Iterable
+from math import inf
 from random import Random
 
 from replication.raft.configuration import Configuration
@@ -111,14 +112,18 @@ class Raft(Roles):
 
     # ---- what is wished
 
-    def propose(self, data: bytes, now: float) -> Proposed | Refused:
-        """Put data into the log. ValueError if it is more than `entry_bytes_max`."""
+    def propose(self, data: bytes, now: float, peer: str = "") -> Proposed | Refused:
+        """Put data into the log, for a member that waits for it to be committed or for this node.
+
+        ValueError if it is more than `entry_bytes_max`.
+        """
         if len(data) > self._state.options.entry_bytes_max:
             limit = self._state.options.entry_bytes_max
             raise ValueError(f"an entry of {len(data)} bytes: it has at most {limit}")
         self._wake(now)
         if self._leader is None:
             return Refused("not leader", self._state.leader)
+        self._leader.sending.asked(peer)
         return self._leader.propose(data)
 
     def change(self, voters: Iterable[str], learners: Iterable[str], now: float) -> Proposed | Refused:
@@ -209,6 +214,11 @@ class Raft(Roles):
         return Ready(tuple(pieces), write, tuple(sends), tuple(wishes), apply, reads)
 
     # ---- to look at
+
+    @property
+    def news_due(self) -> float:
+        """When `ready` has something to send though nothing has happened; infinite if that will not be."""
+        return self._leader.sending.news_due if self._leader is not None else inf
 
     @property
     def term(self) -> int:

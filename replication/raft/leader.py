@@ -78,6 +78,7 @@ class Leader:
     def step(self, peer: str, message: Message) -> None:
         progress = self.sending.progress.get(peer)
         if isinstance(message, ReadIndex):
+            self.sending.asked(peer)
             self._asked(peer, message)
         if progress is None:
             return  # it was removed, or is a stranger: its word counts for nothing

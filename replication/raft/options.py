@@ -18,6 +18,8 @@ class _Fields(NamedTuple):
     uncommitted_bytes_max: int = 32 << 20
     apply_bytes_max: int = 1 << 20
     snapshot_chunk_bytes: int = 256 << 10
+    # How long the news that something is committed may wait for entries to go with.
+    news_delay: float = 0.0
     # By how many entries a learner may lag that is to vote.
     catch_up_entries_max: int = 1000
     # Reads that wait for an index, here or for a follower.

@@ -9,6 +9,7 @@ those of etcd's raft. Knows nothing of the log.
 """
 
 from collections import deque
+from math import inf
 
 from replication.raft.messages import Snapshot
 
@@ -23,12 +24,14 @@ class Progress:
         "heard",
         "inflight_bytes",
         "match",
+        "news_due",
         "next",
         "round",
         "snapshot",
         "state",
         "told",
         "waiting",
+        "waits_until",
     )  # fmt: skip
 
     def __init__(self, next_index: int, now: float) -> None:
@@ -36,6 +39,8 @@ class Progress:
         self.match = 0  # it has said that its log is ours up to here, durably
         self.next = next_index  # the first entry to send
         self.told = 0  # the commit index it was sent
+        self.news_due = inf  # when it is to be sent a newer one, though there are no entries to go with it
+        self.waits_until = now  # it has asked for something: until then, without delay
         self.waiting = False  # for an answer to a probe
         self.heard = now
         self.round = 0  # the newest heartbeat it answered

@@ -4,6 +4,8 @@ Entries go ahead of answers, and ahead of the leader's own disk (dissertation se
 is noticed when a later message is refused; a heartbeat's answer sees to it that there is a later one.
 """
 
+from math import inf
+
 from replication.raft.log import Entry
 from replication.raft.messages import Appended, AppendEntries, Heartbeat, SnapshotChunk, SnapshotReceived
 from replication.raft.progress import PROBE, REPLICATE, SNAPSHOT, Progress
@@ -15,6 +17,7 @@ class Sending:
     def __init__(self, state: State) -> None:
         self._state = state
         self.progress: dict[str, Progress] = {}
+        self.news_due = inf  # when somebody is to be told what is committed, whatever happens
         self.adjust()
 
     def adjust(self) -> None:
@@ -28,12 +31,27 @@ class Sending:
 
     def flush(self) -> None:
         """Send what there is to be sent, and room for."""
-        state = self._state
-        last, commit = state.log.last, state.commit
+        last, commit = self._state.log.last, self._state.commit
+        self.news_due = inf
         for peer, progress in self.progress.items():
-            if progress.next <= last or progress.told < commit:
+            if progress.next <= last or (progress.told < commit and self._is_news_due(progress)):
                 while self.send_entries(peer, progress):
                     pass
+            self.news_due = min(self.news_due, progress.news_due)
+
+    def _is_news_due(self, progress: Progress) -> bool:
+        """What is committed is told with the next entries, if they come soon: a message of its own costs as much."""
+        now = self._state.now
+        if now < progress.waits_until:
+            return True
+        progress.news_due = min(progress.news_due, now + self._state.options.news_delay)
+        return now >= progress.news_due
+
+    def asked(self, peer: str) -> None:
+        """It waits for what is committed, and is likely to do so again."""
+        progress = self.progress.get(peer)
+        if progress is not None:
+            progress.waits_until = self._state.now + self._state.options.heartbeat_interval
 
     def send_entries(self, peer: str, progress: Progress, always: bool = False) -> bool:
         """The next message, without entries if only the commit index is news; empty if need be, if `always`."""
@@ -51,7 +69,7 @@ class Sending:
             return False
         message = AppendEntries(state.term, previous, log.term(previous), state.commit, entries)
         state.send(peer, message)
-        progress.told = state.commit
+        progress.told, progress.news_due = state.commit, inf
         progress.waiting = progress.state == PROBE
         if entries:
             end = previous + len(entries)

@@ -13,32 +13,32 @@ Fills the Carrier port. Pure.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import chain
+from math import inf
 from random import Random
 from typing import Any
 
 from replication.config import Config
 from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, Told
-from replication.errors import Overloaded, Unavailable
 from replication.message_fields import MessageError
 from replication.messages import Item, Message
 from replication.raft.core import Raft
 from replication.raft.log import DATA
 from replication.raft.messages import KINDS_OF_MESSAGES
 from replication.raft.options import Options
-from replication.raft.ready import Apply, Refused, Write
+from replication.raft.ready import Apply, Write
 from replication.raft.ready import Ready as Wanted
 from replication.raft.roles import LEADER
 from replication.storage import Note, Record
 from replication.strong.applying import Applying, Judged
-from replication.strong.attempt import Attempt, refuse
+from replication.strong.attempt import Attempt
 from replication.strong.compaction import Compaction
-from replication.strong.entries import GROUP, Piece, Proposal, decode, encode, first_of, writer_of
+from replication.strong.entries import GROUP, Piece, Proposal, decode, first_of, writer_of
 from replication.strong.journal import Base, RecordLog, Start
 from replication.strong.machine import HOLDS, INVALID, Machine
 from replication.strong.members import Members
 from replication.strong.messages import Manage, Propose
 from replication.strong.proposals import Proposals
+from replication.strong.readers import Readers
 from replication.strong.recovery import GROUP_NOTE, is_over
 from replication.strong.snapshots import Snapshots
 from replication.strong.turns import Turns
@@ -61,6 +61,7 @@ class StrongCore:
     may_join whether this node, which has met no group, may become a member of that one
     joined   called when this node has become a member of a group
     is_gone  whether a node has left the cluster
+    later    has `remind` called in so many seconds
     """
 
     handles: tuple[type[Message], ...] = (Propose, Manage, *KINDS_OF_MESSAGES)
@@ -83,6 +84,7 @@ class StrongCore:
         may_join: Callable[[str], bool],
         joined: Callable[[str], None],
         is_gone: Callable[[str], bool],
+        later: Callable[[float], object],
     ) -> None:
         self.raft = Raft(name, start.saved, options, random, now)
         self._out: deque[Ready] = deque()
@@ -102,16 +104,17 @@ class StrongCore:
         # A snapshot whose agents are on their way to the disk, with its machine, and the writes after it.
         self._installing: tuple[Write, bytes] | None = None
         self._behind: list[Write] = []
-        self._forgetting = 0
         self.name = name
         self._records = records
         self._decided = decided
         self._moved = moved
         self._turns = Turns(name)
+        self._later = later
+        self._reminded_at = inf
         self._now = now  # never goes back, also if a caller's is older
         self.reachable = frozenset((name,))
         self.is_wanted = False  # somebody has asked for this mode; set by any thread
-        self._reads: dict[int, tuple[Ticket, ...]] = {}
+        self._readers = Readers(self.raft)
         self._proposals = Proposals(
             name, boot, self.raft, config, lambda id: self.machine.pieces.next_of(id), self._out.append
         )
@@ -148,11 +151,7 @@ class StrongCore:
     def read(self, tickets: tuple[Ticket, ...], now: float) -> None:
         """Settle the tickets once this node's states have everything that was committed before now."""
         self._now = max(self._now, now)
-        number = self.raft.read(self._now)
-        if not isinstance(number, Refused):
-            self._reads[number] = tickets
-        else:
-            refuse(tickets, Overloaded("too many reads wait for the group; nothing was read", limit="reads_max"))
+        self._readers.add(tickets, self._now)
 
     # What the driver tells
 
@@ -184,7 +183,7 @@ class StrongCore:
                 if len(message.data) > self._entry_bytes_max:
                     raise MessageError("an entry that is too large")
                 decode(message.data)
-                self.raft.propose(message.data, self._now)  # refused, it is sent again to whoever leads then
+                self.raft.propose(message.data, self._now, peer)  # refused, it is sent again to whoever leads then
             elif isinstance(message, Manage):
                 self.members.manage(message.act, message.name)
             else:
@@ -207,22 +206,19 @@ class StrongCore:
         if self.is_idle:
             return
         self.raft.tick(self._now)
-        for read in [read for read, tickets in self._reads.items() if all(each.abandoned for each in tickets)]:
-            self.raft.forget_read(read)
-            del self._reads[read]
+        self._readers.tick()
         if self.raft.role == LEADER:
             self.members.gather(self.reachable)
-            self._forget()
+            self._proposals.forget(self.machine, self._now)
         if self._applying is None and self._installing is None:
             self._compaction.look(self.counts["applied"], self.machine)
         self._proposals.tick(self._now)
 
-    def _forget(self) -> None:
-        """Have everybody forget the oldest results when there are too many."""
-        surplus = self.machine.surplus(self._config.operations_max)
-        if surplus is not None and surplus.number > self._forgetting:
-            self._forgetting = surplus.number
-            self.raft.propose(encode(surplus), self._now)
+    def remind(self, now: float) -> None:
+        """What was put off is due."""
+        self._now = max(self._now, now)
+        self._reminded_at = inf
+        self.raft.tick(self._now)
 
     # Snapshots
 
@@ -252,7 +248,7 @@ class StrongCore:
         """Whether no time needs to pass here: nobody waits, and there is nobody else; or the group is over."""
         if self.heir:
             return True
-        waits = self._proposals or self._reads or self.is_behind or (self.is_wanted and not self.raft.leader)
+        waits = self._proposals or self._readers or self.is_behind or (self.is_wanted and not self.raft.leader)
         return not waits and len(self.reachable) == 1 and self.raft.configuration.members in ((), (self.name,))
 
     def landed(self, landing: Landing, now: float) -> None:
@@ -270,10 +266,13 @@ class StrongCore:
     def ready(self) -> Ready:
         if not self._out and not self.heir:
             self._take(self.raft.ready())
+            if self.raft.news_due < self._reminded_at:
+                self._reminded_at = self.raft.news_due
+                self._later(self._reminded_at - self._now)
         return self._out.popleft() if self._out else NOTHING
 
     def _take(self, wanted: Wanted) -> None:
-        settle = tuple([ticket for read in wanted.reads for ticket in self._reads.pop(read, ())])
+        settle = tuple(self._readers.take(wanted.reads))
         send = tuple([Send(peer, message) for peer, message in wanted.send])
         if send or settle:
             self._out.append(Ready(send=send, settle=settle))
@@ -376,8 +375,7 @@ class StrongCore:
     def end(self, why: str) -> None:
         """This node can do nothing more for those who wait."""
         self._proposals.end(why)
-        refuse(chain.from_iterable(self._reads.values()), Unavailable(f"nothing was read, since {why}"))
-        self._reads = {}
+        self._readers.end(why)
 
     def status(self) -> dict[str, Any]:
         members = self.raft.configuration

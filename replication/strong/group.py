@@ -40,6 +40,8 @@ from replication.transaction import Transactions
 _META = "group"
 # Seconds in which a node that was just opened hears of all members there are.
 _FORGOTTEN_AFTER = 60.0
+# Seconds that others may learn later what is committed, if entries come meanwhile that tell it as well.
+_NEWS_DELAY = 0.002
 # Seconds between two looks at how far the states are.
 _LOOK_EVERY = 0.002
 # Election timeouts that a caller waits for somebody who leads.
@@ -87,12 +89,14 @@ class Group:
             election_timeout=config.election_timeout,
             heartbeat_interval=config.heartbeat_interval,
             entry_bytes_max=config.entry_bytes_max,
+            news_delay=_NEWS_DELAY,
         )
         self.core = StrongCore(
             identity.name, identity.opens, start, records, options, random, runtime.time(),
             config, lambda attempt: self._rounds.decided(attempt), lambda agent_id: self._rounds.moved(agent_id),
             lambda agent_id: storage.load(agent_id).parts,
             name, self._told_by, self._may_join, self._keep, self._is_gone,
+            lambda seconds: runtime.call_later(seconds, self._remind),
         )  # fmt: skip
         self.core.heir = heir
         membership.set_meta({_META: name} if name else {})
@@ -136,6 +140,10 @@ class Group:
         """Whether a node has left, or has not been heard of since long before this one was opened."""
         state = self._membership.state_of(node)
         return state == "left" or (state == "" and self._runtime.time() - self._opened > _FORGOTTEN_AFTER)
+
+    def _remind(self) -> None:
+        self.core.remind(self._runtime.time())
+        self._driver.run_soon()
 
     def catch_up(self) -> None:
         """Wait until this node's states have what a log of its own has committed: a crash may have taken it from them.

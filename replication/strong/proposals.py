@@ -11,7 +11,7 @@ from replication.raft.core import Raft
 from replication.raft.ready import Refused
 from replication.strong.attempt import Attempt
 from replication.strong.entries import Piece, Proposal, encode
-from replication.strong.machine import CONFLICT
+from replication.strong.machine import CONFLICT, Machine
 from replication.strong.messages import Propose
 from replication.strong.pieces import cut
 from replication.ticket import Ticket
@@ -41,7 +41,7 @@ class Proposals:
         self._config = config
         self._next_piece = next_piece
         self._send = send
-        self._number = 0
+        self._number = self._forgetting = 0
         self._led_by: tuple[int, str] = (0, "")
         self._attempts: dict[int, Attempt] = {}
         self.counts = {"proposed": 0, "again": 0}
@@ -94,6 +94,13 @@ class Proposals:
             if is_new or now - attempt.put_at >= self._config.election_timeout:
                 self.counts["again"] += 1
                 self._put(attempt, now)
+
+    def forget(self, machine: Machine, now: float) -> None:
+        """As who leads: have everybody forget the oldest results when there are too many."""
+        surplus = machine.surplus(self._config.operations_max)
+        if surplus is not None and surplus.number > self._forgetting:
+            self._forgetting = surplus.number
+            self._raft.propose(encode(surplus), now)
 
     def are_own(self, said: Proposal | Piece) -> bool:
         return (said.proposer, said.boot) == self._id

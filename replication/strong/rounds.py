@@ -33,8 +33,6 @@ from replication.transaction import Transactions
 _AGAIN_AFTER = 0.001
 # What a merge returns up to which nothing is amiss: see `core.Landing`.
 _NO_NEWS = 1
-
-
 # Heads that are kept while nothing is done on them, so that the next caller need not copy the agent.
 _IDLE_MAX = 64
 # Callers whose changes go into the log together.
@@ -44,7 +42,7 @@ _TOGETHER_MAX = 1024
 class _Head:
     """An agent as the group would have it if everything that was put into the log held."""
 
-    __slots__ = ("agent_id", "is_due", "late_at", "lock", "most", "open", "state", "under_way", "version")
+    __slots__ = ("agent_id", "is_due", "is_wanted", "late_at", "lock", "most", "open", "state", "under_way", "version")
 
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id
@@ -54,6 +52,7 @@ class _Head:
         self.open: Attempt | None = None  # is joined by whoever runs a function now
         self.under_way: Attempt | None = None
         self.is_due = False
+        self.is_wanted = False  # who holds the lock is to have it closed then
         self.late_at = -1  # the base of an attempt that was not put into the log for that
         self.most = _TOGETHER_MAX  # so many callers share an attempt
 
@@ -165,6 +164,9 @@ class Rounds:
             return self._run(head, update_fn, op_id, expected, ticket)
         finally:
             head.lock.release()
+            if head.is_wanted:
+                head.is_wanted = False
+                self._close_soon(head)
 
     def fetch(self, agent_id: str) -> None:
         """Have the agent in memory, where it may stay or not. Reads the disk."""
@@ -238,8 +240,7 @@ class Rounds:
         attempt.tickets.append(ticket)
         head.open = attempt
         if not head.is_due:
-            head.is_due = True
-            self._close_soon(head)
+            head.is_due = head.is_wanted = True
         return Joined(UpdateResult(value, "committed", REPLICATED.word, state.version, 0.0), attempt)
 
     def _close_soon(self, head: _Head) -> None:
@@ -266,8 +267,9 @@ class Rounds:
             self._runtime.call_later(wait, self._close, head)
             return
         if not head.lock.acquire(blocking=False):
-            self._runtime.call_later(_AGAIN_AFTER, self._close, head)
-            return
+            head.is_wanted = True
+            if not head.lock.acquire(blocking=False):
+                return  # who holds it sees the wish when done
         try:
             head.is_due = False
             attempt, head.open = head.open, None

@@ -51,6 +51,7 @@ class World:
             apply_bytes_max=random.choice([40, 4096]),
             snapshot_chunk_bytes=random.choice([8, 64, 4096]),
             catch_up_entries_max=random.choice([3, 50]),
+            news_delay=Random(f"{seed} news").choice([0.0, 0.0, 0.05]),
         )
         names = [f"n{place}" for place in range(random.choice([3, 3, 4, 5] if cruel else [1, 2, 3, 3, 3, 4, 5, 5, 6]))]
         voters = names[: random.choice([len(names), max(1, len(names) - 1), 3])]

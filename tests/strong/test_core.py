@@ -35,6 +35,7 @@ class Follower:
             "c", 1, start, records, Options(), Random(1), 0.0, Config(log_entries_max=2),
             lambda attempt: None, lambda agent_id: None, lambda agent_id: (), "g",
             lambda peer: self.groups.get(peer, "g"), lambda group: True, lambda group: None, lambda peer: False,
+            lambda seconds: None,
         )  # fmt: skip
         self.wishes: list[Ready] = []
 
