@@ -259,7 +259,9 @@ class Calls:
         configuration = self._core.raft.configuration
         voters = configuration.voters
         there = f"the voters are {', '.join(voters)}, and {', '.join(configuration.learners) or 'nobody'} learns"
-        missing = "" if name in configuration.members else self._missing(name)
+        missing = self._missing(name)
+        if missing == NOT_MET and name in configuration.members:
+            missing = ""  # others have
         if not voters:
             return  # it follows who leads, and has nothing of the log yet
         if act == "add" and missing in (NOT_MET, OTHER_GROUP):

@@ -41,7 +41,8 @@ class Members:
         now_in = self._raft.configuration
         if now_in.is_joint:
             return
-        gone = [each for each in now_in.learners if self._is_gone(each)]
+        # What group a node is of may be heard only after it was taken in.
+        gone = [each for each in now_in.learners if self._is_gone(each) or not self._is_welcome(each)]
         if gone:
             self._raft.remove(min(gone), self._time())
             return

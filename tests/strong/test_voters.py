@@ -185,6 +185,7 @@ def test_one_of_another_group_cannot_vote(nodes: Nodes) -> None:
 
 def test_who_is_missing_is_said_also_of_one_that_is_only_remembered(nodes: Nodes) -> None:
     started(nodes)
+    eventually(lambda: count(nodes[1], "a") == 1, "n1 has heard of the commit")
     nodes.close()
     nodes.start(1)  # it remembers n0 and n2 from before, and nobody has tried to reach them yet
     for attempt in range(2):
