@@ -42,6 +42,8 @@ class Sending:
     def _is_news_due(self, progress: Progress) -> bool:
         """What is committed is told with the next entries, if they come soon: a message of its own costs as much."""
         now = self._state.now
+        if progress.state == SNAPSHOT or progress.waiting:
+            return False  # it is told when it answers
         if now < progress.waits_until:
             return True
         progress.news_due = min(progress.news_due, now + self._state.options.news_delay)

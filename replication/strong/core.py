@@ -46,6 +46,8 @@ from replication.ticket import Ticket
 
 # Seconds in which what is being merged mostly is.
 _SOON = 0.01
+# Seconds that are not lost in rounding a time.
+_NEXT_MOMENT = 0.0001
 _MERGED = frozenset(("landed", "known"))
 
 
@@ -268,7 +270,7 @@ class StrongCore:
             self._take(self.raft.ready())
             if self.raft.news_due < self._reminded_at:
                 self._reminded_at = self.raft.news_due
-                self._later(self._reminded_at - self._now)
+                self._later(max(_NEXT_MOMENT, self._reminded_at - self._now))
         return self._out.popleft() if self._out else NOTHING
 
     def _take(self, wanted: Wanted) -> None:
