@@ -38,9 +38,11 @@ def test_who_asked_for_something_is_told_at_once() -> None:
 
 def test_nobody_is_reminded_of_who_does_not_answer() -> None:
     """What cannot be sent stayed due: the leader was called again and again in the same moment."""
-    node = Bench(term=1, heartbeat_interval=0.4, news_delay=0.05)
-    node.elect()
-    node.acknowledge("b", 1)  # c is still being probed
+    node = led()
+    node.core.add_learner("d", node.now)
+    node.act()
+    node.wait(0.1)  # it is asked what it has
+    node.acknowledge("b", 2)
     node.wait(0.1)
-    assert node.core.commit == 1
+    assert node.core.commit == 2
     assert node.core.news_due == inf
