@@ -34,18 +34,19 @@ class Sending:
         last, commit = self._state.log.last, self._state.commit
         self.news_due = inf
         for peer, progress in self.progress.items():
-            if progress.next <= last or (progress.told < commit and self._is_news_due(progress)):
+            if self._is_due(progress, last, commit):
                 while self.send_entries(peer, progress):
                     pass
             self.news_due = min(self.news_due, progress.news_due)
 
-    def _is_news_due(self, progress: Progress) -> bool:
+    def _is_due(self, progress: Progress, last: int, commit: int) -> bool:
         """What is committed is told with the next entries, if they come soon: a message of its own costs as much."""
         now = self._state.now
-        if progress.state == SNAPSHOT or progress.waiting:
-            return False  # it is told when it answers
-        if now < progress.waits_until:
-            return True
+        if progress.next <= last or progress.waiting or progress.state == SNAPSHOT:
+            progress.news_due = inf  # it is told with what it lacks, once that may be sent
+            return progress.next <= last
+        if progress.told >= commit or now < progress.waits_until:
+            return progress.told < commit
         progress.news_due = min(progress.news_due, now + self._state.options.news_delay)
         return now >= progress.news_due
 
