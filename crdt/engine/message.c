@@ -57,10 +57,12 @@ int document_encode(const Document *doc, const u64 *since, bool everything, Writ
 {
     if (!everything && has_everything(doc, since))
         return DONE;
-    u16 *place = calloc(doc->replicas.n + 1, sizeof(u16));
+    u16 few[WRITERS_FEW] = {0}, *place = few;
+    if (doc->replicas.n > WRITERS_FEW)
+        place = calloc(doc->replicas.n, sizeof(u16));
     if (place == NULL)
         return ERROR_MEMORY;
-    Encoder e = {.replicas = &doc->replicas, .since = since, .place = place, .canonical = everything};
+    Encoder e = {.out = *out, .replicas = &doc->replicas, .since = since, .place = place, .canonical = everything};
     for (u32 i = 0; i < doc->replicas.n; i++)
         e.lacks_whole |= since[i] < doc->replicas.all[i].whole;
     u8 header[HEADER_BYTES] = {MAGIC, VERSION};
@@ -73,7 +75,8 @@ int document_encode(const Document *doc, const u64 *since, bool everything, Writ
     growth_write(doc, &e, flags, NULL);
     bool has_news;
     int status = section_encode(doc, &e, doc->root, everything, &has_news);
-    free(place);
+    if (place != few)
+        free(place);
     if (e.out.failed)
         status = ERROR_MEMORY;
     if (status != DONE) {
@@ -136,7 +139,7 @@ int read_writers(Decoder *d)
     u64 n = read_count(&d->in, 4);
     if (n > REPLICAS_MAX)
         return refuse(&d->in, "more writers than can be");
-    d->writers = malloc((n + 1) * sizeof(Sender));
+    d->writers = d->lent != NULL && n <= WRITERS_FEW ? d->lent : malloc((n + 1) * sizeof(Sender));
     if (d->writers == NULL)
         return ERROR_MEMORY;
     for (u64 i = 0; i < n; i++) {
@@ -176,9 +179,12 @@ static int land(Document *doc, Decoder *d)
         if (d->writers[i].local < 0)
             return d->writers[i].local;
     }
-    u64 *tops = calloc(doc->replicas.n + 1, sizeof(u64));
+    u64 few[WRITERS_FEW] = {0}, *tops = few;
+    if (doc->replicas.n > WRITERS_FEW)
+        tops = calloc(doc->replicas.n, sizeof(u64));
     if (tops == NULL || ((d->flags & FLAGS_GROWTH) && growth_reserve(&doc->replicas) != DONE)) {
-        free(tops);
+        if (tops != few)
+            free(tops);
         return ERROR_MEMORY;
     }
     for (u32 i = 0; i < d->n; i++) {
@@ -193,7 +199,8 @@ static int land(Document *doc, Decoder *d)
         growth_land(doc, d);
     d->replaces = doc->is_behind;
     int status = section_apply(doc, d, doc->root, tops);
-    free(tops);
+    if (tops != few)
+        free(tops);
     doc->is_behind = false;
     if (status == DONE && d->has_raised_cut)
         growth_sweep(doc);
@@ -256,7 +263,8 @@ static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *se
 int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, Landing *landing,
                    const char **error, size_t *offset, u64 *base)
 {
-    Decoder d = {.in = {.p = bytes, .end = bytes + n, .start = bytes}, .replicas = &doc->replicas};
+    Sender few[WRITERS_FEW];
+    Decoder d = {.in = {.p = bytes, .end = bytes + n, .start = bytes}, .replicas = &doc->replicas, .lent = few};
     d.may_be_gone = has_cut(&doc->replicas);
     size_t section_at = 0;
     int status = check_message(doc, &d, landing, &section_at);
@@ -275,7 +283,8 @@ int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, L
     for (u32 i = 0; i < d.n; i++)
         *base += d.writers[i].base;
     told_free(&d);
-    free(d.writers);
+    if (d.writers != few)
+        free(d.writers);
     return status;
 }
 
