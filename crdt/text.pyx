@@ -24,13 +24,33 @@ cdef extern from "Python.h":
     ctypedef struct PyObject
     int PyUnicode_KIND(PyObject *o)
     void *PyUnicode_DATA(PyObject *o)
-    Py_ssize_t PyUnicode_GET_LENGTH(object o)
+    Py_ssize_t PyUnicode_GET_LENGTH(PyObject *o)
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
     bint PyLong_CheckExact(object o)
     Py_ssize_t PyList_GET_SIZE(list l)
     PyObject *PyList_GET_ITEM(list l, Py_ssize_t i)
     Py_ssize_t PyTuple_GET_SIZE(PyObject *t)
     PyObject *PyTuple_GET_ITEM(PyObject *t, Py_ssize_t i)
+
+cdef extern from *:
+    """
+    /* Read a patch that is as most are: a tuple of two ints in range and a str without wide characters. */
+    static inline int is_plain_patch(PyObject *patch, Py_ssize_t length, Py_ssize_t *pos, Py_ssize_t *n)
+    {
+        if (!PyTuple_CheckExact(patch) || PyTuple_GET_SIZE(patch) != 3)
+            return 0;
+        PyObject *a = PyTuple_GET_ITEM(patch, 0), *b = PyTuple_GET_ITEM(patch, 1), *s = PyTuple_GET_ITEM(patch, 2);
+        if (!PyLong_CheckExact(a) || !PyLong_CheckExact(b) || !PyUnicode_CheckExact(s) ||
+            PyUnicode_KIND(s) != PyUnicode_1BYTE_KIND)
+            return 0;
+        *pos = PyLong_AsSsize_t(a);
+        *n = PyLong_AsSsize_t(b);
+        if ((*pos == -1 || *n == -1) && PyErr_Occurred())
+            PyErr_Clear();
+        return 0 <= *pos && *pos <= length && 0 <= *n && *n <= length - *pos;
+    }
+    """
+    bint is_plain_patch(PyObject *patch, Py_ssize_t length, Py_ssize_t *pos, Py_ssize_t *n)
 
 
 # Where a patch deletes and inserts how many code points.
@@ -49,7 +69,7 @@ cdef int check_text(Replicated who, object s) except -1:
     if kind == 1:
         return 0
     data = PyUnicode_DATA(<PyObject *>s)
-    for i in range(PyUnicode_GET_LENGTH(s)):
+    for i in range(PyUnicode_GET_LENGTH(<PyObject *>s)):
         c = (<u16 *>data)[i] if kind == 2 else (<u32 *>data)[i]
         if 0xD800 <= c <= 0xDFFF:
             (<str>s).encode()  # raises UnicodeEncodeError, which names the place
@@ -70,7 +90,7 @@ cdef class Text(Replicated):
         self._start(TEXT, 0, replica, clock, max_drift)
 
     cdef int put(self, Py_ssize_t at, object s) except -1:
-        cdef Py_ssize_t n = PyUnicode_GET_LENGTH(s)
+        cdef Py_ssize_t n = PyUnicode_GET_LENGTH(<PyObject *>s)
         cdef Container *node
         if n == 0:
             if self.root.guard:
@@ -137,8 +157,14 @@ cdef class Text(Replicated):
 
     cdef Py_ssize_t check_patch(self, Py_ssize_t number, list patches, Py_ssize_t length, Place *place) except -1:
         """The length of the text after a patch, which is a tuple from then on."""
-        cdef object patch = patches[number]
-        cdef Py_ssize_t pos, n
+        cdef object patch
+        cdef Py_ssize_t pos = 0, n = 0
+        cdef PyObject *plain = PyList_GET_ITEM(patches, number)
+        if is_plain_patch(plain, length, &pos, &n):
+            place.at, place.deleted = <u32>pos, <u32>n
+            place.inserted = <u32>PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(plain, 2))
+            return length - n + place.inserted
+        patch = patches[number]
         if type(patch) is not tuple or PyTuple_GET_SIZE(<PyObject *>patch) != 3:
             try:
                 at, deleted, s = patch
@@ -155,8 +181,8 @@ cdef class Text(Replicated):
                 f"{self._place()}: patch {number}, {patch[1]} deleted at {patch[0]}, is out of range; "
                 f"the length is then {length}"
             )
-        place.at, place.deleted, place.inserted = <u32>pos, <u32>n, <u32>PyUnicode_GET_LENGTH((<tuple>patch)[2])
-        return length - n + PyUnicode_GET_LENGTH((<tuple>patch)[2])
+        place.at, place.deleted, place.inserted = <u32>pos, <u32>n, <u32>PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
+        return length - n + PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
 
     def clear(self):
         """Delete all text that is here now."""

@@ -32,6 +32,16 @@ i32 replicas_find(const Replicas *r, const u8 *id, u8 n)
     return index;
 }
 
+i32 replicas_find_near(const Replicas *r, u32 rank, const u8 *id, u8 n)
+{
+    if (rank < r->n) {
+        u16 index = r->by_rank[rank];
+        if (r->all[index].id_bytes == n && memcmp(replica_id(r, index), id, n) == 0)
+            return index;
+    }
+    return replicas_find(r, id, n);
+}
+
 i32 replicas_add(Replicas *r, const u8 *id, u8 n)
 {
     i32 found = replicas_find(r, id, n);

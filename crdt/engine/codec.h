@@ -63,6 +63,7 @@ typedef struct {
     bool has_raised_cut;
     u64 stamp;        /* the clock of those who purged */
     bool changed;
+    bool landed;      /* while it was checked already */
     u8 flags;
     Told *told; /* the sequences below ORMaps that it tells of (told.h) */
     u32 told_n, told_capacity;

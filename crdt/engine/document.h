@@ -189,7 +189,11 @@ struct UndoRecord {
 int edit_prepare(Document *doc, const Container *c, u64 events, u32 records);
 /* Take the next event for a change of `c`: it refreshes the presence of `c` in the ORMaps above. */
 Dot edit_event(Document *doc, Container *c, u64 events);
-void undo_push(Document *doc, UndoRecord record);
+static inline void undo_push(Document *doc, UndoRecord record)
+{
+    if (doc->is_open)
+        doc->undo[doc->undo_n++] = record;
+}
 
 Container *container_new(Document *doc, Shape shape, const Schema *schema, Container *parent, u64 path);
 void container_free(Container *c);
