@@ -70,6 +70,20 @@ i32 replicas_add(Replicas *r, const u8 *id, u8 n)
     return index;
 }
 
+void replicas_truncate(Replicas *r, u32 n)
+{
+    u32 kept = 0;
+    if (r->n == n)
+        return;
+    for (u32 i = 0; i < r->n; i++)
+        if (r->by_rank[i] < n)
+            r->by_rank[kept++] = r->by_rank[i];
+    r->ids_used = r->all[n].id_at;
+    r->n = n;
+    for (u32 i = 0; i < n; i++)
+        r->all[r->by_rank[i]].rank = (u16)i;
+}
+
 int growth_reserve(Replicas *r)
 {
     if (array_reserve(&r->growth, &r->growth_capacity, r->n, sizeof(Bounds)) != DONE)

@@ -64,6 +64,7 @@ typedef struct {
     u64 stamp;        /* the clock of those who purged */
     bool changed;
     bool landed;      /* while it was checked already */
+    bool unchecked;   /* it is checked while it lands, where nothing was: what was landed then goes again */
     u8 flags;
     Told *told; /* the sequences below ORMaps that it tells of (told.h) */
     u32 told_n, told_capacity;
