@@ -464,7 +464,7 @@ cdef class Replicated:
             self._only_root("delta")
         if since is None:
             return self.delta_for(None)
-        if not isinstance(since, VersionVector):
+        if type(since) is not VersionVector and not isinstance(since, VersionVector):
             since = VersionVector(since)
         return self.delta_for(since)
 

@@ -130,7 +130,7 @@ void sequence_forget_deleter(Sequence *s, u16 replica);
 bool sequence_encode_keystroke(const Sequence *s, Encoder *e);
 
 /* Check and join a section that is all that is left of the message and holds nothing but characters typed on
- * after the last change here: fast. False: it is anything else, and nothing was changed. */
+ * after the last change here, or one deletion: fast. False: it is anything else, and nothing was changed. */
 bool sequence_take_keystroke(Sequence *s, Decoder *d);
 
 /* Read a section and validate all of it against what is held (`s` may be NULL: nothing yet). */

@@ -94,11 +94,11 @@ bool sequence_encode_keystroke(const Sequence *s, Encoder *e)
     return s->typing.next != 0 ? encode_typing(s, e, writer) : encode_deletion(s, e, writer);
 }
 
-bool sequence_take_keystroke(Sequence *s, Decoder *d)
+/* ---- taking -------------------------------------------------------------------------------- */
+
+static bool take_typing(Sequence *s, Decoder *d)
 {
     const u8 *p = d->in.p, *end = d->in.end;
-    if (!s->is_text || end - p < 4 || p[0] != 1)
-        return false;
     u8 head = p[1];
     p += 2;
     u32 place = 0, n = 1;
@@ -118,6 +118,53 @@ bool sequence_take_keystroke(Sequence *s, Decoder *d)
     if (!type_on(s, s->typing.next, &units, n))
         return false;
     s->cursor.leaf = NOTHING;
-    d->in.p = end;
     return true;
+}
+
+/* One event that deletes visible elements of one span. */
+static bool take_deletion(Sequence *s, Decoder *d)
+{
+    SectionReader r;
+    WireDeletion deletion;
+    Reader before = d->in;
+    d->in.p += 2;
+    section_open(&r, d, 0);
+    int status = section_read_deletion(&r, &deletion);
+    bool is_read = status == DONE && reader_left(&d->in) == 0 && !deletion.is_new &&
+                   (deletion.kind == ONE_EVENT || deletion.n == 1);
+    section_close(&r);
+    d->in = before;
+    if (!is_read)
+        return false;
+    const Sender *writer = &d->writers[deletion.event.place], *author = &d->writers[deletion.target.place];
+    u32 number, n = runs_limit(deletion.n);
+    if (writer->local < 0 || author->local < 0 || s->tree.count == 0 ||
+        log_known(&s->log, (u16)writer->local) >= deletion.event.sequence ||
+        runs_stretch(&s->runs, local_dot(d, deletion.target), n, &number) != n)
+        return false;
+    Point at = tree_locate(&s->tree, number);
+    Span span = point_span(&s->tree, at);
+    if (span_visible(span) < at.offset + n || log_reserve(&s->log, (u16)writer->local) != DONE ||
+        delete_elements(s, &at, n, false) != DONE)
+        return false;
+    log_append(&s->log, local_dot(d, deletion.event), number, n, n == 1 ? EACH_FORWARD : ONE_EVENT);
+    end_typing(s);
+    if (s->pile.n == 0)
+        sequence_tidy(s);
+    return true;
+}
+
+bool sequence_take_keystroke(Sequence *s, Decoder *d)
+{
+    const u8 *p = d->in.p;
+    bool taken = false;
+    if (!s->is_text || reader_left(&d->in) < 4)
+        return false;
+    if (p[0] == 1)
+        taken = take_typing(s, d);
+    else if (p[0] == 0 && p[1] == 1 << 1)
+        taken = take_deletion(s, d);
+    if (taken)
+        d->in.p = d->in.end;
+    return taken;
 }
