@@ -1,5 +1,6 @@
 from crdt.engine cimport Container, Document, Landing, Shape, u32, u64
 from crdt.turns cimport Turns
+from crdt.version cimport VersionVector
 
 # Bits of Turns.guard, beside its own.
 cdef enum Guard:
@@ -44,8 +45,28 @@ cdef class Replicated:
     cdef int done(self, int status) except -1
     cdef object value_of(self, Container *node)
     cdef bytes encode(self, u64 *since, bint everything)
-    cdef bytes delta_for(self, dict counts)
+    cdef bytes delta_for(self, VersionVector version)
+    cdef int held_by(self, VersionVector version, u64 *since) except -1
+    cdef Landing land(self, bytes data, bint mind_drift) except *
+    cdef Landing take_in(self, bytes data, bint mind_drift) except *
+    cdef str writer(self, int index)
     cdef u64 *counts_of(self, vector, bint exact) except NULL
+
+cdef inline Container *place_of(Replicated self) except? NULL:
+    """`here()`, without a call where nothing stands in the way."""
+    if self.root.guard == 0 and self.parent is None:
+        return self.node
+    return self.here()
+
+cdef inline Container *place_to_change(Replicated self) except NULL:
+    """`open()`, without a call where nothing stands in the way."""
+    if self.root.guard == 0 and self.parent is None and not self.root.is_anonymous and self.root.doc.self >= 0:
+        return self.node
+    return self.open()
+
+cdef inline int finish(Replicated self, int status) except -1:
+    """`done()`, without a call after a change."""
+    return status if status > 0 else self.done(status)
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place)
 cdef object class_of(Container *node)

@@ -13,7 +13,8 @@ from base64 import urlsafe_b64encode
 from bisect import bisect_left
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from libc.string cimport memset
 
 from crdt.engine cimport *
 from crdt.turns cimport LANDING, WALKED
@@ -45,6 +46,10 @@ cdef size_t HELD_BACK_BYTES_MAX = 256 << 20
 # From here on the work takes some 50 us: enough to let other threads of the interpreter run meanwhile.
 cdef size_t MESSAGE_MIN = 4 << 10  # bytes to merge
 cdef u64 WEIGHT_MIN = 1000  # entries to walk over
+
+cdef enum:
+    SINCE_FEW = 16  # writers, up to which a version needs no memory of its own
+    SMALL_MESSAGE = 256  # bytes, likewise
 
 # Of the process, so that no remote data can choose colliding keys.
 cdef u64 hash_seed = int.from_bytes(os.urandom(8), "little")
@@ -337,20 +342,24 @@ cdef class Replicated:
         if root.guard & LANDING:
             root.wait(LANDING)
         if root.others is None:
-            root.others = {self._writer(i): doc.replicas.all[i].seen
+            root.others = {self.writer(i): doc.replicas.all[i].seen
                            for i in range(<int>doc.replicas.n)
                            if i != doc.self and doc.replicas.all[i].seen}
         if doc.self < 0:
             return make_version(root.others, None, 0)
         return make_version(root.others, root.replica, doc.replicas.all[doc.self].seen)
 
-    def _writer(self, int index):
+    cdef str writer(self, int index):
         cdef Root root = self.root
-        if index not in root.names:
-            root.names[index] = PyBytes_FromStringAndSize(
+        name = root.names.get(index)
+        if name is None:
+            name = root.names[index] = PyBytes_FromStringAndSize(
                 <const char *>replica_id(&root.doc.replicas, index), root.doc.replicas.all[index].id_bytes
             ).decode()
-        return root.names[index]
+        return name
+
+    def _writer(self, int index):
+        return self.writer(index)
 
     @property
     def pending(self):
@@ -384,57 +393,80 @@ cdef class Replicated:
     # ---- exchange ---------------------------------------------------------------------------
 
     cdef bytes encode(self, u64 *since, bint everything):
-        cdef Writer out = empty_writer()
+        cdef u8[SMALL_MESSAGE] room
+        cdef Writer out = lent_writer(room, SMALL_MESSAGE)
         cdef Document *doc = self.root.doc
         cdef int status
-        if document_weight(doc) < WEIGHT_MIN:
+        if document_weight(doc, NULL if everything else since) < WEIGHT_MIN:
             status = document_encode(doc, since, everything, &out)
         else:
             self.root.begin_walk()
             with nogil:
                 status = document_encode(doc, since, everything, &out)
             self.root.end_walk()
-        raise_status(status, self)
+        if status < 0:
+            raise_status(status, self)
         try:
             return PyBytes_FromStringAndSize(<char *>out.p, out.n)
         finally:
             writer_free(&out)
-            self.root.let_others_in()
+            if self.root.waiting != 0:
+                self.root.let_others_in()
 
-    cdef bytes delta_for(self, dict counts):
+    cdef int held_by(self, VersionVector version, u64 *since) except -1:
+        """How much of each writer, by local index, a holder of `version` has."""
+        cdef Root root = self.root
+        cdef Replicas *r = &root.doc.replicas
+        cdef int index
+        if version.counts is None and version.others is not None and version.others is root.others and root.doc.self >= 0:
+            # Made here, and nobody else's changes have come since.
+            for index in range(<int>r.n):
+                since[index] = r.all[index].seen
+            since[root.doc.self] = min(<u64>version.own_count, since[root.doc.self])
+            return 0
+        for writer, count in version.all_counts().items():
+            name = (<str>writer).encode()
+            index = replicas_find(r, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
+            if index >= 0:
+                since[index] = min(<u64>count, r.all[index].seen)
+        return 0
+
+    cdef bytes delta_for(self, VersionVector version):
         if self.root.guard & LANDING:
             self.root.wait(LANDING)
         cdef Document *doc = self.root.doc
-        cdef u64 *since = <u64 *>PyMem_Calloc(doc.replicas.n + 1, sizeof(u64))
-        cdef int index
-        if since == NULL:
-            raise MemoryError()
+        cdef u64[SINCE_FEW] few
+        cdef u64 *since = few
+        if doc.is_open:
+            raise RuntimeError(
+                f"{type(self).__name__}: bytes of a state cannot leave an update that may still be undone; "
+                "take them afterwards"
+            )
+        if doc.replicas.n > SINCE_FEW:
+            since = <u64 *>PyMem_Malloc(doc.replicas.n * sizeof(u64))
+            if since == NULL:
+                raise MemoryError()
+        memset(since, 0, doc.replicas.n * sizeof(u64))
         try:
-            if doc.is_open:
-                raise RuntimeError(
-                    f"{type(self).__name__}: bytes of a state cannot leave an update that may still be undone; "
-                    "take them afterwards"
-                )
-            for writer, count in (counts or {}).items():
-                name = writer.encode()
-                index = replicas_find(&doc.replicas, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
-                if index >= 0:
-                    since[index] = min(<u64>count, doc.replicas.all[index].seen)
-            return self.encode(since, counts is None)
+            if version is not None:
+                self.held_by(version, since)
+            return self.encode(since, version is None)
         finally:
-            PyMem_Free(since)
+            if since != few:
+                PyMem_Free(since)
 
     def delta(self, since=None):
         """What a holder of version `since` lacks, as bytes; `b""` if nothing. Without it: everything.
 
         O(rows) at worst; the bytes are proportional to what changed.
         """
-        self._only_root("delta")
+        if self.parent is not None:
+            self._only_root("delta")
         if since is None:
             return self.delta_for(None)
-        if not isinstance(since, VersionVector):
+        if type(since) is not VersionVector and not isinstance(since, VersionVector):
             since = VersionVector(since)
-        return self.delta_for((<VersionVector>since).all_counts())
+        return self.delta_for(since)
 
     def to_bytes(self):
         """The whole state, canonical: equal states give equal bytes. O(n log n)."""
@@ -448,7 +480,7 @@ cdef class Replicated:
         `DecodeError`: the bytes are damaged, of another type, or a delta that builds on something.
         """
         cdef Replicated state = cls(replica, **options)
-        if state._merge_bytes(state._bytes(data), False) == MESSAGE_BASE_MISSING:
+        if state.take_in(state._bytes(data), False) == MESSAGE_BASE_MISSING:
             raise DecodeError(f"{cls.__name__}.from_bytes: a delta on top of an earlier state, not a full state", 0)
         return state
 
@@ -461,7 +493,7 @@ cdef class Replicated:
             f"{type(self).__name__}: bytes or another {type(self).__name__} can be merged, not {type(data).__name__}"
         )
 
-    def _land(self, bytes data, bint mind_drift):
+    cdef Landing land(self, bytes data, bint mind_drift) except *:
         cdef Root root = self.root
         cdef Landing landing = MESSAGE_NO_NEWS
         cdef const char *error = NULL
@@ -490,10 +522,17 @@ cdef class Replicated:
             root.others = None
         return landing
 
-    def _merge_bytes(self, bytes data, bint mind_drift=True):
-        landing = self._land(data, mind_drift)
-        raise_landing(landing, self)
+    cdef Landing take_in(self, bytes data, bint mind_drift) except *:
+        cdef Landing landing = self.land(data, mind_drift)
+        if landing == MESSAGE_RETIRED or landing == MESSAGE_REBASE:
+            raise_landing(landing, self)
         return landing
+
+    def _land(self, bytes data not None, bint mind_drift):
+        return self.land(data, mind_drift)
+
+    def _merge_bytes(self, bytes data not None, bint mind_drift=True):
+        return self.take_in(data, mind_drift)
 
     def merge(self, other):
         """Join another state, or bytes of one, into this one; whether that changed anything.
@@ -502,31 +541,39 @@ cdef class Replicated:
         and lands by itself. `TypeError`: another type. `DecodeError`: damaged bytes; nothing applied.
         `RetiredError`: one side has purged what the other side was written without; nothing applied.
         """
-        self._only_root("merge")
         cdef Root root = self.root
+        cdef Landing landing
+        cdef bytes data
+        cdef bint changed
+        if self.parent is not None:
+            self._only_root("merge")
         if root.guard & (READ_ONLY | WALKED | LANDING):
             self.check_guard()
         if root.doc.is_open:
             raise RuntimeError(f"{type(self).__name__}: merging is not possible inside an update; merge outside of it")
-        if isinstance(other, Replicated):
+        if type(other) is bytes:
+            data = other
+        elif isinstance(other, Replicated):
             return self._merge_state(other)
-        data = self._bytes(other)
-        if not data:
+        else:
+            data = self._bytes(other)
+        if PyBytes_GET_SIZE(data) == 0:
             return False
-        cdef Landing landing = self._merge_bytes(data)
+        landing = self.take_in(data, True)
         if landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY:
             self._hold_back(data)
             return False
         changed = landing == MESSAGE_LANDED
         if root.held_back:
             changed = self._land_held_back() or changed
-        root.let_others_in()
+        if root.waiting != 0:
+            root.let_others_in()
         return changed
 
     def _deliver(self, bytes data not None, size_t held_back_max):
         """`merge` for a node: the number of what came of it, as `Landing` in document.h counts, also where `merge`
         raises RetiredError; what has to wait is dropped beyond so many bytes of it."""
-        cdef Landing landing = self._land(data, True)
+        cdef Landing landing = self.land(data, True)
         if landing == MESSAGE_LANDED:
             if self.root.held_back:
                 self._land_held_back()
@@ -544,7 +591,7 @@ cdef class Replicated:
         other._only_root("merge")
         if other.root is self.root:
             return False
-        data = other.delta_for((<VersionVector>self.version).all_counts())
+        data = other.delta_for(self.version)
         return self.merge(data)
 
     def _hold_back(self, bytes data):
@@ -573,7 +620,7 @@ cdef class Replicated:
             waiting, root.held_back, root.held_back_bytes = root.held_back, [], 0
             for base, data in waiting:
                 try:
-                    landing = self._merge_bytes(data)
+                    landing = self.take_in(data, True)
                 except (DecodeError, RetiredError):
                     continue  # its base has come and shows that it was never valid, or what it adds comes too late
                 if landing == MESSAGE_LANDED:
@@ -740,7 +787,7 @@ cdef class Replicated:
         root.drift_ms = mine.drift_ms
         cdef Replicated state = view(type(self), root, root.doc.root, None, None)
         state._like(self)
-        if state._merge_bytes(data, False) == MESSAGE_BASE_MISSING:
+        if state.take_in(data, False) == MESSAGE_BASE_MISSING:
             raise DecodeError(f"{type(self).__name__}.rebase: a delta on top of an earlier state, not a full state", 0)
         if root.replica in self.version or root.replica in state.version:
             raise ValueError(f"replica: {root.replica!r} has written in one of the two states; name a new writer")

@@ -29,6 +29,7 @@ cdef extern from "wire.h" nogil:
         const char *error
 
     Writer empty_writer()
+    Writer lent_writer(u8 *room, size_t n)
     void write_byte(Writer *w, u8 byte)
     void write_number(Writer *w, u64 v)
     void write_bytes(Writer *w, const void *p, size_t n)
@@ -178,7 +179,7 @@ cdef extern from "document.h" nogil:
     void document_free(Document *doc)
     Document *document_clone(const Document *doc)
     size_t document_memory(const Document *doc)
-    u64 document_weight(const Document *doc)
+    u64 document_weight(const Document *doc, const u64 *since)
     Digest document_digest(const Document *doc)
     const char *document_broken_invariant(Document *doc)
     int document_own(Document *doc, const u8 *id, u8 n)

@@ -7,7 +7,7 @@ runs inserted concurrently at one place stay whole, one behind the other, by wri
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
-from crdt.document cimport Replicated
+from crdt.document cimport Replicated, finish, place_of, place_to_change
 from crdt.engine cimport *
 from crdt.sequences cimport delete_at, delete_range, index_in, length_of, make_cursor, place_of_cursor
 from crdt.values cimport pack_value, unpack
@@ -65,28 +65,34 @@ cdef class OpBasedList(Replicated):
             holders = []
             for i in range(n):
                 holders.append(pack_value(values[i], &items[i], self, at + i))
-            node = self.open()
+            node = place_to_change(self)
             status = node_insert_items(self.root.doc, <SequenceNode *>node, <u32>at, items, <u32>n)
         finally:
             PyMem_Free(items)
-        return self.done(status)
+        return finish(self, status)
+
+    cdef int put_one(self, Py_ssize_t at, object value) except -1:
+        cdef Item item
+        _holder = pack_value(value, &item, self, at)
+        cdef Container *node = place_to_change(self)
+        return finish(self, node_insert_items(self.root.doc, <SequenceNode *>node, <u32>at, &item, 1))
 
     def insert(self, i, v):
         """Insert a value before index i; i == len appends. O(log n). `IndexError`: out of range."""
-        self.put(index_in(self, i, length_of(self.here()), True), [v])
+        self.put_one(index_in(self, i, length_of(place_of(self)), True), v)
 
     def append(self, v, /):
         """Insert a value at the end. O(log n)."""
-        self.put(length_of(self.here()), [v])
+        self.put_one(length_of(place_of(self)), v)
 
     def extend(self, vs, /):
         """Insert the values of an iterable at the end, as one run."""
-        self.put(length_of(self.here()), list(vs))
+        self.put(length_of(place_of(self)), list(vs))
 
     def insert_many(self, i, vs):
         """Insert the values of an iterable before index i, as one run."""
         values = list(vs)
-        self.put(index_in(self, i, length_of(self.here()), True), values)
+        self.put(index_in(self, i, length_of(place_of(self)), True), values)
 
     def delete(self, i, n=1):
         """Delete n values from index i on. O(log n) a run. `IndexError`: out of range; nothing is changed."""
@@ -99,10 +105,10 @@ cdef class OpBasedList(Replicated):
         self.delete(0, len(self))
 
     def __len__(self):
-        return length_of(self.here())
+        return length_of(place_of(self))
 
     def __getitem__(self, index):
-        cdef Container *node = self.here()
+        cdef Container *node = place_of(self)
         cdef Py_ssize_t length = length_of(node)
         cdef Item item
         if isinstance(index, slice):
@@ -132,7 +138,7 @@ cdef class OpBasedList(Replicated):
 
     def __iter__(self):
         cdef ListIterator it = ListIterator.__new__(ListIterator)
-        cdef Container *node = self.here()
+        cdef Container *node = place_of(self)
         if node != NULL:
             it.owner = self
             it.version = self.version
@@ -141,7 +147,7 @@ cdef class OpBasedList(Replicated):
 
     def _find(self, v):
         cdef Item wanted, item
-        cdef Container *node = self.here()
+        cdef Container *node = place_of(self)
         cdef SequenceWalk walk
         cdef Py_ssize_t i = 0
         _holder = pack_value(v, &wanted, self, None)

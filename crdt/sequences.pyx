@@ -7,56 +7,24 @@ from crdt.engine cimport *
 
 from crdt.cursor import Cursor
 
-cdef extern from *:
-    """
-    /* An index too large for a Py_ssize_t is out of range of any sequence all the same. */
-    static Py_ssize_t PyLong_AsSsize_t_or_max(PyObject *o)
-    {
-        Py_ssize_t i = PyLong_AsSsize_t(o);
-        if (i == -1 && PyErr_Occurred()) {
-            PyErr_Clear();
-            return PY_SSIZE_T_MAX;
-        }
-        return i;
-    }
-    """
-    Py_ssize_t PyLong_AsSsize_t_or_max(object o)
-    bint PyLong_CheckExact(object o)
-
-
-cdef u32 length_of(Container *node):
-    return 0 if node == NULL else sequence_length((<SequenceNode *>node).sequence)
-
-
-cdef Py_ssize_t index_in(Replicated who, object index, Py_ssize_t length, bint may_end) except -1:
-    """An index as Python's lists read it, negative from the end; IndexError outside."""
-    cdef Py_ssize_t i
-    if PyLong_CheckExact(index):
-        i = PyLong_AsSsize_t_or_max(index)
-        if -length <= i < length or (may_end and i == length):
-            return i + length if i < 0 else i
-    elif hasattr(index, "__index__") and not isinstance(index, bool):
-        return index_in(who, int(index.__index__()), length, may_end)
-    else:
+cdef Py_ssize_t unusual_index(Replicated who, object index, Py_ssize_t length, bint may_end) except -1:
+    """An index that is no int within the range."""
+    if not PyLong_CheckExact(index):
+        if hasattr(index, "__index__") and not isinstance(index, bool):
+            return index_in(who, int(index.__index__()), length, may_end)
         raise TypeError(f"{who._place()}: an index is an int, not {type(index).__name__}: {index!r}")
     raise IndexError(f"{who._place()}: index {index} is out of range; the length is {length}")
 
 
-cdef int delete_range(Replicated who, object i, object n) except -1:
-    cdef Py_ssize_t length = length_of(who.here())
-    cdef Py_ssize_t start
-    cdef Container *node
+cdef int unusual_deletion(Replicated who, object n, Py_ssize_t start, Py_ssize_t length) except -1:
+    """A number to delete that is no int from 1 to what there is: 0 is all that is right then."""
     if type(n) is not int:
         raise TypeError(f"{who._place()}: how many to delete is an int, not {type(n).__name__}: {n!r}")
     if n < 0:
         raise ValueError(f"{who._place()}: how many to delete must be 0 or more, not {n}")
-    start = index_in(who, i, length, n == 0)
     if n > length - start:
         raise IndexError(f"{who._place()}: {n} elements from index {start} is out of range; the length is {length}")
-    if n == 0:
-        return 0
-    node = who.open()
-    return who.done(node_delete(who.root.doc, <SequenceNode *>node, <u32>start, <u32>n))
+    return 0
 
 
 cdef int delete_at(Replicated who, object index) except -1:

@@ -5,17 +5,57 @@ Positions are code points, as in `str`. Lone surrogates, which no UTF-8 can carr
 
 cimport cython
 
-from crdt.document cimport Replicated
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
+from crdt.document cimport Replicated, finish, place_of, place_to_change
 from crdt.engine cimport *
-from crdt.sequences cimport delete_range, index_in, length_of, make_cursor, place_of_cursor
+from crdt.sequences cimport (
+    PyLong_AsSsize_t_or_max,
+    delete_range,
+    index_in,
+    length_of,
+    make_cursor,
+    place_of_cursor,
+)
 
 from crdt.document import MAX_DRIFT, _register
 
 cdef extern from "Python.h":
-    int PyUnicode_KIND(object o)
-    void *PyUnicode_DATA(object o)
-    Py_ssize_t PyUnicode_GET_LENGTH(object o)
+    ctypedef struct PyObject
+    int PyUnicode_KIND(PyObject *o)
+    void *PyUnicode_DATA(PyObject *o)
+    Py_ssize_t PyUnicode_GET_LENGTH(PyObject *o)
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    bint PyLong_CheckExact(object o)
+    Py_ssize_t PyList_GET_SIZE(list l)
+    PyObject *PyList_GET_ITEM(list l, Py_ssize_t i)
+    Py_ssize_t PyTuple_GET_SIZE(PyObject *t)
+    PyObject *PyTuple_GET_ITEM(PyObject *t, Py_ssize_t i)
+
+cdef extern from *:
+    """
+    /* Read a patch that is as most are: a tuple of two ints in range and a str without wide characters. */
+    static inline int is_plain_patch(PyObject *patch, Py_ssize_t length, Py_ssize_t *pos, Py_ssize_t *n)
+    {
+        if (!PyTuple_CheckExact(patch) || PyTuple_GET_SIZE(patch) != 3)
+            return 0;
+        PyObject *a = PyTuple_GET_ITEM(patch, 0), *b = PyTuple_GET_ITEM(patch, 1), *s = PyTuple_GET_ITEM(patch, 2);
+        if (!PyLong_CheckExact(a) || !PyLong_CheckExact(b) || !PyUnicode_CheckExact(s) ||
+            PyUnicode_KIND(s) != PyUnicode_1BYTE_KIND)
+            return 0;
+        *pos = PyLong_AsSsize_t(a);
+        *n = PyLong_AsSsize_t(b);
+        if ((*pos == -1 || *n == -1) && PyErr_Occurred())
+            PyErr_Clear();
+        return 0 <= *pos && *pos <= length && 0 <= *n && *n <= length - *pos;
+    }
+    """
+    bint is_plain_patch(PyObject *patch, Py_ssize_t length, Py_ssize_t *pos, Py_ssize_t *n)
+
+
+# Where a patch deletes and inserts how many code points.
+cdef struct Place:
+    u32 at, deleted, inserted
 
 
 cdef int check_text(Replicated who, object s) except -1:
@@ -25,11 +65,11 @@ cdef int check_text(Replicated who, object s) except -1:
     cdef Py_UCS4 c
     if type(s) is not str:
         raise TypeError(f"{who._place()}: text is inserted as a str, not {type(s).__name__}: {s!r}")
-    kind = PyUnicode_KIND(s)
+    kind = PyUnicode_KIND(<PyObject *>s)
     if kind == 1:
         return 0
-    data = PyUnicode_DATA(s)
-    for i in range(PyUnicode_GET_LENGTH(s)):
+    data = PyUnicode_DATA(<PyObject *>s)
+    for i in range(PyUnicode_GET_LENGTH(<PyObject *>s)):
         c = (<u16 *>data)[i] if kind == 2 else (<u32 *>data)[i]
         if 0xD800 <= c <= 0xDFFF:
             (<str>s).encode()  # raises UnicodeEncodeError, which names the place
@@ -50,15 +90,15 @@ cdef class Text(Replicated):
         self._start(TEXT, 0, replica, clock, max_drift)
 
     cdef int put(self, Py_ssize_t at, object s) except -1:
-        cdef Py_ssize_t n = PyUnicode_GET_LENGTH(s)
+        cdef Py_ssize_t n = PyUnicode_GET_LENGTH(<PyObject *>s)
         cdef Container *node
         if n == 0:
             if self.root.guard:
                 self.check_guard()
             return 0
-        node = self.open()
-        return self.done(node_insert_text(self.root.doc, <SequenceNode *>node, <u32>at,
-                                          PyUnicode_DATA(s), PyUnicode_KIND(s), <u32>n))
+        node = place_to_change(self)
+        return finish(self, node_insert_text(self.root.doc, <SequenceNode *>node, <u32>at,
+                                             PyUnicode_DATA(<PyObject *>s), PyUnicode_KIND(<PyObject *>s), <u32>n))
 
     def insert(self, pos, s):
         """Insert a str before code point pos. O(log n), O(1) while typing on at one place.
@@ -66,12 +106,12 @@ cdef class Text(Replicated):
         `IndexError`: out of range. `UnicodeEncodeError`: a lone surrogate. Nothing is changed then.
         """
         check_text(self, s)
-        self.put(index_in(self, pos, length_of(self.here()), True), s)
+        self.put(index_in(self, pos, length_of(place_of(self)), True), s)
 
     def append(self, s, /):
         """Insert a str at the end."""
         check_text(self, s)
-        self.put(length_of(self.here()), s)
+        self.put(length_of(place_of(self)), s)
 
     def delete(self, pos, n):
         """Delete n code points from pos on. `IndexError`: out of range; nothing is changed."""
@@ -81,43 +121,81 @@ cdef class Text(Replicated):
 
     def apply(self, patches):
         """Apply `(pos, n_deleted, inserted)` patches in their order, or none if one is not valid."""
-        cdef Py_ssize_t length = length_of(self.here())
-        cdef list checked = []
-        for number, patch in enumerate(patches):
-            length = self.check_patch(number, patch, length)
-            checked.append(patch)
-        for pos, n, s in checked:
-            if n:
-                delete_range(self, pos, n)
-            self.put(pos, s)
-
-    cdef Py_ssize_t check_patch(self, object number, object patch, Py_ssize_t length) except -1:
-        """The length of the text after a patch."""
+        cdef list checked = list(patches)
+        cdef Py_ssize_t length = length_of(place_of(self)), count = PyList_GET_SIZE(checked), i
+        cdef bint has_news = False
+        cdef Place *places = <Place *>PyMem_Malloc(count * sizeof(Place) + 1)
+        if places == NULL:
+            raise MemoryError()
         try:
-            pos, n, s = patch
-        except (TypeError, ValueError):
-            raise TypeError(f"{self._place()}: patch {number} is not (pos, n_deleted, inserted): {patch!r}") from None
-        check_text(self, s)
-        if type(pos) is not int or type(n) is not int:
+            for i in range(count):
+                length = self.check_patch(i, checked, length, &places[i])
+                has_news = has_news or places[i].deleted != 0 or places[i].inserted != 0
+            if has_news:
+                self.change(checked, places)
+            elif self.root.guard:
+                self.check_guard()
+        finally:
+            PyMem_Free(places)
+
+    cdef int change(self, list patches, const Place *places) except -1:
+        cdef Container *node = place_to_change(self)
+        cdef Document *doc = self.root.doc
+        cdef Py_ssize_t i
+        cdef int status = UNCHANGED
+        cdef PyObject *s
+        for i in range(PyList_GET_SIZE(patches)):
+            if places[i].deleted:
+                status = node_delete(doc, <SequenceNode *>node, places[i].at, places[i].deleted)
+            if places[i].inserted and status >= 0:
+                s = PyTuple_GET_ITEM(PyList_GET_ITEM(patches, i), 2)
+                status = node_insert_text(doc, <SequenceNode *>node, places[i].at,
+                                          PyUnicode_DATA(s), PyUnicode_KIND(s), places[i].inserted)
+            if status < 0:
+                break
+        return finish(self, status)
+
+    cdef Py_ssize_t check_patch(self, Py_ssize_t number, list patches, Py_ssize_t length, Place *place) except -1:
+        """The length of the text after a patch, which is a tuple from then on."""
+        cdef object patch
+        cdef Py_ssize_t pos = 0, n = 0
+        cdef PyObject *plain = PyList_GET_ITEM(patches, number)
+        if is_plain_patch(plain, length, &pos, &n):
+            place.at, place.deleted = <u32>pos, <u32>n
+            place.inserted = <u32>PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(plain, 2))
+            return length - n + place.inserted
+        patch = patches[number]
+        if type(patch) is not tuple or PyTuple_GET_SIZE(<PyObject *>patch) != 3:
+            try:
+                at, deleted, s = patch
+            except (TypeError, ValueError):
+                raise TypeError(f"{self._place()}: patch {number} is not (pos, n_deleted, inserted): {patch!r}") from None
+            patch = patches[number] = (at, deleted, s)
+        check_text(self, (<tuple>patch)[2])
+        if not PyLong_CheckExact((<tuple>patch)[0]) or not PyLong_CheckExact((<tuple>patch)[1]):
             raise TypeError(f"{self._place()}: patch {number}: pos and n_deleted are ints: {patch!r}")
+        pos = PyLong_AsSsize_t_or_max((<tuple>patch)[0])
+        n = PyLong_AsSsize_t_or_max((<tuple>patch)[1])
         if not 0 <= pos <= length or not 0 <= n <= length - pos:
             raise IndexError(
-                f"{self._place()}: patch {number}, {n} deleted at {pos}, is out of range; the length is then {length}"
+                f"{self._place()}: patch {number}, {patch[1]} deleted at {patch[0]}, is out of range; "
+                f"the length is then {length}"
             )
-        return length - n + PyUnicode_GET_LENGTH(s)
+        place.at, place.deleted, place.inserted = <u32>pos, <u32>n, <u32>PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
+        return length - n + PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
 
     def clear(self):
         """Delete all text that is here now."""
         self.delete(0, len(self))
 
     def __len__(self):
-        return length_of(self.here())
+        return length_of(place_of(self))
 
     def __str__(self):
-        return self.value_of(self.here())
+        return self.value_of(place_of(self))
 
     def __getitem__(self, index):
-        cdef Container *node = self.here()
+        cdef Container *node = place_of(self)
         cdef Py_ssize_t length = length_of(node)
         if isinstance(index, slice):
             start, stop, step = index.indices(length)
@@ -129,7 +207,7 @@ cdef class Text(Replicated):
     def __contains__(self, s):
         if type(s) is not str:
             raise TypeError(f"{self._place()}: a str can be in a text, not {type(s).__name__}")
-        return s in self.value_of(self.here())
+        return s in self.value_of(place_of(self))
 
     cdef str copied(self, Container *node, Py_ssize_t start, Py_ssize_t n):
         cdef Sequence *s
@@ -137,7 +215,7 @@ cdef class Text(Replicated):
             return ""
         s = (<SequenceNode *>node).sequence
         result = PyUnicode_New(n, text_widest(s, <u32>start, <u32>n))
-        text_copy(s, <u32>start, <u32>n, PyUnicode_DATA(result), PyUnicode_KIND(result))
+        text_copy(s, <u32>start, <u32>n, PyUnicode_DATA(<PyObject *>result), PyUnicode_KIND(<PyObject *>result))
         return result
 
     def cursor(self, i, side="right"):

@@ -7,6 +7,7 @@ those of a list of writers in rising order of their names, under a magic byte an
 
 from collections.abc import Mapping
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from crdt.engine cimport *
@@ -56,6 +57,8 @@ def restore(data):
     return VersionVector.from_bytes(data)
 
 
+@cython.freelist(8)
+@cython.no_gc  # it holds names and numbers, so it is never part of a circle
 cdef class VersionVector:
     """A mapping from writer to the count of its events that are held.
 

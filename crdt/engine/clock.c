@@ -32,6 +32,16 @@ i32 replicas_find(const Replicas *r, const u8 *id, u8 n)
     return index;
 }
 
+i32 replicas_find_near(const Replicas *r, u32 rank, const u8 *id, u8 n)
+{
+    if (rank < r->n) {
+        u16 index = r->by_rank[rank];
+        if (r->all[index].id_bytes == n && memcmp(replica_id(r, index), id, n) == 0)
+            return index;
+    }
+    return replicas_find(r, id, n);
+}
+
 i32 replicas_add(Replicas *r, const u8 *id, u8 n)
 {
     i32 found = replicas_find(r, id, n);
@@ -58,6 +68,20 @@ i32 replicas_add(Replicas *r, const u8 *id, u8 n)
     for (u32 i = at; i < r->n; i++)
         r->all[r->by_rank[i]].rank = (u16)i;
     return index;
+}
+
+void replicas_truncate(Replicas *r, u32 n)
+{
+    u32 kept = 0;
+    if (r->n == n)
+        return;
+    for (u32 i = 0; i < r->n; i++)
+        if (r->by_rank[i] < n)
+            r->by_rank[kept++] = r->by_rank[i];
+    r->ids_used = r->all[n].id_at;
+    r->n = n;
+    for (u32 i = 0; i < n; i++)
+        r->all[r->by_rank[i]].rank = (u16)i;
 }
 
 int growth_reserve(Replicas *r)

@@ -57,8 +57,14 @@ typedef struct {
 /* The local index of an id, or -1. O(log n). */
 i32 replicas_find(const Replicas *r, const u8 *id, u8 n);
 
+/* The same, looking first at a place in the order of ids. */
+i32 replicas_find_near(const Replicas *r, u32 rank, const u8 *id, u8 n);
+
 /* The local index of an id, made if new; ERROR_LIMIT past REPLICAS_MAX, ERROR_MEMORY. O(n) if new. */
 i32 replicas_add(Replicas *r, const u8 *id, u8 n);
+
+/* Forget those beyond the first n, which nothing refers to. */
+void replicas_truncate(Replicas *r, u32 n);
 
 void replicas_free(Replicas *r);
 int replicas_copy(Replicas *to, const Replicas *from);

@@ -11,6 +11,8 @@
 #include "clock.h"
 #include "wire.h"
 
+enum { WRITERS_FEW = 8 }; /* up to so many a message needs no memory for its list of writers */
+
 typedef struct {
     Writer out;
     const Replicas *replicas;
@@ -48,6 +50,7 @@ typedef struct {
     Reader in;
     Replicas *replicas; /* `seen` is still what was held before this message */
     Sender *writers;
+    Sender *lent; /* room for WRITERS_FEW of them, or NULL */
     u32 n;
     u64 latest_stamp; /* the largest HLC stamp met by a check */
     bool is_full;     /* a whole state in canonical order, not a delta */
@@ -60,6 +63,8 @@ typedef struct {
     bool has_raised_cut;
     u64 stamp;        /* the clock of those who purged */
     bool changed;
+    bool landed;      /* while it was checked already */
+    bool unchecked;   /* it is checked while it lands, where nothing was: what was landed then goes again */
     u8 flags;
     Told *told; /* the sequences below ORMaps that it tells of (told.h) */
     u32 told_n, told_capacity;

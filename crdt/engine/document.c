@@ -164,12 +164,6 @@ void presence_digest(Document *doc, const Table *map, u32 row, bool add)
 
 /* ---- rows with digest and undo ------------------------------------------------------------------ */
 
-void undo_push(Document *doc, UndoRecord record)
-{
-    if (doc->is_open)
-        doc->undo[doc->undo_n++] = record;
-}
-
 u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others)
 {
     u32 i = table_append(t, p, &row);

@@ -77,8 +77,9 @@ Document *document_new(Shape shape, const Schema *schema, u64 seed);
 void document_free(Document *doc);
 Document *document_clone(const Document *doc);
 size_t document_memory(const Document *doc);
-/* About how many entries a walk over all of it meets, children in maps not looked into. O(fields). */
-u64 document_weight(const Document *doc);
+/* About how many entries a walk meets that writes what a holder of `since` lacks (NULL: everything), children in
+ * maps not looked into. O(fields and writers). */
+u64 document_weight(const Document *doc, const u64 *since);
 Digest document_digest(const Document *doc);
 const char *document_broken_invariant(Document *doc);
 
@@ -188,7 +189,11 @@ struct UndoRecord {
 int edit_prepare(Document *doc, const Container *c, u64 events, u32 records);
 /* Take the next event for a change of `c`: it refreshes the presence of `c` in the ORMaps above. */
 Dot edit_event(Document *doc, Container *c, u64 events);
-void undo_push(Document *doc, UndoRecord record);
+static inline void undo_push(Document *doc, UndoRecord record)
+{
+    if (doc->is_open)
+        doc->undo[doc->undo_n++] = record;
+}
 
 Container *container_new(Document *doc, Shape shape, const Schema *schema, Container *parent, u64 path);
 void container_free(Container *c);

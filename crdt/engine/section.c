@@ -238,6 +238,9 @@ int section_encode(const Document *doc, Encoder *e, const Container *c, bool who
     case OP_LIST:
     case TEXT: {
         const Sequence *s = ((const SequenceNode *)c)->sequence;
+        *has_news = true;
+        if (sequence_encode_keystroke(s, e))
+            return DONE;
         *has_news = sequence_has_news(s, e);
         status = sequence_encode(s, e);
         return status < 0 ? status : DONE;

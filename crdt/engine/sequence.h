@@ -23,6 +23,7 @@
  *   sequence_wire                  the bytes of a section
  *   sequence_news, _encode         what a peer lacks, and writing it
  *   sequence_check, _apply         reading it
+ *   sequence_keystroke             both, for a keystroke
  *
  * Invariants, checked by sequence_broken_invariant:
  *   1. Every local number below `next` stands in exactly one span, and in no other place.
@@ -123,6 +124,14 @@ int sequence_encode(const Sequence *s, Encoder *e);
 void sequence_mark_authors(const Sequence *s, bool *named);
 /* Forget which deletions were events of this writer: nobody lacks them. */
 void sequence_forget_deleter(Sequence *s, u16 replica);
+
+/* Write it as `sequence_encode` would, when it is some characters typed on or one deletion: fast. False: it is
+ * anything else, and nothing was written. */
+bool sequence_encode_keystroke(const Sequence *s, Encoder *e);
+
+/* Check and join a section that is all that is left of the message and holds nothing but characters typed on
+ * after the last change here, or one deletion: fast. False: it is anything else, and nothing was changed. */
+bool sequence_take_keystroke(Sequence *s, Decoder *d);
 
 /* Read a section and validate all of it against what is held (`s` may be NULL: nothing yet). */
 int sequence_check(const Sequence *s, bool is_text, Decoder *d);

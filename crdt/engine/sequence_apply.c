@@ -67,6 +67,12 @@ static int insert_text(Joining *j, Point *at, Dot first, u32 n)
 {
     u32 units[UNITS_AT_ONCE];
     Reader *in = &j->d->in;
+    size_t bytes;
+    Reader ahead = *in;
+    if (j->d->unchecked && read_code_points(&ahead, n, &bytes) == NULL) {
+        *in = ahead;
+        return ERROR_DECODE;
+    }
     while (n != 0) {
         u32 piece = n < UNITS_AT_ONCE ? n : UNITS_AT_ONCE;
         const u8 *p = in->p;
@@ -99,11 +105,13 @@ static int insert_items(Joining *j, Point *at, Dot first, u32 n)
     while (n != 0) {
         u32 piece = n < CELLS_AT_ONCE ? n : CELLS_AT_ONCE;
         u64 payload = 0;
-        for (u32 i = 0; i < piece; i++) {
-            (void)read_value(&j->d->in, &items[i]);
-            payload += value_arena_bytes(&items[i]);
+        int status = DONE;
+        for (u32 i = 0; i < piece && status == DONE; i++) {
+            status = read_value(&j->d->in, &items[i]);
+            payload += status == DONE ? value_arena_bytes(&items[i]) : 0;
         }
-        int status = arena_reserve(&j->s->arena, payload);
+        if (status == DONE)
+            status = arena_reserve(&j->s->arena, payload);
         if (status != DONE)
             return status;
         store_items(&j->s->arena, items, piece, words, heads);
@@ -265,11 +273,19 @@ int sequence_apply(Sequence *s, Decoder *d)
     s->cursor.leaf = NOTHING;
     if (d->replaces)
         sequence_empty(s);
-    for (u64 left = read_number(&d->in); left != 0 && status == DONE; left--) {
+    for (u64 left = read_count(&d->in, 1); left != 0 && status == DONE; left--) {
         WireRun run;
         status = section_read_run(&j.r, &run);
         if (status == DONE)
             status = join_run(&j, &run);
+    }
+    if (status == DONE && d->unchecked) {
+        Reader deletions = d->in;
+        status = check_deletions(NULL, &j.r);
+        if (status == DONE && reader_left(&d->in) != 0)
+            status = refuse(&d->in, "bytes are left over");
+        if (status == DONE)
+            d->in = deletions;
     }
     if (status == DONE) {
         u64 head = read_number(&d->in);

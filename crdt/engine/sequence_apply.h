@@ -22,6 +22,9 @@ typedef struct {
     bool afresh;  /* it takes the place of all that was here */
 } Joining;
 
+/* Check the deletions of a section whose runs were read, against what is held (`s` may be NULL: nothing). */
+int check_deletions(const Sequence *s, SectionReader *r);
+
 /* The mapping that an element of the section falls under. */
 u32 mapping_of(const Joining *j, u64 number);
 

@@ -1,7 +1,6 @@
 /* Validation of a section against what is held; nothing is changed and next to nothing allocated. */
-#include "sequence_state.h"
+#include "sequence_apply.h"
 #include "sequence_purge.h"
-#include "sequence_wire.h"
 
 /* Whether all of these ids are elements here, or were. */
 static bool all_held(const Sequence *s, const Decoder *d, RemoteDot first, u64 n)
@@ -87,7 +86,7 @@ static u64 count_held(const Sequence *s, const Decoder *d, RemoteDot first, u64 
     return held;
 }
 
-static int check_deletions(const Sequence *s, SectionReader *r)
+int check_deletions(const Sequence *s, SectionReader *r)
 {
     Decoder *d = r->d;
     u64 head = read_number(&d->in);

@@ -101,16 +101,18 @@ bool type_on(Sequence *s, Dot first, const Units *units, u32 n)
         if (unit_width(unit) > content->width)
             return false;
         content_put(content, typing->unit, unit);
+        u64 writer = s->replicas->all[dot_replica(first)].folded;
+        digest_add(&s->digest, digest_of(s->path, writer, dot_sequence(first), unit));
     } else {
         if (units_width(*units, n) > content->width)
             return false;
         content_insert(content, typing->unit, *units, n);
+        digest_add(&s->digest, digest_of_units(s, first, n, *units));
     }
     leaf->spans[typing->index].bits += n;
     tree_count_visible(&s->tree, typing->leaf, n);
     s->tree.count += n;
     s->runs.count += n;
-    digest_add(&s->digest, digest_of_units(s, first, n, *units));
     typing->next += n;
     typing->unit += n;
     if (typing->position != NOTHING)

@@ -182,6 +182,8 @@ void section_begin_deletions(SectionReader *r)
 {
     r->expected.n = 0;
     r->writer = 0;
+    r->target_number = 0;
+    r->targeted = false;
 }
 
 static int read_target(SectionReader *r, u8 head, WireDeletion *deletion)

@@ -2,7 +2,15 @@
 #include "document.h"
 #include "sequence_state.h"
 
-static u64 container_weight(const Container *c)
+/* Stretches that a holder of `since` is written; all of them without it. At most one an event, unless which
+ * events deleted something is not known any more. */
+static u64 sequence_weight(const Sequence *s, const u64 *since, u64 events)
+{
+    u64 all = s->tree.count / 16u;
+    return since != NULL && events < all && log_reaches(&s->log, since) ? events : all;
+}
+
+static u64 container_weight(const Container *c, const u64 *since, u64 events)
 {
     switch (container_kind(c)) {
     case GCOUNTER:
@@ -10,12 +18,12 @@ static u64 container_weight(const Container *c)
         return ((const Counter *)c)->n;
     case OP_LIST:
     case TEXT:
-        return ((const SequenceNode *)c)->sequence->tree.count / 16u; /* they are written by stretches */
+        return sequence_weight(((const SequenceNode *)c)->sequence, since, events);
     case COMPOSITE: {
         const Composite *composite = (const Composite *)c;
         u64 sum = 0;
         for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
-            sum += composite->field[i] == NULL ? 0 : container_weight(composite->field[i]);
+            sum += composite->field[i] == NULL ? 0 : container_weight(composite->field[i], since, events);
         return sum + composite->extras;
     }
     default:
@@ -23,7 +31,10 @@ static u64 container_weight(const Container *c)
     }
 }
 
-u64 document_weight(const Document *doc)
+u64 document_weight(const Document *doc, const u64 *since)
 {
-    return container_weight(doc->root) + doc->replicas.n;
+    u64 events = 0;
+    for (u32 i = 0; since != NULL && i < doc->replicas.n; i++)
+        events += doc->replicas.all[i].seen - since[i];
+    return container_weight(doc->root, since, events) + doc->replicas.n;
 }

@@ -6,11 +6,14 @@ int writer_grow(Writer *w, size_t more)
     size_t next = w->capacity < 64 ? 64 : w->capacity + w->capacity / 2;
     if (next < need)
         next = need;
-    u8 *p = w->failed ? NULL : block_resize(w->p, w->capacity, next);
+    u8 *p = w->failed ? NULL : block_resize(w->is_lent ? NULL : w->p, w->capacity, next);
     if (p == NULL) {
         w->failed = true;
         return ERROR_MEMORY;
     }
+    if (w->is_lent)
+        memcpy(p, w->p, w->n);
+    w->is_lent = false;
     w->p = p;
     w->capacity = next;
     return DONE;
@@ -18,7 +21,8 @@ int writer_grow(Writer *w, size_t more)
 
 void writer_free(Writer *w)
 {
-    block_free(w->p, w->capacity);
+    if (!w->is_lent)
+        block_free(w->p, w->capacity);
     *w = (Writer){0};
 }
 

@@ -13,6 +13,7 @@ typedef struct {
     u8 *p;
     size_t n, capacity;
     bool failed;
+    bool is_lent; /* p is not the writer's own */
 } Writer;
 
 typedef struct {
@@ -23,6 +24,12 @@ typedef struct {
 static inline Writer empty_writer(void)
 {
     return (Writer){0};
+}
+
+/* One that begins in `n` bytes of somebody else, who must outlive it. */
+static inline Writer lent_writer(u8 *room, size_t n)
+{
+    return (Writer){.p = room, .capacity = n, .is_lent = true};
 }
 
 int writer_grow(Writer *w, size_t more);
