@@ -1,5 +1,5 @@
 /* Local edits of counters, sets, registers and maps. Each makes room first and then cannot fail. */
-#include "document.h"
+#include "rows.h"
 
 /* ---- counters ----------------------------------------------------------------------------------- */
 
@@ -23,7 +23,7 @@ int counter_add(Document *doc, Counter *c, u64 by, bool down)
         u64 count = down ? c->slot[i].down : c->slot[i].up;
         if (by > UINT64_MAX - count)
             return ERROR_RANGE;
-        undo_push(doc, (UndoRecord){.kind = UNDO_SLOT, .at = c, .row = i, .slot = c->slot[i]});
+        undo_push(doc, {.kind = UNDO_SLOT, .at = c, .row = i, .slot = c->slot[i]});
         slot_digest(doc, c, i, false);
     } else {
         status = array_reserve(&c->slot, &c->capacity, c->n + 1, sizeof(Slot));
@@ -31,7 +31,7 @@ int counter_add(Document *doc, Counter *c, u64 by, bool down)
             return status;
         i = c->n++;
         c->slot[i] = (Slot){.replica = (u16)doc->self};
-        undo_push(doc, (UndoRecord){.kind = UNDO_NEW_SLOT, .at = c, .row = i});
+        undo_push(doc, {.kind = UNDO_NEW_SLOT, .at = c, .row = i});
     }
     Slot *s = &c->slot[i];
     *(down ? &s->down : &s->up) += by;
@@ -55,14 +55,6 @@ void counter_total_words(const Counter *c, u64 up[2], u64 down[2])
 
 /* ---- sets, registers and maps of values --------------------------------------------------------- */
 
-void table_settle(Document *doc, Table *t)
-{
-    if (doc->is_open)
-        return; /* undo records still refer to rows and payloads */
-    table_tidy(t, doc->seed);
-    (void)removals_trim(t);
-}
-
 static int prepare_rows(Document *doc, Table *t, u64 events, u32 records, u32 rows, u64 bytes)
 {
     int status = edit_prepare(doc, &t->base, events, records);
@@ -71,10 +63,12 @@ static int prepare_rows(Document *doc, Table *t, u64 events, u32 records, u32 ro
 
 static u32 count_matches(const Table *t, const Probe *p, u32 *first)
 {
+    *first = table_find(t, p);
+    if (*first == NO_ROW || likely(t->siblings == 0))
+        return *first != NO_ROW;
     Matches m = {0};
-    *first = table_next_match(t, p, &m);
-    u32 n = *first != NO_ROW;
-    while (n != 0 && t->siblings != 0 && table_next_match(t, p, &m) != NO_ROW)
+    u32 n = 0;
+    while (table_next_match(t, p, &m) != NO_ROW)
         n++;
     return n;
 }
@@ -142,13 +136,13 @@ void removal_note(Document *doc, Table *t, Dot event, const Item *key)
         Removal *last = &log->all[log->n - 1];
         Item last_key = key_item(&last->key, &log->keys);
         if (dot_replica(last->event) == dot_replica(event) && same_key(&last_key, key)) {
-            undo_push(doc, (UndoRecord){.kind = UNDO_RELOGGED, .at = t, .event = last->event});
+            undo_push(doc, {.kind = UNDO_RELOGGED, .at = t, .event = last->event});
             last->event = event;
             return;
         }
     }
     removals_append(t, event, key);
-    undo_push(doc, (UndoRecord){.kind = UNDO_LOGGED, .at = t});
+    undo_push(doc, {.kind = UNDO_LOGGED, .at = t});
 }
 
 int set_discard(Document *doc, Table *t, const Item *key)
@@ -188,7 +182,7 @@ int set_clear(Document *doc, Table *t)
     rows_remove_all(doc, t);
     /* Who lacks this event gets what is left as a whole: cheaper than a note for each element. */
     u64 *horizon = &t->log->horizon[doc->self];
-    undo_push(doc, (UndoRecord){.kind = UNDO_HORIZON, .at = t, .sequence = *horizon});
+    undo_push(doc, {.kind = UNDO_HORIZON, .at = t, .sequence = *horizon});
     *horizon = dot_sequence(edit_event(doc, &t->base, 1));
     table_settle(doc, t);
     return CHANGED;
@@ -227,10 +221,10 @@ int entry_compare(const Document *doc, const Table *t, u32 a, u32 b)
 
 static u32 best_row(const Document *doc, const Table *t, const Probe *p)
 {
-    Matches m = {0};
-    u32 best = table_next_match(t, p, &m);
-    if (best == NO_ROW || t->siblings == 0)
+    u32 best = table_find(t, p);
+    if (best == NO_ROW || likely(t->siblings == 0))
         return best;
+    Matches m = {0};
     for (u32 row; (row = table_next_match(t, p, &m)) != NO_ROW;)
         if (entry_compare(doc, t, row, best) > 0)
             best = row;

@@ -1,16 +1,9 @@
 #include "item.h"
 
-#include "hash.h"
-
 /* On the wire an item begins with type << 4 | n. INTEGER: n = 1..8 bytes of big-endian two's
  * complement, shortest. STRING, BYTES, BIG_INTEGER: n < 15 is the length, 15 says that
  * (length - 15) follows as a varint. FLOAT: n = 8. TUPLE, LIST, DICT and the rest: n = 0. */
 enum { LONG = 15 };
-
-u64 item_fold(const Item *item)
-{
-    return hash_bytes(item_bytes(item), item->n, 0x51ed270b0badc0deull + item->type);
-}
 
 static void write_integer(Writer *w, i64 v)
 {

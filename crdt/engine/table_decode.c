@@ -7,6 +7,7 @@
  */
 #include "growth.h"
 #include "entry.h"
+#include "rows.h"
 
 #include <stdlib.h>
 
