@@ -8,9 +8,9 @@ from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
 
 cimport cython
 
-from crdt.document cimport Replicated
+from crdt.document cimport Replicated, ended, place_of, place_to_change, time_of
 from crdt.engine cimport *
-from crdt.values cimport pack_key, pack_value, unpack
+from crdt.values cimport hold_key, hold_value, pack_key, pack_value, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -82,16 +82,16 @@ cdef class LWWMap(Replicated):
 
     cdef int put(self, object key, object value) except -1:
         cdef Item k, v
-        _key_holder = pack_key(key, &k, self)
-        _value_holder = pack_value(value, &v, self, key)
-        cdef u64 now = self.root.now_ms()
-        cdef Table *t = <Table *>self.open()
-        return self.done(table_put(self.root.doc, t, &k, &v, now))
+        _key_holder = hold_key(key, &k, self)
+        _value_holder = hold_value(value, &v, self, key)
+        cdef u64 now = time_of(self.root)
+        cdef Table *t = <Table *>place_to_change(self)
+        return ended(self, table_put(self.root.doc, t, &k, &v, now))
 
     cdef object lookup(self, object key, object default):
         cdef Item item
-        cdef Table *t = <Table *>self.here()
-        _holder = pack_key(key, &item, self)
+        cdef Table *t = <Table *>place_of(self)
+        _holder = hold_key(key, &item, self)
         cdef u32 row = NO_ROW if t == NULL else table_winner(self.root.doc, t, &item)
         if row == NO_ROW:
             return default
@@ -101,13 +101,13 @@ cdef class LWWMap(Replicated):
     cdef int erase(self, object key) except -1:
         """Delete a key that is there."""
         cdef Item k, absent
-        _holder = pack_key(key, &k, self)
+        _holder = hold_key(key, &k, self)
         absent.type = ABSENT
         absent.n = 0
         absent.p = NULL
-        cdef u64 now = self.root.now_ms()
-        cdef Table *t = <Table *>self.open()
-        return self.done(table_put(self.root.doc, t, &k, &absent, now))
+        cdef u64 now = time_of(self.root)
+        cdef Table *t = <Table *>place_to_change(self)
+        return ended(self, table_put(self.root.doc, t, &k, &absent, now))
 
     def __getitem__(self, key):
         value = self.lookup(key, MISSING)
@@ -125,8 +125,8 @@ cdef class LWWMap(Replicated):
 
     def __contains__(self, key):
         cdef Item item
-        cdef Table *t = <Table *>self.here()
-        _holder = pack_key(key, &item, self)
+        cdef Table *t = <Table *>place_of(self)
+        _holder = hold_key(key, &item, self)
         return t != NULL and table_winner(self.root.doc, t, &item) != NO_ROW
 
     def __len__(self):

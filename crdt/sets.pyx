@@ -7,9 +7,9 @@ were observed, so an add that the remover had not seen survives.
 
 cimport cython
 
-from crdt.document cimport Replicated
+from crdt.document cimport Replicated, ended, place_of, place_to_change
 from crdt.engine cimport *
-from crdt.values cimport pack_key, unpack
+from crdt.values cimport hold_key, pack_key, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -47,16 +47,16 @@ cdef class ElementIterator:
 
 cdef bint contains(Replicated owner, object x) except -1:
     cdef Item key
-    cdef Table *t = <Table *>owner.here()
-    _holder = pack_key(x, &key, owner)
+    cdef Table *t = <Table *>place_of(owner)
+    _holder = hold_key(x, &key, owner)
     return t != NULL and table_winner(owner.root.doc, t, &key) != NO_ROW
 
 
 cdef int add(Replicated owner, object x) except -1:
     cdef Item key
-    _holder = pack_key(x, &key, owner)
-    cdef Table *t = <Table *>owner.open()
-    return owner.done(set_add(owner.root.doc, t, &key))
+    _holder = hold_key(x, &key, owner)
+    cdef Table *t = <Table *>place_to_change(owner)
+    return ended(owner, set_add(owner.root.doc, t, &key))
 
 
 cdef int add_all(Replicated owner, object elements) except -1:
@@ -165,9 +165,9 @@ cdef class ORSet(Replicated):
             if self.root.guard:
                 self.check_guard()
             return False
-        _holder = pack_key(x, &key, self)
-        t = <Table *>self.open()
-        return self.done(set_discard(self.root.doc, t, &key)) == CHANGED
+        _holder = hold_key(x, &key, self)
+        t = <Table *>place_to_change(self)
+        return ended(self, set_discard(self.root.doc, t, &key)) == CHANGED
 
     def __contains__(self, x):
         return contains(self, x)
