@@ -7,9 +7,9 @@ were observed, so an add that the remover had not seen survives.
 
 cimport cython
 
-from crdt.document cimport Replicated, ended, place_of, place_to_change
+from crdt.document cimport Replicated, ended, place_of, place_to_change, raise_status
 from crdt.engine cimport *
-from crdt.values cimport hold_key, pack_key, unpack
+from crdt.values cimport AHEAD, hold_key, list_prefetch, pack_key, pack_plain, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -62,12 +62,28 @@ cdef int add(Replicated owner, object x) except -1:
 cdef int add_all(Replicated owner, object elements) except -1:
     """All of them or, when one cannot be an element, none."""
     cdef Item key
-    elements = list(elements)
-    for x in elements:
-        pack_key(x, &key, owner)
-    for x in elements:
-        add(owner, x)
+    cdef Py_ssize_t i
+    cdef list all_of_them = list(elements)
+    for i in range(len(all_of_them)):
+        list_prefetch(all_of_them, i + AHEAD)
+        hold_key(all_of_them[i], &key, owner)
+    if len(all_of_them) > BATCH:
+        raise_status(table_expect(owner.root.doc, <Table *>place_to_change(owner), <u64>len(all_of_them)), owner)
+    for i in range(0, len(all_of_them), BATCH):
+        add_batch(owner, all_of_them, i, min(BATCH, len(all_of_them) - i))
     return 0
+
+
+cdef int add_batch(Replicated owner, list elements, Py_ssize_t at, int n) except -1:
+    cdef Item[BATCH] key
+    cdef int i
+    cdef list holders = []
+    for i in range(n):
+        list_prefetch(elements, at + i + AHEAD)
+        if not pack_plain(elements[at + i], &key[i], KEY_BYTES_MAX):
+            holders.append(pack_key(elements[at + i], &key[i], owner))
+    cdef Table *t = <Table *>place_to_change(owner)
+    return ended(owner, set_add_many(owner.root.doc, t, key, n))
 
 
 cdef Py_ssize_t size(Container *node):

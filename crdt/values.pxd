@@ -45,3 +45,21 @@ cdef inline object hold_key(object key, Item *item, object owner):
 cdef inline object hold_value(object value, Item *item, object owner, object key):
     """`pack_value` likewise."""
     return value if pack_plain(value, item, VALUE_BYTES_MAX) else pack_value(value, item, owner, key)
+
+
+cdef extern from *:
+    """
+    /* Ask for the memory of a list's element: its head, and where the bytes of a short text begin. */
+    static inline void list_prefetch(PyObject *list, Py_ssize_t i)
+    {
+        if (i < PyList_GET_SIZE(list)) {
+            const char *p = (const char *)PyList_GET_ITEM(list, i);
+            __builtin_prefetch(p);
+            __builtin_prefetch(p + 64);
+        }
+    }
+    """
+    void list_prefetch(list elements, Py_ssize_t i)
+
+cdef enum:
+    AHEAD = 16  # elements of a list that are asked for before they are used

@@ -131,6 +131,15 @@ int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 n
 int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp);
 /* The row that counts under a key: NO_ROW if none or deleted. */
 u32 table_winner(const Document *doc, const Table *t, const Item *key);
+
+/* The same for up to BATCH keys at once: much faster where the table is large and they are in no order. On an
+ * error those before it are kept. */
+enum { BATCH = 32 };
+/* So many keys are to come: an empty table makes room for all of them at once. */
+int table_expect(Document *doc, Table *t, u64 keys);
+void table_winners(const Document *doc, const Table *t, const Item *keys, u32 n, u32 *rows);
+int table_put_many(Document *doc, Table *t, const Item *keys, const Item *values, u32 n, u64 now_ms);
+int set_add_many(Document *doc, Table *t, const Item *keys, u32 n);
 /* Whether this row is the one that counts under its key: to walk over keys once each. */
 int entry_compare(const Document *doc, const Table *t, u32 a, u32 b);
 bool table_is_winner(const Document *doc, const Table *t, u32 row);

@@ -87,23 +87,22 @@ static u32 remove_siblings(Document *doc, Table *t, const Probe *p)
 }
 
 /* Make a key hold exactly one entry, written by a new event that supersedes what it held. */
-static int put_entry(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp)
+static inline int put_entry(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
 {
-    Probe p = probe_of(key, doc->seed);
-    u32 first, n = count_matches(t, &p, &first);
-    u64 bytes = (u64)(n == 0 ? key_arena_bytes(key) : 0) + (value == NULL ? 0 : value_arena_bytes(value));
+    u32 first, n = count_matches(t, p, &first);
+    u64 bytes = (u64)(n == 0 ? key_arena_bytes(&p->item) : 0) + (value == NULL ? 0 : value_arena_bytes(value));
     int status = prepare_rows(doc, t, 1, n + 1, n == 0, bytes);
     if (status != DONE)
         return status;
     if (n > 1)
-        first = remove_siblings(doc, t, &p);
+        first = remove_siblings(doc, t, p);
     Row row = {.stamp = stamp};
     row.dot = edit_event(doc, &t->base, 1);
     if (value != NULL)
         row.value = value_store(value, &row.word, &t->arena);
     if (n == 0) {
-        row.key = t->columns & HAS_KEY ? key_store(key, &t->arena) : p.cell;
-        row_append(doc, t, &p, row, 0);
+        row.key = t->columns & HAS_KEY ? key_store(&p->item, &t->arena) : p->cell;
+        row_append(doc, t, p, row, 0);
     } else {
         row.key = t->key[first];
         row_replace(doc, t, first, row);
@@ -112,15 +111,18 @@ static int put_entry(Document *doc, Table *t, const Item *key, const Item *value
     return CHANGED;
 }
 
+static int add_element(Document *doc, Table *t, const Probe *p)
+{
+    if (!is_dot_store(&t->base) && table_find(t, p) != NO_ROW)
+        return UNCHANGED;
+    /* An element that is there takes a fresh dot: else a concurrent removal would win over this add. */
+    return put_entry(doc, t, p, NULL, 0);
+}
+
 int set_add(Document *doc, Table *t, const Item *key)
 {
-    if (!is_dot_store(&t->base)) {
-        Probe p = probe_of(key, doc->seed);
-        if (table_find(t, &p) != NO_ROW)
-            return UNCHANGED;
-    }
-    /* An element that is there takes a fresh dot: else a concurrent removal would win over this add. */
-    return put_entry(doc, t, key, NULL, 0);
+    Probe p = probe_of(key, doc->seed);
+    return add_element(doc, t, &p);
 }
 
 static bool same_key(const Item *a, const Item *b)
@@ -188,20 +190,29 @@ int set_clear(Document *doc, Table *t)
     return CHANGED;
 }
 
+static int put_stamped(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
+{
+    int status = put_entry(doc, t, p, value, stamp);
+    if (status == CHANGED && stamp > doc->stamp)
+        doc->stamp = stamp;
+    return status;
+}
+
+static inline u64 next_stamp(const Document *doc, const Table *t, u64 now_ms)
+{
+    return t->columns & HAS_STAMP ? hlc_tick(doc->stamp, now_ms) : 0;
+}
+
 int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms)
 {
-    u64 stamp = 0;
-    if (t->columns & HAS_STAMP)
-        stamp = hlc_tick(doc->stamp, now_ms);
-    return table_put_stamped(doc, t, key, value, stamp);
+    Probe p = probe_of(key, doc->seed);
+    return put_stamped(doc, t, &p, value, next_stamp(doc, t, now_ms));
 }
 
 int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp)
 {
-    int status = put_entry(doc, t, key, value, stamp);
-    if (status == CHANGED && stamp > doc->stamp)
-        doc->stamp = stamp;
-    return status;
+    Probe p = probe_of(key, doc->seed);
+    return put_stamped(doc, t, &p, value, stamp);
 }
 
 /* ---- which entry counts ------------------------------------------------------------------------- */
@@ -219,7 +230,7 @@ int entry_compare(const Document *doc, const Table *t, u32 a, u32 b)
     return item_compare(&x, &y);
 }
 
-static u32 best_row(const Document *doc, const Table *t, const Probe *p)
+static inline u32 best_row(const Document *doc, const Table *t, const Probe *p)
 {
     u32 best = table_find(t, p);
     if (best == NO_ROW || likely(t->siblings == 0))
@@ -231,15 +242,20 @@ static u32 best_row(const Document *doc, const Table *t, const Probe *p)
     return best;
 }
 
+static inline u32 winner_of(const Document *doc, const Table *t, const Probe *p)
+{
+    u32 row = best_row(doc, t, p);
+    if (row != NO_ROW && (t->columns & HAS_VALUE) && t->value[row] >> 4 == ABSENT)
+        return NO_ROW;
+    return row;
+}
+
 u32 table_winner(const Document *doc, const Table *t, const Item *key)
 {
     if (t->n == 0)
         return NO_ROW;
     Probe p = probe_of(key, doc->seed);
-    u32 row = best_row(doc, t, &p);
-    if (row != NO_ROW && (t->columns & HAS_VALUE) && t->value[row] >> 4 == ABSENT)
-        return NO_ROW;
-    return row;
+    return winner_of(doc, t, &p);
 }
 
 bool table_is_winner(const Document *doc, const Table *t, u32 row)
@@ -251,4 +267,83 @@ bool table_is_winner(const Document *doc, const Table *t, u32 row)
     Item key = table_key(t, row);
     Probe p = probe_of(&key, doc->seed);
     return best_row(doc, t, &p) == row;
+}
+
+/* ---- many keys at once -------------------------------------------------------------------------- */
+
+/* From here on a table does not lie in the nearer caches. */
+enum { FAR_FROM = 4096 };
+
+/* Ask for the memory that each key needs before any of it is used, so that the waits overlap. */
+static void look_ahead(const Document *doc, const Table *t, const Item *keys, u32 n, bool to_write, Probe *probes)
+{
+    u32 row[BATCH];
+    for (u32 i = 0; i < n; i++) {
+        probes[i] = probe_of(&keys[i], doc->seed);
+        if (t->bucket != NULL)
+            __builtin_prefetch(&t->bucket[home_of(t, probes[i].hash)]);
+    }
+    if (t->n < FAR_FROM || t->bucket == NULL)
+        return;
+    for (u32 i = 0; i < n; i++) {
+        const Bucket *b = &t->bucket[home_of(t, probes[i].hash)];
+        u32 mask = tags_equal(b, tag_of(probes[i].hash));
+        row[i] = mask == 0 ? NO_ROW : b->row[__builtin_ctz(mask)];
+        if (mask != 0)
+            row_prefetch(t, row[i], to_write);
+    }
+    for (u32 i = 0; i < n; i++) {
+        if (row[i] == NO_ROW)
+            continue;
+        if ((t->key[row[i]].head & 15) == IN_ARENA)
+            __builtin_prefetch(table_key(t, row[i]).p);
+        if (t->value != NULL && (t->value[row[i]] & 15) == IN_ARENA)
+            __builtin_prefetch(table_value(t, row[i]).p);
+    }
+}
+
+void table_winners(const Document *doc, const Table *t, const Item *keys, u32 n, u32 *rows)
+{
+    Probe probes[BATCH];
+    look_ahead(doc, t, keys, n, false, probes);
+    for (u32 i = 0; i < n; i++)
+        rows[i] = winner_of(doc, t, &probes[i]);
+}
+
+int table_expect(Document *doc, Table *t, u64 keys)
+{
+    if (t->n != 0)
+        return DONE;
+    return keys > ROWS_MAX ? ERROR_LIMIT : table_reserve(t, (u32)keys, 0, doc->seed);
+}
+
+/* Make room for all of them at once, since making room moves what is asked for. */
+static int prepare_batch(Document *doc, Table *t, const Item *keys, const Item *values, u32 n)
+{
+    u64 bytes = 0;
+    for (u32 i = 0; i < n; i++)
+        bytes += (u64)key_arena_bytes(&keys[i]) + (values == NULL ? 0 : value_arena_bytes(&values[i]));
+    return table_reserve(t, n, bytes, doc->seed);
+}
+
+int table_put_many(Document *doc, Table *t, const Item *keys, const Item *values, u32 n, u64 now_ms)
+{
+    Probe probes[BATCH];
+    int status = prepare_batch(doc, t, keys, values, n);
+    look_ahead(doc, t, keys, n, true, probes);
+    for (u32 i = 0; i < n && status >= 0; i++)
+        status = put_stamped(doc, t, &probes[i], &values[i], next_stamp(doc, t, now_ms));
+    return status;
+}
+
+int set_add_many(Document *doc, Table *t, const Item *keys, u32 n)
+{
+    Probe probes[BATCH];
+    int changed = UNCHANGED, status = prepare_batch(doc, t, keys, NULL, n);
+    look_ahead(doc, t, keys, n, true, probes);
+    for (u32 i = 0; i < n && status >= 0; i++) {
+        status = add_element(doc, t, &probes[i]);
+        changed |= status == CHANGED;
+    }
+    return status < 0 ? status : changed;
 }

@@ -155,8 +155,16 @@ static int index_build(Table *t, u32 buckets, u64 seed)
     block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
     t->bucket = fresh;
     t->buckets = buckets;
-    for (u32 row = 0; row < t->n; row++)
-        index_add(t, row, row_hash(t, row, seed));
+    u64 hash[16];
+    for (u32 row = 0, n; row < t->n; row += n) {
+        n = t->n - row < 16 ? t->n - row : 16;
+        for (u32 i = 0; i < n; i++) { /* the buckets of all of them on their way before the first is used */
+            hash[i] = row_hash(t, row + i, seed);
+            __builtin_prefetch(&t->bucket[home_of(t, hash[i])], 1);
+        }
+        for (u32 i = 0; i < n; i++)
+            index_add(t, row + i, hash[i]);
+    }
     return DONE;
 }
 

@@ -91,6 +91,21 @@ static inline bool row_matches(const Table *t, const Probe *p, u32 row)
     return key.n == p->item.n && long_keys_equal(key.p, p->item.p, key.n);
 }
 
+/* Ask for the memory of a row. */
+static inline void row_prefetch(const Table *t, u32 row, bool to_write)
+{
+    __builtin_prefetch(&t->key[row]);
+    if (t->value != NULL) {
+        __builtin_prefetch(&t->word[row]);
+        __builtin_prefetch(&t->value[row]);
+    }
+    if (to_write) {
+        __builtin_prefetch(&t->dot[row], 1);
+        if (t->stamp != NULL)
+            __builtin_prefetch(&t->stamp[row], 1);
+    }
+}
+
 /* The first row of a key, or NO_ROW. Expected O(1). */
 static inline u32 table_find(const Table *t, const Probe *p)
 {
