@@ -293,12 +293,8 @@ static void look_ahead(const Document *doc, const Table *t, const Item *keys, u3
             row_prefetch(t, row[i], to_write);
     }
     for (u32 i = 0; i < n; i++) {
-        if (row[i] == NO_ROW)
-            continue;
-        if ((t->key[row[i]].head & 15) == IN_ARENA)
-            __builtin_prefetch(table_key(t, row[i]).p);
-        if (t->value != NULL && (t->value[row[i]] & 15) == IN_ARENA)
-            __builtin_prefetch(table_value(t, row[i]).p);
+        if (row[i] != NO_ROW)
+            row_prefetch_payload(t, row[i]);
     }
 }
 

@@ -233,19 +233,39 @@ void table_free(Table *t)
     free(t);
 }
 
-int table_grow(Table *t, u32 rows, u64 bytes, u64 seed)
+int table_grow_rows(Table *t, u32 rows, u64 bytes)
 {
     u64 need = (u64)t->n + rows;
     if (unlikely(need > ROWS_MAX))
         return ERROR_LIMIT;
-    if (unlikely(need > t->capacity)) {
-        size_t next = need <= 4 ? need : grown_capacity(t->capacity, need);
-        int status = resize_rows(t, (u32)next);
-        if (status != DONE)
-            return status;
-    }
-    int status = bytes == 0 ? DONE : arena_reserve(&t->arena, bytes);
-    return status != DONE ? status : index_reserve(t, need, seed);
+    size_t next = need <= 4 ? need : grown_capacity(t->capacity, need);
+    if (need > t->capacity && resize_rows(t, (u32)next) != DONE)
+        return ERROR_MEMORY;
+    return bytes == 0 ? DONE : arena_reserve(&t->arena, bytes);
+}
+
+int table_grow(Table *t, u32 rows, u64 bytes, u64 seed)
+{
+    int status = table_grow_rows(t, rows, bytes);
+    return status != DONE ? status : index_reserve(t, (u64)t->n + rows, seed);
+}
+
+static void drop_index(Table *t)
+{
+    block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
+    t->bucket = NULL;
+    t->buckets = 0;
+}
+
+int table_load_begin(Table *t, u64 rows)
+{
+    drop_index(t);
+    return rows > ROWS_MAX ? ERROR_LIMIT : table_grow_rows(t, (u32)rows, 0);
+}
+
+int table_load_end(Table *t, u64 seed)
+{
+    return index_reserve(t, t->n, seed);
 }
 
 /* A row comes back to life (+1) or dies (-1): its tombstone and its bytes in the arena. */
@@ -320,11 +340,8 @@ void table_compact(Table *t, u64 seed)
         u32 capacity = t->n + t->n / 8 + 1;
         if (resize_rows(t, capacity) == DONE && t->bucket != NULL)
             (void)index_build(t, t->n * 2 / 15 + 1, seed);
-        if (t->n <= INDEXED_FROM / 2 && t->bucket != NULL) {
-            block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
-            t->bucket = NULL;
-            t->buckets = 0;
-        }
+        if (t->n <= INDEXED_FROM / 2)
+            drop_index(t);
     }
 }
 

@@ -73,6 +73,13 @@ size_t table_memory(const Table *t);
 
 /* Make room for `rows` more rows and `bytes` more arena bytes: what table_reserve does when it is lacking. */
 int table_grow(Table *t, u32 rows, u64 bytes, u64 seed);
+/* The same, leaving the index as it is. */
+int table_grow_rows(Table *t, u32 rows, u64 bytes);
+
+/* Fill an empty table with keys that are known to be different: no index, so no search, until the end. Rows that
+ * an error leaves there are still found, slowly. */
+int table_load_begin(Table *t, u64 rows);
+int table_load_end(Table *t, u64 seed);
 
 /* The first row of a key, appending and replacing: table_index.h. */
 

@@ -106,6 +106,15 @@ static inline void row_prefetch(const Table *t, u32 row, bool to_write)
     }
 }
 
+/* And, when its cells are there, of what they point at. */
+static inline void row_prefetch_payload(const Table *t, u32 row)
+{
+    if ((t->key[row].head & 15) == IN_ARENA)
+        __builtin_prefetch(table_key(t, row).p);
+    if (t->value != NULL && (t->value[row] & 15) == IN_ARENA)
+        __builtin_prefetch(table_value(t, row).p);
+}
+
 /* The first row of a key, or NO_ROW. Expected O(1). */
 static inline u32 table_find(const Table *t, const Probe *p)
 {

@@ -104,7 +104,8 @@ def test_an_update_that_is_undone_leaves_nothing() -> None:
 
 
 def test_one_that_cannot_be_kept_keeps_out_all() -> None:
-    m, s = LWWMap("a"), GSet("a")
+    m: Any = LWWMap("a")
+    s: Any = GSet("a")
     with pytest.raises(TypeError):
         m.update({**{f"k{k}": k for k in range(100)}, "bad": {1, 2}})
     with pytest.raises(TypeError):
@@ -122,7 +123,7 @@ def test_a_source_may_be_read_only_once() -> None:
         for k in range(40):
             yield iter((f"k{k}", k))
 
-    m = LWWMap("a")
+    m: Any = LWWMap("a")
     m.update(pairs())
     assert m.value == {f"k{k}": k for k in range(40)}
     m.update(m)
