@@ -7,7 +7,7 @@ floor: what a removal of its key has observed; the value is what lies above.
 
 cimport cython
 
-from crdt.document cimport Replicated
+from crdt.document cimport Replicated, finish, place_to_change
 from crdt.engine cimport *
 
 from crdt.document import MAX_DRIFT, _register
@@ -32,7 +32,7 @@ cdef u64 checked_step(object by, Replicated who) except? 0:
 
 
 cdef int move(Replicated who, u64 by, bint down) except -1:
-    cdef Container *node = who.open()
+    cdef Container *node = place_to_change(who)
     cdef int status = counter_add(who.root.doc, <Counter *>node, by, down)
     if status == ERROR_RANGE:
         who.done(UNCHANGED)
@@ -40,7 +40,7 @@ cdef int move(Replicated who, u64 by, bint down) except -1:
             f"{who._place()}: writer {who.replica!r} would pass 2**64-1 of its own count; "
             "nothing was changed: go on under another writer's name"
         )
-    return who.done(status)
+    return finish(who, status)
 
 
 cdef object total(Container *node, bint down):

@@ -2,6 +2,25 @@ from crdt.engine cimport Container, Document, Landing, Shape, u32, u64
 from crdt.turns cimport Turns
 from crdt.version cimport VersionVector
 
+cdef extern from *:
+    """
+    #include <time.h>
+    #ifndef CLOCK_REALTIME_COARSE
+    #define CLOCK_REALTIME_COARSE CLOCK_REALTIME
+    #endif
+    /* The coarse clock is read without a system call and is exact to a few milliseconds. */
+    static inline unsigned long long wall_clock_ms(void)
+    {
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME_COARSE, &t);
+        return (unsigned long long)t.tv_sec * 1000 + (unsigned long long)t.tv_nsec / 1000000;
+    }
+    """
+    u64 wall_clock_ms() nogil
+
+# Counts the forks of this process.
+cdef unsigned int fork_generation
+
 # Bits of Turns.guard, beside its own.
 cdef enum Guard:
     READ_ONLY = 1    # handed out for reading
@@ -52,21 +71,33 @@ cdef class Replicated:
     cdef str writer(self, int index)
     cdef u64 *counts_of(self, vector, bint exact) except NULL
 
-cdef inline Container *place_of(Replicated self) except? NULL:
-    """`here()`, without a call where nothing stands in the way."""
-    if self.root.guard == 0 and self.parent is None:
-        return self.node
-    return self.here()
+# The common case of an access, without a call: nobody is at work, nothing is guarded, the place is known.
 
-cdef inline Container *place_to_change(Replicated self) except NULL:
-    """`open()`, without a call where nothing stands in the way."""
-    if self.root.guard == 0 and self.parent is None and not self.root.is_anonymous and self.root.doc.self >= 0:
-        return self.node
-    return self.open()
+cdef inline Container *place_of(Replicated state) except? NULL:
+    """`state.here()`."""
+    if state.root.guard == 0 and state.parent is None:
+        return state.node
+    return state.here()
 
-cdef inline int finish(Replicated self, int status) except -1:
-    """`done()`, without a call after a change."""
-    return status if status > 0 else self.done(status)
+
+cdef inline Container *place_to_change(Replicated state) except NULL:
+    """`state.open()`."""
+    if state.root is not None and state.root.guard == 0 and state.root.doc.self >= 0 and (
+        not state.root.is_anonymous or state.root.generation == fork_generation
+    ) and (state.parent is None or (state.node != NULL and state.epoch == state.root.doc.epoch)):
+        return state.node
+    return state.open()
+
+
+cdef inline int finish(Replicated state, int status) except -1:
+    """`state.done(status)`."""
+    return status if status > 0 else state.done(status)
+
+
+cdef inline u64 time_of(Root root) except? 0:
+    """`root.now_ms()`."""
+    return wall_clock_ms() if root.clock is None else root.now_ms()
+
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place)
 cdef object class_of(Container *node)

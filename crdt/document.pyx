@@ -23,22 +23,6 @@ from crdt.version cimport VersionVector, make_version
 
 from crdt.errors import DecodeError, ReadOnlyError, RefusedError, RetiredError, WrongTypeError
 
-cdef extern from *:
-    """
-    #include <time.h>
-    #ifndef CLOCK_REALTIME_COARSE
-    #define CLOCK_REALTIME_COARSE CLOCK_REALTIME
-    #endif
-    /* The coarse clock is read without a system call and is exact to a few milliseconds. */
-    static unsigned long long wall_clock_ms(void)
-    {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME_COARSE, &t);
-        return (unsigned long long)t.tv_sec * 1000 + (unsigned long long)t.tv_nsec / 1000000;
-    }
-    """
-    u64 wall_clock_ms() nogil
-
 MAX_DRIFT = 60.0
 # Deltas that wait for their base take at most this much memory in one state; then merging refuses.
 cdef size_t HELD_BACK_BYTES_MAX = 256 << 20
@@ -54,7 +38,7 @@ cdef enum:
 # Of the process, so that no remote data can choose colliding keys.
 cdef u64 hash_seed = int.from_bytes(os.urandom(8), "little")
 
-cdef unsigned int fork_generation = 0
+fork_generation = 0
 
 cdef dict classes = {}
 

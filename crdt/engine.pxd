@@ -198,6 +198,11 @@ cdef extern from "document.h" nogil:
     int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms)
     u32 table_winner(const Document *doc, const Table *t, const Item *key)
     bint table_is_winner(const Document *doc, const Table *t, u32 row)
+    int table_expect(Document *doc, Table *t, u64 keys)
+    enum: BATCH
+    void table_winners(const Document *doc, const Table *t, const Item *keys, u32 n, u32 *rows)
+    int table_put_many(Document *doc, Table *t, const Item *keys, const Item *values, u32 n, u64 now_ms)
+    int set_add_many(Document *doc, Table *t, const Item *keys, u32 n)
     Container *map_find(const Document *doc, const Table *t, const Item *key)
     int map_make(Document *doc, Table *t, const Item *key, Container **child)
     bint map_is_present(const Table *t, u32 row)

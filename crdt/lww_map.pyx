@@ -8,9 +8,9 @@ from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
 
 cimport cython
 
-from crdt.document cimport Replicated
+from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_status, time_of
 from crdt.engine cimport *
-from crdt.values cimport pack_key, pack_value, unpack
+from crdt.values cimport AHEAD, hold_key, hold_value, list_prefetch, pack_key, pack_plain, pack_value, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -82,16 +82,16 @@ cdef class LWWMap(Replicated):
 
     cdef int put(self, object key, object value) except -1:
         cdef Item k, v
-        _key_holder = pack_key(key, &k, self)
-        _value_holder = pack_value(value, &v, self, key)
-        cdef u64 now = self.root.now_ms()
-        cdef Table *t = <Table *>self.open()
-        return self.done(table_put(self.root.doc, t, &k, &v, now))
+        _key_holder = hold_key(key, &k, self)
+        _value_holder = hold_value(value, &v, self, key)
+        cdef u64 now = time_of(self.root)
+        cdef Table *t = <Table *>place_to_change(self)
+        return finish(self, table_put(self.root.doc, t, &k, &v, now))
 
     cdef object lookup(self, object key, object default):
         cdef Item item
-        cdef Table *t = <Table *>self.here()
-        _holder = pack_key(key, &item, self)
+        cdef Table *t = <Table *>place_of(self)
+        _holder = hold_key(key, &item, self)
         cdef u32 row = NO_ROW if t == NULL else table_winner(self.root.doc, t, &item)
         if row == NO_ROW:
             return default
@@ -101,13 +101,13 @@ cdef class LWWMap(Replicated):
     cdef int erase(self, object key) except -1:
         """Delete a key that is there."""
         cdef Item k, absent
-        _holder = pack_key(key, &k, self)
+        _holder = hold_key(key, &k, self)
         absent.type = ABSENT
         absent.n = 0
         absent.p = NULL
-        cdef u64 now = self.root.now_ms()
-        cdef Table *t = <Table *>self.open()
-        return self.done(table_put(self.root.doc, t, &k, &absent, now))
+        cdef u64 now = time_of(self.root)
+        cdef Table *t = <Table *>place_to_change(self)
+        return finish(self, table_put(self.root.doc, t, &k, &absent, now))
 
     def __getitem__(self, key):
         value = self.lookup(key, MISSING)
@@ -125,8 +125,8 @@ cdef class LWWMap(Replicated):
 
     def __contains__(self, key):
         cdef Item item
-        cdef Table *t = <Table *>self.here()
-        _holder = pack_key(key, &item, self)
+        cdef Table *t = <Table *>place_of(self)
+        _holder = hold_key(key, &item, self)
         return t != NULL and table_winner(self.root.doc, t, &item) != NO_ROW
 
     def __len__(self):
@@ -154,8 +154,35 @@ cdef class LWWMap(Replicated):
         return self.lookup(key, default)
 
     def get_many(self, keys, default=None):
-        """The values of many keys, in their order, `default` where there is none."""
-        return [self.lookup(key, default) for key in keys]
+        """The values of many keys, in their order, `default` where there is none. The fastest way to read many."""
+        cdef list wanted = list(keys)
+        cdef list result = []
+        cdef Py_ssize_t at
+        for at in range(0, len(wanted), BATCH):
+            self.look_up(wanted, at, min(BATCH, len(wanted) - at), default, result)
+        return result
+
+    cdef int look_up(self, list keys, Py_ssize_t at, int n, object default, list result) except -1:
+        cdef Item[BATCH] item
+        cdef u32[BATCH] row
+        cdef int i
+        cdef list holders = []
+        for i in range(n):
+            list_prefetch(keys, at + i + AHEAD)
+            if not pack_plain(keys[at + i], &item[i], KEY_BYTES_MAX):
+                holders.append(pack_key(keys[at + i], &item[i], self))
+        cdef Table *t = <Table *>place_of(self)
+        if t == NULL or t.n == 0:
+            result.extend([default] * n)
+            return 0
+        table_winners(self.root.doc, t, item, n, row)
+        for i in range(n):
+            if row[i] == NO_ROW:
+                result.append(default)
+            else:
+                item[i] = table_value(t, row[i])
+                result.append(unpack(&item[i]))
+        return 0
 
     def keys(self):
         """A view of the keys."""
@@ -171,15 +198,51 @@ cdef class LWWMap(Replicated):
 
     def update(self, other=(), /, **more):
         """Write all pairs of a mapping or an iterable; none of them if one cannot be kept."""
+        cdef list keys, values
+        if type(other) is dict:
+            keys, values = list(other), list((<dict>other).values())
+        elif hasattr(other, "keys") and not hasattr(other, "items"):
+            keys = list(other.keys())
+            values = [other[key] for key in keys]
+        else:
+            keys, values = [], []
+            for key, value in other.items() if hasattr(other, "items") else other:
+                keys.append(key)
+                values.append(value)
+        keys.extend(more)
+        values.extend(more.values())
+        self.put_all(keys, values)
+
+    cdef int put_all(self, list keys, list values) except -1:
+        """Write these pairs, after a look at all of them."""
         cdef Item item
-        pairs = list(other.items() if hasattr(other, "items") else
-                     [(key, other[key]) for key in other.keys()] if hasattr(other, "keys") else other)
-        pairs.extend(more.items())
-        for key, value in pairs:
-            pack_key(key, &item, self)
-            pack_value(value, &item, self, key)
-        for key, value in pairs:
-            self.put(key, value)
+        cdef Py_ssize_t i
+        for i in range(len(keys)):
+            list_prefetch(keys, i + AHEAD)
+            list_prefetch(values, i + AHEAD)
+            hold_key(keys[i], &item, self)
+            hold_value(values[i], &item, self, keys[i])
+        if len(keys) > BATCH:
+            raise_status(table_expect(self.root.doc, <Table *>place_to_change(self), <u64>len(keys)), self)
+        for i in range(0, len(keys), BATCH):
+            self.put_batch(keys, values, i, min(BATCH, len(keys) - i))
+        return 0
+
+    cdef int put_batch(self, list keys, list values, Py_ssize_t at, int n) except -1:
+        cdef Item[BATCH] key
+        cdef Item[BATCH] value
+        cdef int i
+        cdef list holders = []
+        for i in range(n):
+            list_prefetch(keys, at + i + AHEAD)
+            list_prefetch(values, at + i + AHEAD)
+            if not pack_plain(keys[at + i], &key[i], KEY_BYTES_MAX):
+                holders.append(pack_key(keys[at + i], &key[i], self))
+            if not pack_plain(values[at + i], &value[i], VALUE_BYTES_MAX):
+                holders.append(pack_value(values[at + i], &value[i], self, keys[at + i]))
+        cdef u64 now = time_of(self.root)
+        cdef Table *t = <Table *>place_to_change(self)
+        return finish(self, table_put_many(self.root.doc, t, key, value, n, now))
 
     def pop(self, key, default=MISSING):
         """Delete a key and return its value; `default`, or `KeyError`, if it is not there."""

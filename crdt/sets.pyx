@@ -7,9 +7,9 @@ were observed, so an add that the remover had not seen survives.
 
 cimport cython
 
-from crdt.document cimport Replicated
+from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_status
 from crdt.engine cimport *
-from crdt.values cimport pack_key, unpack
+from crdt.values cimport AHEAD, hold_key, list_prefetch, pack_key, pack_plain, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -47,27 +47,43 @@ cdef class ElementIterator:
 
 cdef bint contains(Replicated owner, object x) except -1:
     cdef Item key
-    cdef Table *t = <Table *>owner.here()
-    _holder = pack_key(x, &key, owner)
+    cdef Table *t = <Table *>place_of(owner)
+    _holder = hold_key(x, &key, owner)
     return t != NULL and table_winner(owner.root.doc, t, &key) != NO_ROW
 
 
 cdef int add(Replicated owner, object x) except -1:
     cdef Item key
-    _holder = pack_key(x, &key, owner)
-    cdef Table *t = <Table *>owner.open()
-    return owner.done(set_add(owner.root.doc, t, &key))
+    _holder = hold_key(x, &key, owner)
+    cdef Table *t = <Table *>place_to_change(owner)
+    return finish(owner, set_add(owner.root.doc, t, &key))
 
 
 cdef int add_all(Replicated owner, object elements) except -1:
     """All of them or, when one cannot be an element, none."""
     cdef Item key
-    elements = list(elements)
-    for x in elements:
-        pack_key(x, &key, owner)
-    for x in elements:
-        add(owner, x)
+    cdef Py_ssize_t i
+    cdef list all_of_them = list(elements)
+    for i in range(len(all_of_them)):
+        list_prefetch(all_of_them, i + AHEAD)
+        hold_key(all_of_them[i], &key, owner)
+    if len(all_of_them) > BATCH:
+        raise_status(table_expect(owner.root.doc, <Table *>place_to_change(owner), <u64>len(all_of_them)), owner)
+    for i in range(0, len(all_of_them), BATCH):
+        add_batch(owner, all_of_them, i, min(BATCH, len(all_of_them) - i))
     return 0
+
+
+cdef int add_batch(Replicated owner, list elements, Py_ssize_t at, int n) except -1:
+    cdef Item[BATCH] key
+    cdef int i
+    cdef list holders = []
+    for i in range(n):
+        list_prefetch(elements, at + i + AHEAD)
+        if not pack_plain(elements[at + i], &key[i], KEY_BYTES_MAX):
+            holders.append(pack_key(elements[at + i], &key[i], owner))
+    cdef Table *t = <Table *>place_to_change(owner)
+    return finish(owner, set_add_many(owner.root.doc, t, key, n))
 
 
 cdef Py_ssize_t size(Container *node):
@@ -165,9 +181,9 @@ cdef class ORSet(Replicated):
             if self.root.guard:
                 self.check_guard()
             return False
-        _holder = pack_key(x, &key, self)
-        t = <Table *>self.open()
-        return self.done(set_discard(self.root.doc, t, &key)) == CHANGED
+        _holder = hold_key(x, &key, self)
+        t = <Table *>place_to_change(self)
+        return finish(self, set_discard(self.root.doc, t, &key)) == CHANGED
 
     def __contains__(self, x):
         return contains(self, x)

@@ -1,7 +1,65 @@
-from crdt.engine cimport Item
+from crdt.engine cimport INTEGER, KEY_BYTES_MAX, STRING, VALUE_BYTES_MAX, Item, item_integer, u8, u32
+
+cdef extern from "Python.h":
+    bint PyUnicode_CheckExact(object o)
+    bint PyUnicode_IS_COMPACT_ASCII(object o)
+    const u8 *PyUnicode_1BYTE_DATA(object o)
+    Py_ssize_t PyUnicode_GET_LENGTH(object o)
+    bint PyLong_CheckExact(object o)
+    long long PyLong_AsLongLongAndOverflow(object o, int *overflow) except? -1
 
 # Pack a Python object into `item`. Returns what must stay alive while `item` is used. `owner` and
 # `key` are only looked at to name the place in an error.
 cdef object pack_key(object key, Item *item, object owner)
 cdef object pack_value(object value, Item *item, object owner, object key)
 cdef object unpack(const Item *item)
+
+
+cdef inline bint pack_plain(object value, Item *item, Py_ssize_t limit) except -1:
+    """Pack what is commonest, short ASCII text or an int of 64 bits, without a call; whether it was that.
+
+    `value` itself must stay alive while `item` is used.
+    """
+    cdef int overflow
+    cdef long long number
+    if PyUnicode_CheckExact(value):
+        if not PyUnicode_IS_COMPACT_ASCII(value) or PyUnicode_GET_LENGTH(value) > limit:
+            return False
+        item.type = STRING
+        item.p = PyUnicode_1BYTE_DATA(value)
+        item.n = <u32>PyUnicode_GET_LENGTH(value)
+        return True
+    if PyLong_CheckExact(value):
+        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if overflow == 0:
+            item[0] = item_integer(number)
+            return True
+    return False
+
+
+cdef inline object hold_key(object key, Item *item, object owner):
+    """`pack_key`, the commonest without a call."""
+    return key if pack_plain(key, item, KEY_BYTES_MAX) else pack_key(key, item, owner)
+
+
+cdef inline object hold_value(object value, Item *item, object owner, object key):
+    """`pack_value` likewise."""
+    return value if pack_plain(value, item, VALUE_BYTES_MAX) else pack_value(value, item, owner, key)
+
+
+cdef extern from *:
+    """
+    /* Ask for the memory of a list's element: its head, and where the bytes of a short text begin. */
+    static inline void list_prefetch(PyObject *list, Py_ssize_t i)
+    {
+        if (i < PyList_GET_SIZE(list)) {
+            const char *p = (const char *)PyList_GET_ITEM(list, i);
+            __builtin_prefetch(p);
+            __builtin_prefetch(p + 64);
+        }
+    }
+    """
+    void list_prefetch(list elements, Py_ssize_t i)
+
+cdef enum:
+    AHEAD = 16  # elements of a list that are asked for before they are used

@@ -10,10 +10,6 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from crdt.engine cimport *
 
 cdef extern from "Python.h":
-    bint PyUnicode_IS_COMPACT_ASCII(object o)
-    const u8 *PyUnicode_1BYTE_DATA(object o)
-    Py_ssize_t PyUnicode_GET_LENGTH(object o)
-    long long PyLong_AsLongLongAndOverflow(object o, int *overflow) except? -1
     double PyFloat_AS_DOUBLE(object o)
 
 cdef str KEYS = "None, bool, int, float, str, bytes and tuples of these"

@@ -85,10 +85,44 @@ static inline u32 load32(const void *p)
     return v;
 }
 
+/* memcpy of what is mostly short, without a call then. */
+static inline void copy_short(u8 *to, const u8 *from, size_t n)
+{
+    if (n > 32) {
+        memcpy(to, from, n);
+    } else if (n >= 16) { /* both halves overlap where n is less than what they have */
+        memcpy(to, from, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else if (n > 0) {
+        u8 first = from[0], middle = from[n / 2], last = from[n - 1];
+        to[0] = first;
+        to[n / 2] = middle;
+        to[n - 1] = last;
+    }
+}
+
 /* Unaligned big-endian words: the order of their bytes is the order of the numbers. */
 static inline u64 load64_be(const void *p)
 {
     return __builtin_bswap64(load64(p));
+}
+
+/* How many of the first n bytes of both are equal before they differ. */
+static inline size_t equal_bytes(const u8 *a, const u8 *b, size_t n)
+{
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        if (load64(a + i) != load64(b + i))
+            return i + (size_t)__builtin_clzll(load64_be(a + i) ^ load64_be(b + i)) / 8;
+    while (i < n && a[i] == b[i])
+        i++;
+    return i;
 }
 
 static inline void store64_be(void *p, u64 v)

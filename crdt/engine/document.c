@@ -1,5 +1,5 @@
-/* Documents: their life, their digest, events, transactions and the undo record. */
-#include "document.h"
+/* Documents: their life, their digest, transactions and the undo record. */
+#include "rows.h"
 
 #include <stdlib.h>
 
@@ -59,14 +59,6 @@ size_t document_memory(const Document *doc)
 
 /* ---- digest ------------------------------------------------------------------------------------ */
 
-void count_digest(Document *doc, Digest d, bool add)
-{
-    if (add)
-        digest_add(&doc->digest, d);
-    else
-        digest_subtract(&doc->digest, d);
-}
-
 static Digest seen_digest(const Replica *r)
 {
     return digest_of(SEEN_SALT, r->folded, r->seen, 0);
@@ -119,21 +111,6 @@ int document_own(Document *doc, const u8 *id, u8 n)
     return DONE;
 }
 
-void row_digest(Document *doc, const Table *t, u32 row, bool add)
-{
-    Item key = t->columns & HAS_KEY ? table_key(t, row) : item_none();
-    u64 what = 0;
-    if (t->columns & HAS_VALUE) {
-        Item value = table_value(t, row);
-        what = item_fold(&value);
-    }
-    if (t->columns & HAS_STAMP)
-        what = mum(what ^ 0x8bb84b93962eacc9ull, t->stamp[row] ^ 0x2d358dccaa6c78a5ull);
-    Dot dot = t->dot[row];
-    u64 writer = doc->replicas.all[dot_replica(dot)].folded;
-    count_digest(doc, digest_of(t->base.path ^ item_fold(&key), writer, dot_sequence(dot), what), add);
-}
-
 void slot_digest(Document *doc, const Counter *c, u32 i, bool add)
 {
     const Slot *s = &c->slot[i];
@@ -164,24 +141,6 @@ void presence_digest(Document *doc, const Table *map, u32 row, bool add)
 
 /* ---- rows with digest and undo ------------------------------------------------------------------ */
 
-u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others)
-{
-    u32 i = table_append(t, p, &row);
-    t->siblings += others != 0;
-    if (!(t->columns & HAS_CHILD))
-        row_digest(doc, t, i, true);
-    undo_push(doc, (UndoRecord){.kind = UNDO_APPENDED_ROW, .at = t, .row = i, .n = others != 0});
-    return i;
-}
-
-void row_replace(Document *doc, Table *t, u32 row, Row contents)
-{
-    undo_push(doc, (UndoRecord){.kind = UNDO_REPLACED_ROW, .at = t, .row = row, .was = table_row(t, row)});
-    row_digest(doc, t, row, false);
-    table_replace(t, row, &contents, false);
-    row_digest(doc, t, row, true);
-}
-
 static void follow_moved_child(Table *t, u32 row)
 {
     if ((t->columns & HAS_CHILD) && row < t->n)
@@ -190,7 +149,7 @@ static void follow_moved_child(Table *t, u32 row)
 
 void row_remove(Document *doc, Table *t, u32 row, u32 others)
 {
-    undo_push(doc, (UndoRecord){.kind = UNDO_REMOVED_ROW, .at = t, .row = row, .n = others != 0,
+    undo_push(doc, {.kind = UNDO_REMOVED_ROW, .at = t, .row = row, .n = others != 0,
                                 .was = table_row(t, row)});
     if (!(t->columns & HAS_CHILD))
         row_digest(doc, t, row, false);
@@ -204,7 +163,7 @@ void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more)
 {
     Container *child = map_child(map, row);
     presence_digest(doc, map, row, false);
-    undo_push(doc, (UndoRecord){.kind = UNDO_PRESENCE, .at = child,
+    undo_push(doc, {.kind = UNDO_PRESENCE, .at = child,
                                 .presence = {map->dot[row], child->more_dots}});
     if (!doc->is_open)
         free(child->more_dots);
@@ -212,33 +171,6 @@ void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more)
     map->dot[row] = dot;
     child->more_dots = more;
     presence_digest(doc, map, row, true);
-}
-
-/* ---- events ------------------------------------------------------------------------------------- */
-
-int edit_prepare(Document *doc, const Container *c, u64 events, u32 records)
-{
-    if (events != 0 && (doc->self < 0 || doc->replicas.all[doc->self].seen + events > SEQUENCE_MAX))
-        return ERROR_LIMIT;
-    if (unlikely(doc->is_retired) && events != 0)
-        return ERROR_RETIRED;
-    if (!doc->is_open)
-        return DONE;
-    for (; c->parent != NULL; c = c->parent)
-        records++;
-    return array_reserve(&doc->undo, &doc->undo_capacity, (size_t)doc->undo_n + records, sizeof(UndoRecord));
-}
-
-Dot edit_event(Document *doc, Container *c, u64 events)
-{
-    Replica *self = &doc->replicas.all[doc->self];
-    Dot first = dot_of((u16)doc->self, self->seen + 1);
-    self->seen += events;
-    Dot last = dot_of((u16)doc->self, self->seen);
-    for (; c->parent != NULL; c = c->parent)
-        if (container_kind(c->parent) == OR_MAP)
-            presence_set(doc, map_of(c), c->row, last, NULL);
-    return first;
 }
 
 /* ---- transactions ------------------------------------------------------------------------------- */

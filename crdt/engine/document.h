@@ -19,7 +19,7 @@
 #define CRDT_DOCUMENT_H
 
 #include "sequence.h"
-#include "table.h"
+#include "table_index.h"
 
 typedef struct {
     u64 up, down;             /* what this writer added and took, ever */
@@ -132,6 +132,15 @@ int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 n
 int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp);
 /* The row that counts under a key: NO_ROW if none or deleted. */
 u32 table_winner(const Document *doc, const Table *t, const Item *key);
+
+/* The same for up to BATCH keys at once: much faster where the table is large and they are in no order. On an
+ * error those before it are kept. */
+enum { BATCH = 32 };
+/* So many keys are to come: an empty table makes room for all of them at once. */
+int table_expect(Document *doc, Table *t, u64 keys);
+void table_winners(const Document *doc, const Table *t, const Item *keys, u32 n, u32 *rows);
+int table_put_many(Document *doc, Table *t, const Item *keys, const Item *values, u32 n, u64 now_ms);
+int set_add_many(Document *doc, Table *t, const Item *keys, u32 n);
 /* Whether this row is the one that counts under its key: to walk over keys once each. */
 int entry_compare(const Document *doc, const Table *t, u32 a, u32 b);
 bool table_is_winner(const Document *doc, const Table *t, u32 row);
@@ -185,16 +194,6 @@ struct UndoRecord {
     };
 };
 
-/* Make sure `events` events can be taken and `records` undo records kept below `c`. */
-int edit_prepare(Document *doc, const Container *c, u64 events, u32 records);
-/* Take the next event for a change of `c`: it refreshes the presence of `c` in the ORMaps above. */
-Dot edit_event(Document *doc, Container *c, u64 events);
-static inline void undo_push(Document *doc, UndoRecord record)
-{
-    if (doc->is_open)
-        doc->undo[doc->undo_n++] = record;
-}
-
 Container *container_new(Document *doc, Shape shape, const Schema *schema, Container *parent, u64 path);
 void container_free(Container *c);
 Container *container_clone(const Container *c, Document *into, Container *parent);
@@ -222,26 +221,16 @@ static inline Container *map_child(const Table *t, u32 row)
     return (Container *)(uintptr_t)t->word[row];
 }
 
-void row_digest(Document *doc, const Table *t, u32 row, bool add);
 void slot_digest(Document *doc, const Counter *c, u32 slot, bool add);
 void seen_raise(Document *doc, u16 replica, u64 sequence);
 /* A writer that nothing refers to is as one never heard of. */
 void seen_forget(Document *doc, u16 replica);
-void count_digest(Document *doc, Digest d, bool add);
-
-/* Row changes that keep the digest, the undo record and the count of siblings. Room is reserved. */
-u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others);
-void row_replace(Document *doc, Table *t, u32 row, Row contents);
-void row_remove(Document *doc, Table *t, u32 row, u32 others);
 
 /* Note in the log that `event` removed under `key`; room for it and an undo record is there. */
 void removal_note(Document *doc, Table *t, Dot event, const Item *key);
 void rows_remove_all(Document *doc, Table *t);
 /* Take a row out of an ORMap if it has no presence and its child holds nothing. */
 void map_drop_if_blank(Document *doc, Table *map, u32 row);
-/* Outside of a transaction: give back waste, bound the log of removals. */
-void table_settle(Document *doc, Table *t);
-
 /* Local removal of everything below (observed by `event`), as `del map[key]` does. */
 int container_reset(Document *doc, Container *c, Dot event);
 u32 container_reset_records(const Container *c);

@@ -1,5 +1,5 @@
 /* Local edits of counters, sets, registers and maps. Each makes room first and then cannot fail. */
-#include "document.h"
+#include "rows.h"
 
 /* ---- counters ----------------------------------------------------------------------------------- */
 
@@ -23,7 +23,7 @@ int counter_add(Document *doc, Counter *c, u64 by, bool down)
         u64 count = down ? c->slot[i].down : c->slot[i].up;
         if (by > UINT64_MAX - count)
             return ERROR_RANGE;
-        undo_push(doc, (UndoRecord){.kind = UNDO_SLOT, .at = c, .row = i, .slot = c->slot[i]});
+        undo_push(doc, {.kind = UNDO_SLOT, .at = c, .row = i, .slot = c->slot[i]});
         slot_digest(doc, c, i, false);
     } else {
         status = array_reserve(&c->slot, &c->capacity, c->n + 1, sizeof(Slot));
@@ -31,7 +31,7 @@ int counter_add(Document *doc, Counter *c, u64 by, bool down)
             return status;
         i = c->n++;
         c->slot[i] = (Slot){.replica = (u16)doc->self};
-        undo_push(doc, (UndoRecord){.kind = UNDO_NEW_SLOT, .at = c, .row = i});
+        undo_push(doc, {.kind = UNDO_NEW_SLOT, .at = c, .row = i});
     }
     Slot *s = &c->slot[i];
     *(down ? &s->down : &s->up) += by;
@@ -55,14 +55,6 @@ void counter_total_words(const Counter *c, u64 up[2], u64 down[2])
 
 /* ---- sets, registers and maps of values --------------------------------------------------------- */
 
-void table_settle(Document *doc, Table *t)
-{
-    if (doc->is_open)
-        return; /* undo records still refer to rows and payloads */
-    table_tidy(t, doc->seed);
-    (void)removals_trim(t);
-}
-
 static int prepare_rows(Document *doc, Table *t, u64 events, u32 records, u32 rows, u64 bytes)
 {
     int status = edit_prepare(doc, &t->base, events, records);
@@ -71,10 +63,12 @@ static int prepare_rows(Document *doc, Table *t, u64 events, u32 records, u32 ro
 
 static u32 count_matches(const Table *t, const Probe *p, u32 *first)
 {
+    *first = table_find(t, p);
+    if (*first == NO_ROW || likely(t->siblings == 0))
+        return *first != NO_ROW;
     Matches m = {0};
-    *first = table_next_match(t, p, &m);
-    u32 n = *first != NO_ROW;
-    while (n != 0 && t->siblings != 0 && table_next_match(t, p, &m) != NO_ROW)
+    u32 n = 0;
+    while (table_next_match(t, p, &m) != NO_ROW)
         n++;
     return n;
 }
@@ -93,23 +87,22 @@ static u32 remove_siblings(Document *doc, Table *t, const Probe *p)
 }
 
 /* Make a key hold exactly one entry, written by a new event that supersedes what it held. */
-static int put_entry(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp)
+static inline int put_entry(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
 {
-    Probe p = probe_of(key, doc->seed);
-    u32 first, n = count_matches(t, &p, &first);
-    u64 bytes = (u64)(n == 0 ? key_arena_bytes(key) : 0) + (value == NULL ? 0 : value_arena_bytes(value));
+    u32 first, n = count_matches(t, p, &first);
+    u64 bytes = (u64)(n == 0 ? key_arena_bytes(&p->item) : 0) + (value == NULL ? 0 : value_arena_bytes(value));
     int status = prepare_rows(doc, t, 1, n + 1, n == 0, bytes);
     if (status != DONE)
         return status;
     if (n > 1)
-        first = remove_siblings(doc, t, &p);
+        first = remove_siblings(doc, t, p);
     Row row = {.stamp = stamp};
     row.dot = edit_event(doc, &t->base, 1);
     if (value != NULL)
         row.value = value_store(value, &row.word, &t->arena);
     if (n == 0) {
-        row.key = t->columns & HAS_KEY ? key_store(key, &t->arena) : p.cell;
-        row_append(doc, t, &p, row, 0);
+        row.key = t->columns & HAS_KEY ? key_store(&p->item, &t->arena) : p->cell;
+        row_append(doc, t, p, row, 0);
     } else {
         row.key = t->key[first];
         row_replace(doc, t, first, row);
@@ -118,15 +111,18 @@ static int put_entry(Document *doc, Table *t, const Item *key, const Item *value
     return CHANGED;
 }
 
+static int add_element(Document *doc, Table *t, const Probe *p)
+{
+    if (!is_dot_store(&t->base) && table_find(t, p) != NO_ROW)
+        return UNCHANGED;
+    /* An element that is there takes a fresh dot: else a concurrent removal would win over this add. */
+    return put_entry(doc, t, p, NULL, 0);
+}
+
 int set_add(Document *doc, Table *t, const Item *key)
 {
-    if (!is_dot_store(&t->base)) {
-        Probe p = probe_of(key, doc->seed);
-        if (table_find(t, &p) != NO_ROW)
-            return UNCHANGED;
-    }
-    /* An element that is there takes a fresh dot: else a concurrent removal would win over this add. */
-    return put_entry(doc, t, key, NULL, 0);
+    Probe p = probe_of(key, doc->seed);
+    return add_element(doc, t, &p);
 }
 
 static bool same_key(const Item *a, const Item *b)
@@ -142,13 +138,13 @@ void removal_note(Document *doc, Table *t, Dot event, const Item *key)
         Removal *last = &log->all[log->n - 1];
         Item last_key = key_item(&last->key, &log->keys);
         if (dot_replica(last->event) == dot_replica(event) && same_key(&last_key, key)) {
-            undo_push(doc, (UndoRecord){.kind = UNDO_RELOGGED, .at = t, .event = last->event});
+            undo_push(doc, {.kind = UNDO_RELOGGED, .at = t, .event = last->event});
             last->event = event;
             return;
         }
     }
     removals_append(t, event, key);
-    undo_push(doc, (UndoRecord){.kind = UNDO_LOGGED, .at = t});
+    undo_push(doc, {.kind = UNDO_LOGGED, .at = t});
 }
 
 int set_discard(Document *doc, Table *t, const Item *key)
@@ -188,26 +184,35 @@ int set_clear(Document *doc, Table *t)
     rows_remove_all(doc, t);
     /* Who lacks this event gets what is left as a whole: cheaper than a note for each element. */
     u64 *horizon = &t->log->horizon[doc->self];
-    undo_push(doc, (UndoRecord){.kind = UNDO_HORIZON, .at = t, .sequence = *horizon});
+    undo_push(doc, {.kind = UNDO_HORIZON, .at = t, .sequence = *horizon});
     *horizon = dot_sequence(edit_event(doc, &t->base, 1));
     table_settle(doc, t);
     return CHANGED;
 }
 
+static int put_stamped(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
+{
+    int status = put_entry(doc, t, p, value, stamp);
+    if (status == CHANGED && stamp > doc->stamp)
+        doc->stamp = stamp;
+    return status;
+}
+
+static inline u64 next_stamp(const Document *doc, const Table *t, u64 now_ms)
+{
+    return t->columns & HAS_STAMP ? hlc_tick(doc->stamp, now_ms) : 0;
+}
+
 int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms)
 {
-    u64 stamp = 0;
-    if (t->columns & HAS_STAMP)
-        stamp = hlc_tick(doc->stamp, now_ms);
-    return table_put_stamped(doc, t, key, value, stamp);
+    Probe p = probe_of(key, doc->seed);
+    return put_stamped(doc, t, &p, value, next_stamp(doc, t, now_ms));
 }
 
 int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp)
 {
-    int status = put_entry(doc, t, key, value, stamp);
-    if (status == CHANGED && stamp > doc->stamp)
-        doc->stamp = stamp;
-    return status;
+    Probe p = probe_of(key, doc->seed);
+    return put_stamped(doc, t, &p, value, stamp);
 }
 
 /* ---- which entry counts ------------------------------------------------------------------------- */
@@ -225,16 +230,24 @@ int entry_compare(const Document *doc, const Table *t, u32 a, u32 b)
     return item_compare(&x, &y);
 }
 
-static u32 best_row(const Document *doc, const Table *t, const Probe *p)
+static inline u32 best_row(const Document *doc, const Table *t, const Probe *p)
 {
-    Matches m = {0};
-    u32 best = table_next_match(t, p, &m);
-    if (best == NO_ROW || t->siblings == 0)
+    u32 best = table_find(t, p);
+    if (best == NO_ROW || likely(t->siblings == 0))
         return best;
+    Matches m = {0};
     for (u32 row; (row = table_next_match(t, p, &m)) != NO_ROW;)
         if (entry_compare(doc, t, row, best) > 0)
             best = row;
     return best;
+}
+
+static inline u32 winner_of(const Document *doc, const Table *t, const Probe *p)
+{
+    u32 row = best_row(doc, t, p);
+    if (row != NO_ROW && (t->columns & HAS_VALUE) && t->value[row] >> 4 == ABSENT)
+        return NO_ROW;
+    return row;
 }
 
 u32 table_winner(const Document *doc, const Table *t, const Item *key)
@@ -242,10 +255,7 @@ u32 table_winner(const Document *doc, const Table *t, const Item *key)
     if (t->n == 0)
         return NO_ROW;
     Probe p = probe_of(key, doc->seed);
-    u32 row = best_row(doc, t, &p);
-    if (row != NO_ROW && (t->columns & HAS_VALUE) && t->value[row] >> 4 == ABSENT)
-        return NO_ROW;
-    return row;
+    return winner_of(doc, t, &p);
 }
 
 bool table_is_winner(const Document *doc, const Table *t, u32 row)
@@ -257,4 +267,79 @@ bool table_is_winner(const Document *doc, const Table *t, u32 row)
     Item key = table_key(t, row);
     Probe p = probe_of(&key, doc->seed);
     return best_row(doc, t, &p) == row;
+}
+
+/* ---- many keys at once -------------------------------------------------------------------------- */
+
+/* From here on a table does not lie in the nearer caches. */
+enum { FAR_FROM = 4096 };
+
+/* Ask for the memory that each key needs before any of it is used, so that the waits overlap. */
+static void look_ahead(const Document *doc, const Table *t, const Item *keys, u32 n, bool to_write, Probe *probes)
+{
+    u32 row[BATCH];
+    for (u32 i = 0; i < n; i++) {
+        probes[i] = probe_of(&keys[i], doc->seed);
+        if (t->bucket != NULL)
+            __builtin_prefetch(&t->bucket[home_of(t, probes[i].hash)]);
+    }
+    if (t->n < FAR_FROM || t->bucket == NULL)
+        return;
+    for (u32 i = 0; i < n; i++) {
+        const Bucket *b = &t->bucket[home_of(t, probes[i].hash)];
+        u32 mask = tags_equal(b, tag_of(probes[i].hash));
+        row[i] = mask == 0 ? NO_ROW : b->row[__builtin_ctz(mask)];
+        if (mask != 0)
+            row_prefetch(t, row[i], to_write);
+    }
+    for (u32 i = 0; i < n; i++) {
+        if (row[i] != NO_ROW)
+            row_prefetch_payload(t, row[i]);
+    }
+}
+
+void table_winners(const Document *doc, const Table *t, const Item *keys, u32 n, u32 *rows)
+{
+    Probe probes[BATCH];
+    look_ahead(doc, t, keys, n, false, probes);
+    for (u32 i = 0; i < n; i++)
+        rows[i] = winner_of(doc, t, &probes[i]);
+}
+
+int table_expect(Document *doc, Table *t, u64 keys)
+{
+    if (t->n != 0)
+        return DONE;
+    return keys > ROWS_MAX ? ERROR_LIMIT : table_reserve(t, (u32)keys, 0, doc->seed);
+}
+
+/* Make room for all of them at once, since making room moves what is asked for. */
+static int prepare_batch(Document *doc, Table *t, const Item *keys, const Item *values, u32 n)
+{
+    u64 bytes = 0;
+    for (u32 i = 0; i < n; i++)
+        bytes += (u64)key_arena_bytes(&keys[i]) + (values == NULL ? 0 : value_arena_bytes(&values[i]));
+    return table_reserve(t, n, bytes, doc->seed);
+}
+
+int table_put_many(Document *doc, Table *t, const Item *keys, const Item *values, u32 n, u64 now_ms)
+{
+    Probe probes[BATCH];
+    int status = prepare_batch(doc, t, keys, values, n);
+    look_ahead(doc, t, keys, n, true, probes);
+    for (u32 i = 0; i < n && status >= 0; i++)
+        status = put_stamped(doc, t, &probes[i], &values[i], next_stamp(doc, t, now_ms));
+    return status;
+}
+
+int set_add_many(Document *doc, Table *t, const Item *keys, u32 n)
+{
+    Probe probes[BATCH];
+    int changed = UNCHANGED, status = prepare_batch(doc, t, keys, NULL, n);
+    look_ahead(doc, t, keys, n, true, probes);
+    for (u32 i = 0; i < n && status >= 0; i++) {
+        status = add_element(doc, t, &probes[i]);
+        changed |= status == CHANGED;
+    }
+    return status < 0 ? status : changed;
 }

@@ -1,5 +1,5 @@
 /* Local edits of what holds others: ORMaps, composites, and the sequences' way into a document. */
-#include "document.h"
+#include "rows.h"
 
 /* ---- ORMap -------------------------------------------------------------------------------------- */
 
@@ -33,7 +33,7 @@ int map_make(Document *doc, Table *t, const Item *key, Container **child)
     if (made == NULL)
         return ERROR_MEMORY;
     Probe p = probe_of(key, doc->seed);
-    undo_push(doc, (UndoRecord){.kind = UNDO_NEW_CHILD, .at = made});
+    undo_push(doc, {.kind = UNDO_NEW_CHILD, .at = made});
     Row row = {.key = key_store(key, &t->arena), .word = (u64)(uintptr_t)made};
     made->row = row_append(doc, t, &p, row, 0);
     *child = made;
@@ -76,7 +76,7 @@ static void reset_counter(Document *doc, Counter *c, Dot event)
     for (u32 i = 0; i < c->n; i++) {
         if (c->slot[i].up_floor == c->slot[i].up && c->slot[i].down_floor == c->slot[i].down)
             continue;
-        undo_push(doc, (UndoRecord){.kind = UNDO_SLOT, .at = c, .row = i, .slot = c->slot[i]});
+        undo_push(doc, {.kind = UNDO_SLOT, .at = c, .row = i, .slot = c->slot[i]});
         slot_digest(doc, c, i, false);
         c->slot[i].up_floor = c->slot[i].up;
         c->slot[i].down_floor = c->slot[i].down;
@@ -91,7 +91,7 @@ void map_drop_if_blank(Document *doc, Table *t, u32 row)
     Container *child = map_child(t, row);
     if (map_is_present(t, row) || !container_is_blank(child))
         return;
-    undo_push(doc, (UndoRecord){.kind = UNDO_REMOVED_CHILD, .at = child});
+    undo_push(doc, {.kind = UNDO_REMOVED_CHILD, .at = child});
     row_remove(doc, t, row, 0);
     doc->epoch++;
     if (!doc->is_open)
@@ -137,7 +137,7 @@ int container_reset(Document *doc, Container *c, Dot event)
         int status = sequence_clear(s->sequence, event);
         digest_add(&doc->digest, sequence_digest(s->sequence));
         if (status >= 0)
-            undo_push(doc, (UndoRecord){.kind = UNDO_DELETED, .at = s, .event = event});
+            undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = event});
         if (!doc->is_open)
             sequence_settle(s->sequence);
         return status < 0 ? status : DONE;
@@ -198,7 +198,7 @@ int composite_make(Document *doc, Composite *c, u16 field, Container **child)
     if (*child == NULL)
         return ERROR_MEMORY;
     c->field[field] = *child;
-    undo_push(doc, (UndoRecord){.kind = UNDO_NEW_FIELD, .at = c, .row = field});
+    undo_push(doc, {.kind = UNDO_NEW_FIELD, .at = c, .row = field});
     return CHANGED;
 }
 
@@ -214,7 +214,7 @@ static int finish_insert(Document *doc, SequenceNode *s, Digest before, Dot firs
     (void)edit_event(doc, &s->base, n);
     digest_subtract(&doc->digest, before);
     digest_add(&doc->digest, sequence_digest(s->sequence));
-    undo_push(doc, (UndoRecord){.kind = UNDO_INSERTED, .at = s, .event = first, .n = n});
+    undo_push(doc, {.kind = UNDO_INSERTED, .at = s, .event = first, .n = n});
     if (!doc->is_open)
         sequence_settle(s->sequence);
     return CHANGED;
@@ -269,7 +269,7 @@ int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n)
     (void)edit_event(doc, &s->base, 1);
     digest_subtract(&doc->digest, before);
     digest_add(&doc->digest, sequence_digest(s->sequence));
-    undo_push(doc, (UndoRecord){.kind = UNDO_DELETED, .at = s, .event = event});
+    undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = event});
     if (!doc->is_open)
         sequence_settle(s->sequence);
     return CHANGED;

@@ -1,5 +1,6 @@
 /* What a cut purges, and the event that raises it. */
 #include "growth.h"
+#include "rows.h"
 
 #include <stdlib.h>
 

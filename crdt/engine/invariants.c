@@ -1,5 +1,6 @@
 /* The invariants numbered in document.h, looked at one by one. For tests: slow and thorough. */
 #include "growth.h"
+#include "rows.h"
 
 #include <stdlib.h>
 

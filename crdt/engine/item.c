@@ -1,48 +1,9 @@
 #include "item.h"
 
-#include "hash.h"
-
-/* On the wire an item begins with type << 4 | n. INTEGER: n = 1..8 bytes of big-endian two's
- * complement, shortest. STRING, BYTES, BIG_INTEGER: n < 15 is the length, 15 says that
- * (length - 15) follows as a varint. FLOAT: n = 8. TUPLE, LIST, DICT and the rest: n = 0. */
-enum { LONG = 15 };
-
-u64 item_fold(const Item *item)
-{
-    return hash_bytes(item_bytes(item), item->n, 0x51ed270b0badc0deull + item->type);
-}
-
-static void write_integer(Writer *w, i64 v)
-{
-    u8 bytes[8];
-    store64_be(bytes, (u64)v);
-    int skip = 0;
-    while (skip < 7 && bytes[skip] == (bytes[skip + 1] & 0x80 ? 0xff : 0x00))
-        skip++;
-    write_byte(w, (u8)(INTEGER << 4 | (8 - skip)));
-    write_bytes(w, bytes + skip, (size_t)(8 - skip));
-}
-
 void write_item(Writer *w, const Item *item)
 {
-    switch (item->type) {
-    case INTEGER:
-        write_integer(w, item_integer_value(item));
-        return;
-    case BIG_INTEGER:
-    case STRING:
-    case BYTES:
-        write_byte(w, (u8)(item->type << 4 | (item->n < LONG ? item->n : LONG)));
-        if (item->n >= LONG)
-            write_number(w, item->n - LONG);
-        break;
-    case FLOAT:
-        write_byte(w, FLOAT << 4 | 8);
-        break;
-    default:
-        write_byte(w, (u8)(item->type << 4));
-    }
-    write_bytes(w, item_bytes(item), item->n);
+    if (writer_reserve(w, item_room(item)))
+        w->n = (size_t)(put_item(w->p + w->n, item) - w->p);
 }
 
 static int read_integer(Reader *r, u8 n, Item *item)
@@ -92,7 +53,7 @@ static int read_float(Reader *r, u8 n, bool as_key, Item *item)
 static int read_blob(Reader *r, u8 type, u8 n, u32 limit, Item *item)
 {
     u64 length = n;
-    if (n == LONG)
+    if (n == LENGTH_FOLLOWS)
         length += read_number(r);
     if (length > limit)
         return refuse(r, "a key or value is longer than its limit");
@@ -187,12 +148,12 @@ static int read_item(Reader *r, ItemRules rules, int depth, Item *item)
     return refuse(r, "an unknown type of key or value");
 }
 
-int read_key(Reader *r, Item *item)
+int read_any_key(Reader *r, Item *item)
 {
     return read_item(r, (ItemRules){true, KEY_BYTES_MAX}, 0, item);
 }
 
-int read_value(Reader *r, Item *item)
+int read_any_value(Reader *r, Item *item)
 {
     return read_item(r, (ItemRules){false, VALUE_BYTES_MAX}, 0, item);
 }

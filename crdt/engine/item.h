@@ -18,6 +18,7 @@
 #define CRDT_ITEM_H
 
 #include "arena.h"
+#include "hash.h"
 #include "wire.h"
 
 typedef enum {
@@ -90,21 +91,112 @@ static inline int item_compare(const Item *a, const Item *b)
     if (a->type != b->type)
         return a->type < b->type ? -1 : 1;
     u32 n = a->n < b->n ? a->n : b->n;
-    int c = memcmp(item_bytes(a), item_bytes(b), n);
-    if (c != 0)
-        return c;
+    const u8 *p = item_bytes(a), *q = item_bytes(b);
+    size_t i = equal_bytes(p, q, n);
+    if (i < n)
+        return p[i] < q[i] ? -1 : 1;
     return a->n == b->n ? 0 : a->n < b->n ? -1 : 1;
 }
 
 /* 64 bits that are the same on every machine, for digests. */
-u64 item_fold(const Item *item);
+static inline u64 item_fold(const Item *item)
+{
+    return hash_bytes(item_bytes(item), item->n, 0x51ed270b0badc0deull + item->type);
+}
+
+/* On the wire an item begins with type << 4 | n. INTEGER: n = 1..8 bytes of big-endian two's
+ * complement, shortest. STRING, BYTES, BIG_INTEGER: n < 15 is the length, 15 says that
+ * (length - 15) follows as a varint. FLOAT: n = 8. TUPLE, LIST, DICT and the rest: n = 0. */
+enum { LENGTH_FOLLOWS = 15 };
 
 void write_item(Writer *w, const Item *item);
 
+/* The same where there is room, with some to spare: returns where to go on. */
+static inline size_t item_room(const Item *item)
+{
+    return (size_t)item->n + 16;
+}
+
+static inline u8 *put_integer(u8 *p, u64 v)
+{
+    u64 magnitude = v ^ (u64)((i64)v >> 63); /* the bits that differ from the sign */
+    int n = magnitude == 0 ? 1 : (64 - __builtin_clzll(magnitude)) / 8 + 1;
+    *p++ = (u8)(INTEGER << 4 | n);
+    store64_be(p, v << (64 - 8 * n));
+    return p + n;
+}
+
+static inline u8 *put_item(u8 *p, const Item *item)
+{
+    switch (item->type) {
+    case INTEGER:
+        return put_integer(p, (u64)item_integer_value(item));
+    case BIG_INTEGER:
+    case STRING:
+    case BYTES:
+        *p++ = (u8)(item->type << 4 | (item->n < LENGTH_FOLLOWS ? item->n : LENGTH_FOLLOWS));
+        if (item->n >= LENGTH_FOLLOWS)
+            p = put_number(p, item->n - LENGTH_FOLLOWS);
+        break;
+    case FLOAT:
+        *p++ = FLOAT << 4 | 8;
+        break;
+    default:
+        *p++ = (u8)(item->type << 4);
+    }
+    copy_short(p, item_bytes(item), item->n);
+    return p + item->n;
+}
+
 /* Read one item and check all of it (limits, UTF-8, canonical form, depth <= VALUE_DEPTH_MAX).
  * STRING, BYTES and nested payloads point into the message. Returns DONE or ERROR_DECODE. */
-int read_key(Reader *r, Item *item);
-int read_value(Reader *r, Item *item); /* ABSENT is refused; table.c reads it where it may stand */
+int read_any_key(Reader *r, Item *item);
+int read_any_value(Reader *r, Item *item); /* ABSENT is refused; table.c reads it where it may stand */
+
+static inline bool is_ascii(const u8 *p, size_t n)
+{
+    u64 bits = 0;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        bits |= load64(p + i);
+    for (; i < n; i++)
+        bits |= p[i];
+    return (bits & 0x8080808080808080ull) == 0;
+}
+
+/* Read what is commonest, a short ASCII text or an int; leaves anything else, and what is wrong, unread. */
+static inline bool read_plain(Reader *r, Item *item)
+{
+    if (reader_left(r) < 9)
+        return false;
+    u8 type = r->p[0] >> 4, n = r->p[0] & 15;
+    if (type == STRING) {
+        u32 head = n == LENGTH_FOLLOWS ? 2 : 1, length = n == LENGTH_FOLLOWS ? n + r->p[1] : n;
+        if (length >= LENGTH_FOLLOWS + 0x80u || reader_left(r) - head < length || !is_ascii(r->p + head, length))
+            return false;
+        *item = (Item){.type = STRING, .n = length, .p = r->p + head};
+        r->p += head + length;
+        return true;
+    }
+    if (type != INTEGER || n == 0 || n > 8)
+        return false;
+    i64 v = (i64)load64_be(r->p + 1) >> (64 - 8 * n);
+    if (n > 1 && v >> (8 * n - 9) == v >> 63)
+        return false; /* not in its shortest form */
+    *item = item_integer(v);
+    r->p += 1 + n;
+    return true;
+}
+
+static inline int read_key(Reader *r, Item *item)
+{
+    return likely(read_plain(r, item)) ? DONE : read_any_key(r, item);
+}
+
+static inline int read_value(Reader *r, Item *item)
+{
+    return likely(read_plain(r, item)) ? DONE : read_any_value(r, item);
+}
 
 /* ---- cells: items at rest ---------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
  * kept, and why: docs/explanation/growth.md. */
 #include "field.h"
 #include "rebase.h"
+#include "rows.h"
 
 #include <stdlib.h>
 

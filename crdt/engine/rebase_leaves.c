@@ -1,5 +1,6 @@
 /* Counters and tables of values: what one state alone has of them, done again on another. */
 #include "rebase.h"
+#include "rows.h"
 
 #include <stdlib.h>
 

@@ -16,6 +16,7 @@
 #include "message.h"
 #include "repair.h"
 #include "sequence_union.h"
+#include "rows.h"
 
 #include <stdlib.h>
 

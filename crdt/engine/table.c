@@ -1,11 +1,6 @@
-#include "table.h"
+#include "table_index.h"
 
 #include <stdlib.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-enum { SMALL = 16 };
 
 /* ---- columns -------------------------------------------------------------------------------- */
 
@@ -113,51 +108,6 @@ static void free_rows(Table *t)
 
 /* ---- the index ------------------------------------------------------------------------------ */
 
-static inline u8 tag_of(u64 hash)
-{
-    u8 tag = (u8)hash;
-    return tag != 0 ? tag : 1;
-}
-
-static inline u32 home_of(const Table *t, u64 hash)
-{
-    return (u32)(((u128)hash * t->buckets) >> 64);
-}
-
-static inline u32 next_bucket(const Table *t, u32 b)
-{
-    return b + 1 == t->buckets ? 0 : b + 1;
-}
-
-static inline u32 tags_equal(const Bucket *b, u8 tag)
-{
-#if defined(__SSE2__)
-    __m128i tags = _mm_loadu_si128((const __m128i *)(const void *)b->tag);
-    return (u32)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag))) & 0xfff;
-#else
-    u32 mask = 0;
-    for (int i = 0; i < BUCKET_ROWS; i++)
-        mask |= (u32)(b->tag[i] == tag) << i;
-    return mask;
-#endif
-}
-
-static void index_add(Table *t, u32 row, u64 hash)
-{
-    u32 at = home_of(t, hash);
-    for (;; at = next_bucket(t, at)) {
-        Bucket *b = &t->bucket[at];
-        u32 free_slots = tags_equal(b, 0);
-        if (likely(free_slots != 0)) {
-            int i = __builtin_ctz(free_slots);
-            b->tag[i] = tag_of(hash);
-            b->row[i] = row;
-            return;
-        }
-        b->passed++;
-    }
-}
-
 /* The slot that holds this row. It is there. */
 static u32 *index_slot(Table *t, u32 row, u64 hash, u8 **tag, bool leaving)
 {
@@ -205,15 +155,17 @@ static int index_build(Table *t, u32 buckets, u64 seed)
     block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
     t->bucket = fresh;
     t->buckets = buckets;
-    for (u32 row = 0; row < t->n; row++)
-        index_add(t, row, row_hash(t, row, seed));
+    u64 hash[16];
+    for (u32 row = 0, n; row < t->n; row += n) {
+        n = t->n - row < 16 ? t->n - row : 16;
+        for (u32 i = 0; i < n; i++) { /* the buckets of all of them on their way before the first is used */
+            hash[i] = row_hash(t, row + i, seed);
+            __builtin_prefetch(&t->bucket[home_of(t, hash[i])], 1);
+        }
+        for (u32 i = 0; i < n; i++)
+            index_add(t, row + i, hash[i]);
+    }
     return DONE;
-}
-
-/* Rows an index of this many buckets takes: seven eighths of its slots. */
-static inline u64 index_capacity(u32 buckets)
-{
-    return (u64)buckets * 21 / 2;
 }
 
 static int index_reserve(Table *t, u64 rows, u64 seed)
@@ -227,33 +179,6 @@ static int index_reserve(Table *t, u64 rows, u64 seed)
 }
 
 /* ---- looking up ----------------------------------------------------------------------------- */
-
-Probe probe_of(const Item *key, u64 seed)
-{
-    Probe p = {.item = *key};
-    p.hash = hash_key(key->type, item_bytes(key), key->n, seed);
-    if (key->n <= KEY_INLINE) {
-        p.cell.head = (u8)(key->type << 4 | key->n);
-        memcpy(p.cell.p, item_bytes(key), key->n);
-    } else {
-        p.cell.head = (u8)(key->type << 4 | IN_ARENA);
-        memcpy(p.cell.p + 8, &p.hash, 3); /* saves a look into the arena for most strangers */
-    }
-    return p;
-}
-
-static inline bool row_matches(const Table *t, const Probe *p, u32 row)
-{
-    const KeyCell *cell = &t->key[row];
-    if (cell->head != p->cell.head)
-        return false;
-    if ((cell->head & 15) != IN_ARENA)
-        return load64(cell->p) == load64(p->cell.p) && memcmp(cell->p + 8, p->cell.p + 8, 3) == 0;
-    if (memcmp(cell->p + 8, p->cell.p + 8, 3) != 0)
-        return false;
-    Item key = key_item(cell, &t->arena);
-    return key.n == p->item.n && memcmp(key.p, p->item.p, key.n) == 0;
-}
 
 u32 table_next_match(const Table *t, const Probe *p, Matches *m)
 {
@@ -289,12 +214,6 @@ u32 table_next_match(const Table *t, const Probe *p, Matches *m)
     }
 }
 
-u32 table_find(const Table *t, const Probe *p)
-{
-    Matches m = {0};
-    return table_next_match(t, p, &m);
-}
-
 /* ---- changing ------------------------------------------------------------------------------- */
 
 Table *table_new(u8 columns)
@@ -314,31 +233,39 @@ void table_free(Table *t)
     free(t);
 }
 
-int table_reserve(Table *t, u32 rows, u64 bytes, u64 seed)
+int table_grow_rows(Table *t, u32 rows, u64 bytes)
 {
     u64 need = (u64)t->n + rows;
     if (unlikely(need > ROWS_MAX))
         return ERROR_LIMIT;
-    if (unlikely(need > t->capacity)) {
-        size_t next = need <= 4 ? need : grown_capacity(t->capacity, need);
-        int status = resize_rows(t, (u32)next);
-        if (status != DONE)
-            return status;
-    }
-    int status = bytes == 0 ? DONE : arena_reserve(&t->arena, bytes);
-    return status != DONE ? status : index_reserve(t, need, seed);
+    size_t next = need <= 4 ? need : grown_capacity(t->capacity, need);
+    if (need > t->capacity && resize_rows(t, (u32)next) != DONE)
+        return ERROR_MEMORY;
+    return bytes == 0 ? DONE : arena_reserve(&t->arena, bytes);
 }
 
-static inline bool is_tombstone(const Table *t, u32 i)
+int table_grow(Table *t, u32 rows, u64 bytes, u64 seed)
 {
-    if (t->columns & HAS_CHILD)
-        return t->dot[i] == 0;
-    return (t->columns & HAS_VALUE) && t->value[i] >> 4 == ABSENT;
+    int status = table_grow_rows(t, rows, bytes);
+    return status != DONE ? status : index_reserve(t, (u64)t->n + rows, seed);
 }
 
-static inline u32 value_bytes_in_arena(const Table *t, u32 i)
+static void drop_index(Table *t)
 {
-    return t->columns & HAS_VALUE ? cell_arena_bytes(t->value[i], t->word[i]) : 0;
+    block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
+    t->bucket = NULL;
+    t->buckets = 0;
+}
+
+int table_load_begin(Table *t, u64 rows)
+{
+    drop_index(t);
+    return rows > ROWS_MAX ? ERROR_LIMIT : table_grow_rows(t, (u32)rows, 0);
+}
+
+int table_load_end(Table *t, u64 seed)
+{
+    return index_reserve(t, t->n, seed);
 }
 
 /* A row comes back to life (+1) or dies (-1): its tombstone and its bytes in the arena. */
@@ -347,29 +274,6 @@ static void count_row(Table *t, u32 i, int by)
     t->tombstones += is_tombstone(t, i) ? (u32)by : 0;
     u32 bytes = cell_arena_bytes(t->key[i].head, load64(t->key[i].p)) + value_bytes_in_arena(t, i);
     t->arena.dead -= (u64)((i64)bytes * by);
-}
-
-void table_replace(Table *t, u32 i, const Row *row, bool from_undo)
-{
-    t->arena.dead += value_bytes_in_arena(t, i);
-    t->tombstones -= is_tombstone(t, i);
-    table_set_row(t, i, row);
-    t->tombstones += is_tombstone(t, i);
-    if (from_undo)
-        t->arena.dead -= value_bytes_in_arena(t, i);
-}
-
-u32 table_append(Table *t, const Probe *p, const Row *row)
-{
-    u32 i = t->n++;
-    table_set_row(t, i, row);
-    if (p != NULL && (row->key.head & 15) == IN_ARENA)
-        memcpy(t->key[i].p + 8, &p->hash, 3);
-    if (t->bucket != NULL)
-        index_add(t, i, p->hash);
-    t->mutations++;
-    t->tombstones += is_tombstone(t, i);
-    return i;
 }
 
 void table_remove(Table *t, u32 row, u64 seed)
@@ -427,20 +331,17 @@ static int compact_arena(Table *t)
     return DONE;
 }
 
-void table_tidy(Table *t, u64 seed)
+void table_compact(Table *t, u64 seed)
 {
     /* Running out of memory here only leaves the waste in place. */
     if (arena_is_wasteful(&t->arena))
         (void)compact_arena(t);
-    if (t->capacity > SMALL && t->n < t->capacity / 4) {
+    if (table_is_roomy(t)) {
         u32 capacity = t->n + t->n / 8 + 1;
         if (resize_rows(t, capacity) == DONE && t->bucket != NULL)
             (void)index_build(t, t->n * 2 / 15 + 1, seed);
-        if (t->n <= INDEXED_FROM / 2 && t->bucket != NULL) {
-            block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
-            t->bucket = NULL;
-            t->buckets = 0;
-        }
+        if (t->n <= INDEXED_FROM / 2)
+            drop_index(t);
     }
 }
 

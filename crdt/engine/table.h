@@ -13,7 +13,7 @@
 #include "container.h"
 
 enum { HAS_VALUE = 1, HAS_STAMP = 2, HAS_CHILD = 4, HAS_KEY = 8 };
-enum { NO_ROW = UINT32_MAX, BUCKET_ROWS = 12, INDEXED_FROM = 16 };
+enum { NO_ROW = UINT32_MAX, BUCKET_ROWS = 12, INDEXED_FROM = 16, SMALL = 16 };
 
 typedef struct {
     u8 tag[BUCKET_ROWS]; /* 0: free */
@@ -65,19 +65,23 @@ typedef struct {
     u64 hash;
 } Probe;
 
-Probe probe_of(const Item *key, u64 seed);
-
 Table *table_new(u8 columns);
 void table_free(Table *t);
 /* A deep copy; children are not copied (their words are, for the caller to replace). */
 Table *table_clone(const Table *t);
 size_t table_memory(const Table *t);
 
-/* Room for `rows` more rows and `bytes` more arena bytes, so that what follows cannot fail. */
-int table_reserve(Table *t, u32 rows, u64 bytes, u64 seed);
+/* Make room for `rows` more rows and `bytes` more arena bytes: what table_reserve does when it is lacking. */
+int table_grow(Table *t, u32 rows, u64 bytes, u64 seed);
+/* The same, leaving the index as it is. */
+int table_grow_rows(Table *t, u32 rows, u64 bytes);
 
-/* The first row of a key, or NO_ROW. Expected O(1). */
-u32 table_find(const Table *t, const Probe *p);
+/* Fill an empty table with keys that are known to be different: no index, so no search, until the end. Rows that
+ * an error leaves there are still found, slowly. */
+int table_load_begin(Table *t, u64 rows);
+int table_load_end(Table *t, u64 seed);
+
+/* The first row of a key, appending and replacing: table_index.h. */
 
 /* All rows of a key: start with {0} in *place, ends with NO_ROW. */
 typedef struct {
@@ -86,17 +90,13 @@ typedef struct {
 } Matches;
 u32 table_next_match(const Table *t, const Probe *p, Matches *m);
 
-/* Add a row whose room is reserved; returns its number, which is the last. */
-u32 table_append(Table *t, const Probe *p, const Row *row);
-/* Give a row other contents under the same key; with `from_undo` its payload is one that lay dead. */
-void table_replace(Table *t, u32 row, const Row *contents, bool from_undo);
 /* Take out a row; the last one moves into its place. */
 void table_remove(Table *t, u32 row, u64 seed);
 /* Exactly undoes table_remove(row). The room is still there, since removing frees none. */
 void table_put_back(Table *t, u32 row, const Row *taken, u64 seed);
 
-/* Rewrite the arena when a third of it is dead, give back room after mass removal. */
-void table_tidy(Table *t, u64 seed);
+/* What table_tidy does when there is something to do. */
+void table_compact(Table *t, u64 seed);
 
 static inline Row table_row(const Table *t, u32 i)
 {

@@ -7,6 +7,7 @@
  */
 #include "growth.h"
 #include "entry.h"
+#include "rows.h"
 
 #include <stdlib.h>
 
@@ -49,7 +50,7 @@ static RemoteDot read_entry_dot(Decoder *d, Run *run, u64 place)
 
 static int read_entry(Decoder *d, Run *run, u64 place, Group *g)
 {
-    if (array_reserve(&g->all, &g->capacity, g->n + 1, sizeof(Entry)) != DONE)
+    if (g->n == g->capacity && array_reserve(&g->all, &g->capacity, g->n + 1, sizeof(Entry)) != DONE)
         return ERROR_MEMORY;
     Entry *entry = &g->all[g->n];
     *entry = (Entry){.dot = read_entry_dot(d, run, place)};
@@ -179,6 +180,7 @@ typedef struct {
     u8 *kept;        /* bit per row held before, in a complete section: the sender has it too */
     u32 held;        /* rows held before */
     bool complete;
+    bool loads; /* the table was empty and no key comes twice: none has to be looked for */
 } TableJoin;
 
 static inline void keep(TableJoin *j, u32 row)
@@ -211,7 +213,11 @@ static int reserve_entry(TableJoin *j, const Group *g, const Entry *entry)
     u64 bytes = (u64)key_arena_bytes(&g->key);
     if (j->t->columns & HAS_VALUE)
         bytes += value_arena_bytes(&entry->value);
-    return table_reserve(j->t, 1, bytes, j->doc->seed);
+    if (!j->loads)
+        return table_reserve(j->t, 1, bytes, j->doc->seed);
+    if (likely(j->t->n < j->t->capacity && j->t->arena.used + bytes <= j->t->arena.capacity))
+        return DONE;
+    return table_grow_rows(j->t, 1, bytes);
 }
 
 static int join_single(TableJoin *j, const Group *g)
@@ -222,7 +228,7 @@ static int join_single(TableJoin *j, const Group *g)
     if (status != DONE)
         return status;
     Probe p = probe_of(&g->key, j->doc->seed);
-    u32 row = t->n == 0 ? NO_ROW : table_find(t, &p);
+    u32 row = j->loads || t->n == 0 ? NO_ROW : table_find(t, &p);
     Dot dot = local_dot(j->d, entry->dot);
     if (row != NO_ROW)
         keep(j, row);
@@ -269,15 +275,16 @@ static int join_dots(TableJoin *j, const Group *g)
 {
     Table *t = j->t;
     Probe p = probe_of(&g->key, j->doc->seed);
+    u32 appended = 0;
     /* In a complete section rows must not move: what was not kept goes at its end. */
-    while (!j->complete && t->n != 0 && remove_one_superseded(j, &p, g))
+    while (!j->complete && !j->loads && t->n != 0 && remove_one_superseded(j, &p, g))
         ;
     for (u32 i = 0; i < g->n; i++) {
         const Entry *entry = &g->all[i];
         Dot dot = local_dot(j->d, entry->dot);
-        u32 others = 0, same = NO_ROW;
+        u32 others = j->loads ? appended : 0, same = NO_ROW;
         Matches m = {0};
-        for (u32 row; t->n != 0 && (row = table_next_match(t, &p, &m)) != NO_ROW; others++)
+        for (u32 row; !j->loads && t->n != 0 && (row = table_next_match(t, &p, &m)) != NO_ROW; others++)
             if (t->dot[row] == dot)
                 same = row;
         if (same != NO_ROW) {
@@ -290,6 +297,7 @@ static int join_dots(TableJoin *j, const Group *g)
         if (status != DONE)
             return status;
         row_append(j->doc, t, &p, row_of(j, &p, entry, true), others);
+        appended++;
     }
     if (!j->complete && (t->columns & HAS_STAMP) && has_cut(&j->doc->replicas))
         growth_sweep_key(j->doc, t, &p);
@@ -440,12 +448,15 @@ int table_apply(Document *doc, Decoder *d, Table *t, const u64 *tops)
     if (j.complete && t->n != 0 && (j.kept = calloc(t->n / 8 + 1, 1)) == NULL)
         return ERROR_MEMORY;
     Group g = {0};
-    int status = DONE;
+    j.loads = t->n == 0 && rows > INDEXED_FROM && (j.complete || d->is_full) && !(t->columns & HAS_CHILD);
+    int status = j.loads ? table_load_begin(t, rows) : DONE;
     for (u64 i = 0; i < rows && status == DONE; i++) {
         status = read_group(d, &run, &g);
         if (status == DONE)
             status = join_group(&j, &g, keeps_siblings);
     }
+    if (status == DONE && j.loads)
+        status = table_load_end(t, doc->seed);
     if (status == DONE && j.complete)
         status = sweep(&j);
     block_free(g.all, g.capacity * sizeof(Entry));

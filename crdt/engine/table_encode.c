@@ -5,6 +5,7 @@
  */
 #include "growth.h"
 #include "entry.h"
+#include "table_sort.h"
 
 #include <stdlib.h>
 
@@ -18,71 +19,35 @@ typedef struct {
     bool whole;
 } TableEncoder;
 
-/* ---- canonical order ---------------------------------------------------------------------------- */
-
-typedef struct {
-    u64 prefix; /* the type and first bytes of the key: decides nearly all comparisons */
-    u32 row;
-} SortItem;
-
-static u64 key_prefix(const Item *key)
-{
-    u8 bytes[8] = {key->type};
-    memcpy(bytes + 1, item_bytes(key), key->n < 7 ? key->n : 7);
-    return load64_be(bytes);
-}
-
-static bool is_before(const TableEncoder *te, const SortItem *a, const SortItem *b)
-{
-    if (a->prefix != b->prefix)
-        return a->prefix < b->prefix;
-    Item x = table_key(te->t, a->row), y = table_key(te->t, b->row);
-    int c = item_compare(&x, &y);
-    if (c != 0)
-        return c < 0;
-    return dot_compare(&te->doc->replicas, te->t->dot[a->row], te->t->dot[b->row]) < 0;
-}
-
-/* Bottom-up merge sort from `items` by way of `spare`; returns where the result is. */
-static SortItem *sort_rows(const TableEncoder *te, SortItem *items, SortItem *spare, u32 n)
-{
-    for (u64 width = 1; width < n; width *= 2) {
-        for (u64 start = 0; start < n; start += 2 * width) {
-            u64 middle = start + width < n ? start + width : n;
-            u64 end = start + 2 * width < n ? start + 2 * width : n;
-            u64 i = start, j = middle, out = start;
-            while (i < middle && j < end)
-                spare[out++] = is_before(te, &items[j], &items[i]) ? items[j++] : items[i++];
-            while (i < middle)
-                spare[out++] = items[i++];
-            while (j < end)
-                spare[out++] = items[j++];
-        }
-        SortItem *swap = items;
-        items = spare;
-        spare = swap;
-    }
-    return items;
-}
-
 /* ---- one row ------------------------------------------------------------------------------------ */
 
-static void write_entry(TableEncoder *te, Dot dot, u32 row, u8 kind)
+enum { ENTRY_ROOM = 3 * NUMBER_BYTES_MAX };
+
+/* An entry where there is room for it: ENTRY_ROOM, and item_room of its value. */
+static inline u8 *put_entry(TableEncoder *te, u8 *p, Dot dot, u32 row, u8 kind)
 {
-    Writer *w = &te->e->out;
-    write_number(w, (u64)te->e->place[dot_replica(dot)] << 2 | kind);
-    write_difference(w, dot_sequence(dot), te->sequence);
+    p = put_number(p, (u64)te->e->place[dot_replica(dot)] << 2 | kind);
+    p = put_number(p, zigzag(dot_sequence(dot) - te->sequence));
     te->sequence = dot_sequence(dot);
     if (kind == ENTRY_REMOVAL || row == NO_ROW)
-        return;
+        return p;
     if (te->t->columns & HAS_STAMP) {
-        write_difference(w, te->t->stamp[row], te->stamp);
+        p = put_number(p, zigzag(te->t->stamp[row] - te->stamp));
         te->stamp = te->t->stamp[row];
     }
     if (te->t->columns & HAS_VALUE) {
         Item value = table_value(te->t, row);
-        write_item(w, &value);
+        p = put_item(p, &value);
     }
+    return p;
+}
+
+static void write_entry(TableEncoder *te, Dot dot, u32 row, u8 kind)
+{
+    Writer *w = &te->e->out;
+    Item value = row != NO_ROW && (te->t->columns & HAS_VALUE) ? table_value(te->t, row) : item_none();
+    if (writer_reserve(w, ENTRY_ROOM + item_room(&value)))
+        w->n = (size_t)(put_entry(te, w->p + w->n, dot, row, kind) - w->p);
 }
 
 static int write_child(TableEncoder *te, u32 row, bool whole)
@@ -175,37 +140,71 @@ static int gather(TableEncoder *te, const Item *key, u32 *n)
 
 /* ---- which rows --------------------------------------------------------------------------------- */
 
-static int write_all(TableEncoder *te)
+/* A row whose key has no other. */
+static inline void write_only_row(TableEncoder *te, u32 row)
 {
     const Table *t = te->t;
-    SortItem *items = malloc(2 * (size_t)t->n * sizeof(SortItem) + 1);
-    if (items == NULL)
-        return ERROR_MEMORY;
-    for (u32 i = 0; i < t->n; i++) {
-        Item key = table_key(t, i);
-        items[i] = (SortItem){key_prefix(&key), i};
-    }
-    SortItem *sorted = sort_rows(te, items, items + t->n, t->n);
+    Writer *w = &te->e->out;
+    Item key = t->columns & HAS_KEY ? table_key(t, row) : item_none();
+    size_t value_room = t->columns & HAS_VALUE ? (size_t)table_value(t, row).n + 16 : 0;
+    te->written++;
+    if (!writer_reserve(w, item_room(&key) + ENTRY_ROOM + value_room))
+        return;
+    u8 *p = w->p + w->n;
+    if (t->columns & HAS_KEY)
+        p = put_item(p, &key);
+    w->n = (size_t)(put_entry(te, p, t->dot[row], row, ENTRY_LAST) - w->p);
+}
+
+/* Rows in canonical order; `sorted` is NULL where they lie in it. */
+static inline u32 nth_row(const SortItem *sorted, u32 i)
+{
+    return sorted == NULL ? i : sorted[i].row;
+}
+
+/* Write the rows of one key, from the i-th on, and say how many they are. */
+static int write_rows_of_key(TableEncoder *te, const SortItem *sorted, u32 i, u32 *n)
+{
+    Item key = table_key(te->t, nth_row(sorted, i));
     int status = DONE;
-    for (u32 i = 0, n; i < t->n && status == DONE; i += n) {
-        Item key = table_key(t, sorted[i].row);
-        n = 1;
-        if (t->columns & HAS_CHILD) {
-            status = write_map_row(te, &key, sorted[i].row, 0);
-            continue;
-        }
-        for (; i + n < t->n; n++) {
-            Item other = table_key(t, sorted[i + n].row);
-            if (t->siblings == 0 || item_compare(&key, &other) != 0)
-                break;
-        }
-        status = array_reserve(&te->rows, &te->capacity, n, sizeof(u32));
-        for (u32 k = 0; status == DONE && k < n; k++)
-            te->rows[k] = sorted[i + k].row;
+    for (*n = 0; status == DONE && i + *n < te->t->n; ++*n) {
+        u32 row = nth_row(sorted, i + *n);
+        Item other = table_key(te->t, row);
+        if (item_compare(&key, &other) != 0)
+            break;
+        status = array_reserve(&te->rows, &te->capacity, *n + 1, sizeof(u32));
         if (status == DONE)
-            write_value_row(te, &key, te->rows, n, 0);
+            te->rows[*n] = row;
     }
-    free(items);
+    if (status == DONE)
+        write_value_row(te, &key, te->rows, *n, 0);
+    return status;
+}
+
+static int write_all(TableEncoder *te)
+{
+    enum { FAR = 24, NEAR = 12 }; /* rows ahead: for the columns, for what they point at */
+    const Table *t = te->t;
+    SortItem *sorted;
+    int status = rows_in_order(te->doc, t, &sorted);
+    for (u32 i = 0, n; i < t->n && status == DONE; i += n) {
+        u32 row = nth_row(sorted, i);
+        n = 1;
+        if (sorted != NULL && i + FAR < t->n)
+            row_prefetch(t, sorted[i + FAR].row, true);
+        if (sorted != NULL && i + NEAR < t->n)
+            row_prefetch_payload(t, sorted[i + NEAR].row);
+        if (t->columns & HAS_CHILD) {
+            Item key = table_key(t, row);
+            status = write_map_row(te, &key, row, 0);
+        } else if (t->siblings != 0) {
+            status = write_rows_of_key(te, sorted, i, &n);
+        } else {
+            write_only_row(te, row);
+        }
+    }
+    if (sorted != NULL)
+        block_free(sorted, rows_in_order_bytes(t));
     return status;
 }
 
@@ -259,8 +258,10 @@ static int write_news(TableEncoder *te)
             for (u32 k = 0; t->siblings != 0 && k < n; k++)
                 if (te->rows[k] < i && is_news(te->e, t->dot[te->rows[k]]))
                     is_first = false;
-            if (status == DONE && is_first)
-                write_value_row(te, &key, t->siblings != 0 ? te->rows : &i, n, 0);
+            if (status == DONE && is_first && n == 1)
+                write_only_row(te, i);
+            else if (status == DONE && is_first)
+                write_value_row(te, &key, te->rows, n, 0);
         }
         if (status != DONE)
             return status;

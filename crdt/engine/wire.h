@@ -53,17 +53,23 @@ static inline void write_bytes(Writer *w, const void *bytes, size_t n)
     }
 }
 
-static inline void write_number(Writer *w, u64 v)
+enum { NUMBER_BYTES_MAX = 10 };
+
+/* Where there is room: returns where to go on. */
+static inline u8 *put_number(u8 *p, u64 v)
 {
-    if (!writer_reserve(w, 10))
-        return;
-    u8 *p = w->p + w->n;
     while (v >= 0x80) {
         *p++ = (u8)v | 0x80;
         v >>= 7;
     }
     *p++ = (u8)v;
-    w->n = (size_t)(p - w->p);
+    return p;
+}
+
+static inline void write_number(Writer *w, u64 v)
+{
+    if (writer_reserve(w, NUMBER_BYTES_MAX))
+        w->n = (size_t)(put_number(w->p + w->n, v) - w->p);
 }
 
 /* Differences of either sign as small varints. */

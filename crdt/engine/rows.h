@@ -1,0 +1,119 @@
+/* The steps of an edit: room for it, its event, its change of the rows with digest and undo record.
+ *
+ * Inline, since they run once an edit and a call of each would cost about as much as it does.
+ */
+#ifndef CRDT_ROWS_H
+#define CRDT_ROWS_H
+
+#include "document.h"
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* Make sure `events` events can be taken and `records` undo records kept below `c`. */
+static inline int edit_prepare(Document *doc, const Container *c, u64 events, u32 records)
+{
+    if (events != 0 && (doc->self < 0 || doc->replicas.all[doc->self].seen + events > SEQUENCE_MAX))
+        return ERROR_LIMIT;
+    if (unlikely(doc->is_retired) && events != 0)
+        return ERROR_RETIRED;
+    if (!doc->is_open)
+        return DONE;
+    for (; c->parent != NULL; c = c->parent)
+        records++;
+    return array_reserve(&doc->undo, &doc->undo_capacity, (size_t)doc->undo_n + records, sizeof(UndoRecord));
+}
+
+/* Take the next event for a change of `c`: it refreshes the presence of `c` in the ORMaps above. */
+static inline Dot edit_event(Document *doc, Container *c, u64 events)
+{
+    Replica *self = &doc->replicas.all[doc->self];
+    Dot first = dot_of((u16)doc->self, self->seen + 1);
+    self->seen += events;
+    Dot last = dot_of((u16)doc->self, self->seen);
+    for (; c->parent != NULL; c = c->parent)
+        if (container_kind(c->parent) == OR_MAP)
+            presence_set(doc, map_of(c), c->row, last, NULL);
+    return first;
+}
+
+/* ---- undo ----------------------------------------------------------------------------------- */
+
+/* A macro, so that outside of transactions the record is not even made. */
+#define undo_push(doc, ...) ((doc)->is_open ? undo_keep(doc, &(UndoRecord)__VA_ARGS__) : (void)0)
+
+static inline void undo_keep(Document *doc, const UndoRecord *record)
+{
+    doc->undo[doc->undo_n++] = *record;
+}
+
+/* ---- digests -------------------------------------------------------------------------------- */
+
+static inline void count_digest(Document *doc, Digest d, bool add)
+{
+    if (add)
+        digest_add(&doc->digest, d);
+    else
+        digest_subtract(&doc->digest, d);
+}
+
+/* Where the digest says an entry is. */
+static inline u64 row_where(const Table *t, u32 row)
+{
+    Item key = t->columns & HAS_KEY ? table_key(t, row) : item_none();
+    return t->base.path ^ item_fold(&key);
+}
+
+static inline Digest row_sum(const Document *doc, const Table *t, u32 row, u64 where)
+{
+    u64 what = 0;
+    if (t->columns & HAS_VALUE) {
+        Item value = table_value(t, row);
+        what = item_fold(&value);
+    }
+    if (t->columns & HAS_STAMP)
+        what = mum(what ^ 0x8bb84b93962eacc9ull, t->stamp[row] ^ 0x2d358dccaa6c78a5ull);
+    Dot dot = t->dot[row];
+    u64 writer = doc->replicas.all[dot_replica(dot)].folded;
+    return digest_of(where, writer, dot_sequence(dot), what);
+}
+
+static inline void row_digest(Document *doc, const Table *t, u32 row, bool add)
+{
+    count_digest(doc, row_sum(doc, t, row, row_where(t, row)), add);
+}
+
+/* ---- rows: these keep the digest, the undo record and the count of siblings; room is reserved - */
+
+static inline u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others)
+{
+    u32 i = table_append(t, p, &row);
+    t->siblings += others != 0;
+    if (!(t->columns & HAS_CHILD))
+        row_digest(doc, t, i, true);
+    undo_push(doc, {.kind = UNDO_APPENDED_ROW, .at = t, .row = i, .n = others != 0});
+    return i;
+}
+
+static inline void row_replace(Document *doc, Table *t, u32 row, Row contents)
+{
+    undo_push(doc, {.kind = UNDO_REPLACED_ROW, .at = t, .row = row, .was = table_row(t, row)});
+    u64 where = row_where(t, row);
+    digest_subtract(&doc->digest, row_sum(doc, t, row, where));
+    table_replace(t, row, &contents, false);
+    digest_add(&doc->digest, row_sum(doc, t, row, where));
+}
+
+void row_remove(Document *doc, Table *t, u32 row, u32 others);
+
+/* Outside of a transaction, where no undo record refers to rows and payloads: give back waste, bound
+ * the log of removals. */
+static inline void table_settle(Document *doc, Table *t)
+{
+    if (doc->is_open)
+        return;
+    table_tidy(t, doc->seed);
+    if (t->log != NULL)
+        (void)removals_trim(t);
+}
+
+#endif
