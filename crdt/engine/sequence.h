@@ -22,7 +22,7 @@
  *   sequence_gaps, _condemned, _purge   taking out deleted elements that nobody needs
  *   sequence_wire                  the bytes of a section
  *   sequence_news, _encode         what a peer lacks, and writing it
- *   sequence_check, _apply         reading it
+ *   sequence_check, _apply         reading it; _build into an empty one
  *   sequence_keystroke             both, for a keystroke
  *
  * Invariants, checked by sequence_broken_invariant:

@@ -53,7 +53,7 @@ static u32 resolve_right(const Joining *j, const WireRun *run, u32 left)
 
 /* ---- elements ---------------------------------------------------------------------------- */
 
-static u32 count_ascii(const u8 *p, u32 n)
+u32 count_ascii(const u8 *p, u32 n)
 {
     u32 i = 0;
     while (i + 8 <= n && (load64(p + i) & 0x8080808080808080ull) == 0)
@@ -219,9 +219,7 @@ static int join_run(Joining *j, const WireRun *run)
     if (j->n == 0 && join_typing(j, run, dot))
         return DONE;
     s->typing.next = 0;
-    u64 section = j->r.count - run->n, gone = gone_below(j->d, run->place);
-    if (j->afresh && !j->d->writers[run->place].forgotten)
-        gone = 0;
+    u64 section = j->r.count - run->n, gone = gone_of(j, run->place);
     Growth growth = {0};
     u32 count = s->tree.count;
     Digest before = s->digest;
@@ -264,21 +262,41 @@ static int join_run(Joining *j, const WireRun *run)
     return DONE;
 }
 
+static int join_runs(Joining *j, u64 runs)
+{
+    Sequence *s = j->s;
+    const u8 *start = j->d->in.p;
+    int status = BUILD_REFUSED;
+    if (s->tree.count == 0 && runs >= BUILD_RUNS_MIN)
+        status = sequence_build(j, runs);
+    if (status == DONE) {
+        j->d->changed = true;
+        s->typing.next = 0;
+        return map_stretch(j, 0, 0);
+    }
+    if (status != BUILD_REFUSED)
+        return status;
+    j->d->in.p = start;
+    section_close(&j->r);
+    section_open(&j->r, j->d, ELEMENTS_MAX);
+    for (status = DONE; runs != 0 && status == DONE; runs--) {
+        WireRun run;
+        status = section_read_run(&j->r, &run);
+        if (status == DONE)
+            status = join_run(j, &run);
+    }
+    return status;
+}
+
 int sequence_apply(Sequence *s, Decoder *d)
 {
     Joining j = {.s = s, .d = d, .afresh = d->replaces};
     j.map = j.few;
-    int status = DONE;
     section_open(&j.r, d, ELEMENTS_MAX);
     s->cursor.leaf = NOTHING;
     if (d->replaces)
         sequence_empty(s);
-    for (u64 left = read_count(&d->in, 1); left != 0 && status == DONE; left--) {
-        WireRun run;
-        status = section_read_run(&j.r, &run);
-        if (status == DONE)
-            status = join_run(&j, &run);
-    }
+    int status = join_runs(&j, read_count(&d->in, 1));
     if (status == DONE && d->unchecked) {
         Reader deletions = d->in;
         status = check_deletions(NULL, &j.r);

@@ -35,6 +35,20 @@ static inline u32 mapped(const Joining *j, u64 number)
     return m->local == NOTHING ? NOTHING : m->local + ((u32)number - m->section);
 }
 
+/* Elements of a writer up to here that are not here have been taken out. */
+static inline u64 gone_of(const Joining *j, u32 place)
+{
+    return j->afresh && !j->d->writers[place].forgotten ? 0 : gone_below(j->d, place);
+}
+
+/* How many of n bytes are ASCII before another comes. */
+u32 count_ascii(const u8 *p, u32 n);
+
+/* Join the runs of a section where nothing is, all at once. BUILD_REFUSED: they cannot be, or not fast; what was read
+ * is to be read again. ERROR_MEMORY, ERROR_DECODE. In these cases nothing was changed. O(n), but for siblings. */
+enum { BUILD_REFUSED = 1, BUILD_RUNS_MIN = 4 };
+int sequence_build(Joining *j, u64 runs);
+
 /* Delete what is still visible of n elements from a local number on. */
 int delete_numbers(Joining *j, u32 number, u32 n);
 

@@ -124,6 +124,15 @@ void content_remove(Content *c, u32 at, u32 n)
         (void)resize(c, c->n + c->n / 8); /* when refused, the old block is merely large */
 }
 
+int content_make(Content *c, Units units, u32 n)
+{
+    c->width = units_width(units, n);
+    int status = resize(c, n);
+    if (status == DONE)
+        content_insert(c, 0, units, n);
+    return status;
+}
+
 void content_move_tail(Content *c, u32 at, Content *to)
 {
     u32 n = c->n - at;

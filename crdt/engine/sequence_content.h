@@ -105,6 +105,9 @@ static inline void content_put(Content *c, u32 at, u32 unit)
     c->n++;
 }
 
+/* Make an empty one of these, as narrow as can be and with no room to spare. */
+int content_make(Content *c, Units units, u32 n);
+
 /* Append the units from `at` on to `to`, which has the room, and cut them off. */
 void content_move_tail(Content *c, u32 at, Content *to);
 

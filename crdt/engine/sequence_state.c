@@ -40,18 +40,23 @@ static u64 fold_id(const Sequence *s, Dot dot)
 
 Digest digest_of_origins(const Sequence *s, Dot first, u32 left, u32 right)
 {
-    u64 left_id = 0, right_id = 0; /* the start, the end */
+    Dot left_dot = 0, right_dot = 0;
     if (left != NOTHING) {
         const Run *run = &s->runs.all[runs_find_near(&s->runs, left, s->run)];
-        Dot dot = run_dot(run) + (left - run->first);
-        if (dot + 1 == first && run->right == right)
+        left_dot = run_dot(run) + (left - run->first);
+        if (left_dot + 1 == first && run->right == right)
             return (Digest){0};
-        left_id = fold_id(s, dot);
     }
     if (right != NOTHING) {
         const Run *run = &s->runs.all[runs_find_near(&s->runs, right, s->run)];
-        right_id = fold_id(s, run_dot(run) + (right - run->first));
+        right_dot = run_dot(run) + (right - run->first);
     }
+    return digest_of_origin_ids(s, first, left_dot, right_dot);
+}
+
+Digest digest_of_origin_ids(const Sequence *s, Dot first, Dot left, Dot right)
+{
+    u64 left_id = left == 0 ? 0 : fold_id(s, left), right_id = right == 0 ? 0 : fold_id(s, right);
     u64 writer = s->replicas->all[dot_replica(first)].folded;
     u64 origins = mum(left_id ^ 0xa0761d6478bd642full, right_id ^ 0xe7037ed1a0b428dbull);
     return digest_of(s->path ^ OF_ORIGINS, writer, dot_sequence(first), origins);

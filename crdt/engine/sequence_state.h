@@ -57,6 +57,9 @@ Digest digest_of_deleted(const Sequence *s, Dot first, u32 n);
  * that do continue add nothing, so the sum does not depend on how runs arrived. */
 Digest digest_of_origins(const Sequence *s, Dot first, u32 left, u32 right);
 
+/* The same of one that is known not to continue, by the ids of its origins, 0 for the start and the end. */
+Digest digest_of_origin_ids(const Sequence *s, Dot first, Dot left, Dot right);
+
 /* The first two for elements that stand in the sequence, by local number: of one kind, added. */
 void digest_stretch(const Sequence *s, u32 number, u32 n, const Units *units, Digest *sum);
 

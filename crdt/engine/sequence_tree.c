@@ -11,6 +11,12 @@ void tree_free(Tree *t)
     index_free(&t->index);
 }
 
+void tree_clear(Tree *t)
+{
+    tree_free(t);
+    *t = (Tree){.root = NOTHING, .first_leaf = NOTHING, .leaf_units = t->leaf_units, .unit_width = t->unit_width};
+}
+
 int tree_copy(Tree *to, const Tree *from)
 {
     *to = *from;

@@ -16,7 +16,8 @@
 #define SPAN_DELETED ((u32)1 << 31)
 #define ELEMENTS_MAX (((u32)1 << 31) - 2) /* of one sequence, deleted ones included */
 
-enum { LEAF_SPANS = 32, NODE_CHILDREN = 16 };
+/* Leaves that are made full have room left to be edited. */
+enum { LEAF_SPANS = 32, NODE_CHILDREN = 16, PACKED_SPANS = LEAF_SPANS * 3 / 4 };
 
 typedef struct {
     u32 first;
@@ -95,6 +96,8 @@ static inline void tree_count_visible(Tree *t, u32 leaf, u32 more)
 }
 
 void tree_free(Tree *t);
+/* Make it as it was when new. */
+void tree_clear(Tree *t);
 int tree_copy(Tree *to, const Tree *from);
 size_t tree_memory(const Tree *t);
 
@@ -144,8 +147,17 @@ void tree_pop(Tree *t, u32 n);
 int tree_delete(Tree *t, Point *at, u32 n);
 int tree_revive(Tree *t, Point *at, u32 n, Units units);
 
+static inline u32 packed_units(const Tree *t)
+{
+    return t->leaf_units * 3 / 4;
+}
+
+/* Link the leaves, which are there in document order with all their spans, and make the nodes above them and the
+ * index. ERROR_MEMORY: nothing was. O(spans). */
+int tree_raise(Tree *t);
+
 /* Take deleted elements out; the others are numbered anew, and leaves are packed. All points and places
- * are void after it. ERROR_MEMORY: nothing was changed. O(spans log spans). */
+ * are void after it. ERROR_MEMORY: nothing was changed. O(spans), with a logarithm for the gaps. */
 int tree_take_out(Tree *t, const Gaps *gaps);
 
 #endif

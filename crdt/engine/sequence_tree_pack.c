@@ -1,9 +1,9 @@
-/* Taking elements out of the tree: the spans that are left are packed into few leaves, under new nodes. */
+/* A tree above leaves that are all there, and taking elements out: the spans that are left are packed into
+ * few leaves, under new nodes. */
 #include "sequence_tree.h"
+#include "sort.h"
 
-#include <stdlib.h>
-
-enum { PACKED_SPANS = LEAF_SPANS * 3 / 4, PACKED_CHILDREN = NODE_CHILDREN * 3 / 4 };
+enum { PACKED_CHILDREN = NODE_CHILDREN * 3 / 4 };
 
 /* Renumber the spans of a leaf; what has none left goes, and neighbours that have met are one. */
 static void renumber(Leaf *leaf, const Gaps *gaps)
@@ -26,7 +26,7 @@ static void renumber(Leaf *leaf, const Gaps *gaps)
 /* Put all of a leaf behind another's, if that leaves room in it to be edited. */
 static bool join(const Tree *t, Leaf *to, Leaf *from)
 {
-    if (to->n + from->n > PACKED_SPANS || to->content.n + from->content.n > t->leaf_units * 3 / 4)
+    if (to->n + from->n > PACKED_SPANS || to->content.n + from->content.n > packed_units(t))
         return false;
     if (from->content.n != 0) {
         if (content_reserve(&to->content, from->content.n, from->content.width) != DONE)
@@ -59,13 +59,20 @@ static u32 pack_leaves(Tree *t, const Gaps *gaps, Leaf *leaves)
         if (n == 0 || !join(t, &leaves[n - 1], leaf))
             leaves[n++] = *leaf;
     }
-    for (u32 i = 0; i < n; i++) {
-        leaves[i].parent = NOTHING;
-        leaves[i].slot = 0;
-        leaves[i].previous = i == 0 ? NOTHING : i - 1;
-        leaves[i].next = i + 1 == n ? NOTHING : i + 1;
-    }
     return n;
+}
+
+static void link_leaves(Tree *t)
+{
+    u32 n = t->n_leaves;
+    for (u32 i = 0; i < n; i++) {
+        Leaf *leaf = &t->leaves[i];
+        leaf->parent = NOTHING;
+        leaf->slot = 0;
+        leaf->previous = i == 0 ? NOTHING : i - 1;
+        leaf->next = i + 1 == n ? NOTHING : i + 1;
+    }
+    t->first_leaf = n == 0 ? NOTHING : 0;
 }
 
 /* One level of nodes above n children that begin at `from`; how many. */
@@ -108,38 +115,39 @@ static u32 nodes_above(u32 leaves)
     return sum;
 }
 
-typedef struct {
-    u32 first, leaf;
-} Place;
-
-static int compare(const void *a, const void *b)
-{
-    u32 x = ((const Place *)a)->first, y = ((const Place *)b)->first;
-    return x < y ? -1 : x > y;
-}
-
 /* Without memory for it the tree is searched leaf by leaf. */
 static void build_index(Tree *t)
 {
     index_free(&t->index);
     if (t->n_leaves < 2)
         return;
-    size_t n = 0, bytes;
+    u32 n = 0;
     for (u32 i = 0; i < t->n_leaves; i++)
         n += t->leaves[i].n;
-    bytes = n * sizeof(Place);
-    Place *all = block_resize(NULL, 0, bytes);
+    size_t bytes = 2 * (size_t)n * sizeof(u64);
+    u64 *all = block_resize(NULL, 0, bytes);
     t->index.lost = all == NULL;
     if (all == NULL)
         return;
-    n = 0;
+    u32 at = 0;
     for (u32 i = 0; i < t->n_leaves; i++)
         for (u32 k = 0; k < t->leaves[i].n; k++)
-            all[n++] = (Place){t->leaves[i].spans[k].first, i};
-    qsort(all, n, sizeof(Place), compare);
-    for (size_t i = 0; i < n; i++)
-        index_append(&t->index, all[i].first, all[i].leaf);
+            all[at++] = pair_of(t->leaves[i].spans[k].first, i);
+    sort_by_upper(all, all + n, n);
+    for (u32 i = 0; i < n; i++)
+        index_append(&t->index, upper_of(all[i]), lower_of(all[i]));
     block_free(all, bytes);
+}
+
+int tree_raise(Tree *t)
+{
+    int status = array_reserve(&t->nodes, &t->node_capacity, nodes_above(t->n_leaves), sizeof(Node));
+    if (status != DONE)
+        return status;
+    link_leaves(t);
+    build_nodes(t);
+    build_index(t);
+    return DONE;
 }
 
 int tree_take_out(Tree *t, const Gaps *gaps)
@@ -161,8 +169,8 @@ int tree_take_out(Tree *t, const Gaps *gaps)
     t->leaf_capacity = fewer != NULL || t->n_leaves == 0 ? t->n_leaves : had;
     t->nodes = nodes;
     t->node_capacity = room;
-    t->first_leaf = t->n_leaves == 0 ? NOTHING : 0;
     t->count = gaps_below(gaps, t->count);
+    link_leaves(t);
     build_nodes(t);
     build_index(t);
     return DONE;

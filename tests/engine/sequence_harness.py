@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ENGINE = HERE.parent.parent / "crdt" / "engine"
-SOURCES = ["base", "hash", "arena", "item", "wire", "clock"]
+SOURCES = ["base", "hash", "arena", "item", "wire", "clock", "sort"]
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 
 
