@@ -11,6 +11,7 @@ The file is long because what all types share is one class, and a cdef class can
 import os
 from base64 import urlsafe_b64encode
 from bisect import bisect_left
+from sys import getsizeof
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -21,6 +22,16 @@ from crdt.values cimport pack_key
 from crdt.version cimport VersionVector, make_version
 
 from crdt.errors import DecodeError, ReadOnlyError, RefusedError, RetiredError, WrongTypeError
+
+cdef extern from *:
+    """
+    /* `cls.__new__(cls)`, without a lookup of the name. */
+    static inline PyObject *new_instance(PyObject *cls, PyObject *no_arguments)
+    {
+        return ((PyTypeObject *)cls)->tp_new((PyTypeObject *)cls, no_arguments, NULL);
+    }
+    """
+    object new_instance(object cls, object no_arguments)
 
 MAX_DRIFT = 60.0
 # Deltas that wait for their base take at most this much memory in one state; then merging refuses.
@@ -86,7 +97,8 @@ cdef void lend_undo(Document *doc) noexcept:
 
 cdef void take_undo(Document *doc) noexcept:
     global spare_undo, spare_undo_capacity
-    block_free(spare_undo, spare_undo_capacity * sizeof(UndoRecord))
+    if spare_undo != NULL:  # a transaction inside of this one has given back its own
+        block_free(spare_undo, spare_undo_capacity * sizeof(UndoRecord))
     spare_undo, spare_undo_capacity = doc.undo, doc.undo_capacity
     doc.undo, doc.undo_capacity = NULL, 0
 
@@ -159,7 +171,7 @@ cdef Root new_root(Document *doc, replica, clock, max_drift):
 
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place):
-    cdef Replicated v = cls.__new__(cls)
+    cdef Replicated v = new_instance(cls, ())
     v.root = root
     v.node = node
     v.epoch = root.doc.epoch
@@ -669,7 +681,7 @@ cdef class Replicated:
         size = object.__sizeof__(self)
         if self.parent is None and self.root is not None:
             self.here()
-            size += object.__sizeof__(self.root) + document_memory(self.root.doc)
+            size += getsizeof(self.root) + document_memory(self.root.doc)
             size += sum(150 + len(data) for _, data in self.root.held_back or ())
         return size
 

@@ -35,7 +35,7 @@ def build_schema(fields):
 # The composites that keep the views of their fields, the last so many that made some: views are made in no time, and
 # those of all small states together would take more than the states. Borrowed; a state leaves when it goes.
 cdef enum:
-    SEATS = 1024
+    SEATS = 4096
 cdef void *seats[SEATS]
 cdef u32 next_seat = 0
 
@@ -55,10 +55,14 @@ cdef int take_seat(CompositeState state) except -1:
 cdef class FieldView:
     """The attribute of a composite that shows a field. Reading gives its state; it cannot be set."""
     cdef object declared
+    cdef type shown_as
+    cdef bint has_children
     cdef int index
 
     def __init__(self, declared, int index):
         self.declared = declared
+        self.shown_as = declared.type
+        self.has_children = hasattr(declared.type, "_with")
         self.index = index
 
     def __get__(self, instance, owner):
@@ -72,8 +76,8 @@ cdef class FieldView:
             take_seat(state)
         shown = views[self.index]
         if shown is None:
-            shown = view(self.declared.type, state.root, NULL, state, self.index)
-            if hasattr(shown, "_with"):
+            shown = view(self.shown_as, state.root, NULL, state, self.index)
+            if self.has_children:
                 shown._with(self.declared.of)
             views[self.index] = shown
         return shown
