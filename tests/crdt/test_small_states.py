@@ -34,7 +34,7 @@ MANY = 5000
 
 def test_small_states_stay_small() -> None:
     assert sys.getsizeof(agent()) < 1800
-    for entries, bound in ((1, 650), (5, 800), (10, 1000)):
+    for entries, bound in ((1, 700), (5, 850), (10, 1050)):
         m = LWWMap()
         for number in range(entries):
             m[f"{number:09d}"] = number
