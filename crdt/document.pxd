@@ -1,4 +1,4 @@
-from crdt.engine cimport Container, Document, Landing, Shape, u32, u64
+from crdt.engine cimport Container, Document, Landing, Shape, u8, u32, u64
 from crdt.turns cimport Turns
 from crdt.version cimport VersionVector
 
@@ -30,21 +30,22 @@ cdef enum Guard:
 cdef class Root(Turns):
     """What one document has once: its engine state, its writer, its clock, what it holds back."""
     cdef Document *doc
-    cdef int rank               # of the transaction's mode
-    cdef bint is_anonymous      # the writer's name was made up, so a forked process must make another
-    cdef unsigned int generation
-    cdef str replica
+    cdef str replica            # None for a made-up name that nobody asked for
     cdef object clock
     cdef u64 drift_ms
-    cdef dict names             # local writer index -> name; filled as needed
+    cdef dict names             # local writer index -> name; filled as needed; None before
     cdef dict others            # what is held of the other writers, or None after a merge
-    cdef list held_back  # (events it builds on, bytes), sorted
-    cdef u64 base  # of the message merged last
-    cdef size_t held_back_bytes
+    cdef list held_back         # (events it builds on, bytes), sorted; None before the first
+    cdef u64 base               # of the message merged last
     cdef dict before
-    cdef bint changed
+    cdef u32 held_back_bytes
+    cdef unsigned int generation
+    cdef u8 rank                # of the transaction's mode
+    cdef u8 is_anonymous        # the writer's name was made up, so a forked process must make another
+    cdef u8 changed
 
     cdef int own(self) except -1
+    cdef str name(self)
     cdef int take_name(self) except -1
     cdef u64 now_ms(self) except? 0
 
@@ -52,6 +53,7 @@ cdef class Replicated:
     cdef Root root
     cdef Container *node
     cdef u32 epoch
+    cdef u32 seat               # of a composite: where it is noted that it keeps its views
     cdef Replicated parent      # of a field or of a child in a map; None at the root
     cdef object place_in_parent  # index of the field, or key of the child
     cdef object __weakref__

@@ -11,6 +11,7 @@ The file is long because what all types share is one class, and a cdef class can
 import os
 from base64 import urlsafe_b64encode
 from bisect import bisect_left
+from sys import getsizeof
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
@@ -22,6 +23,16 @@ from crdt.values cimport pack_key
 from crdt.version cimport VersionVector, make_version
 
 from crdt.errors import DecodeError, ReadOnlyError, RefusedError, RetiredError, WrongTypeError
+
+cdef extern from *:
+    """
+    /* `cls.__new__(cls)`, without a lookup of the name. */
+    static inline PyObject *new_instance(PyObject *cls, PyObject *no_arguments)
+    {
+        return ((PyTypeObject *)cls)->tp_new((PyTypeObject *)cls, no_arguments, NULL);
+    }
+    """
+    object new_instance(object cls, object no_arguments)
 
 MAX_DRIFT = 60.0
 # Deltas that wait for their base take at most this much memory in one state; then merging refuses.
@@ -37,6 +48,13 @@ cdef enum:
 
 # Of the process, so that no remote data can choose colliding keys.
 cdef u64 hash_seed = int.from_bytes(os.urandom(8), "little")
+
+# Who is in no document but their own sees no others. Never changed.
+cdef dict NO_OTHERS = {}
+
+# Room for undo records: lent to the document that is in a transaction, so that those at rest have none.
+cdef UndoRecord *spare_undo = NULL
+cdef u32 spare_undo_capacity = 0
 
 fork_generation = 0
 
@@ -75,9 +93,38 @@ cdef str checked_name(object replica):
     return replica
 
 
+cdef void lend_undo(Document *doc) noexcept:
+    global spare_undo, spare_undo_capacity
+    if doc.undo == NULL:
+        doc.undo, doc.undo_capacity = spare_undo, spare_undo_capacity
+        spare_undo, spare_undo_capacity = NULL, 0
+
+
+cdef void take_undo(Document *doc) noexcept:
+    global spare_undo, spare_undo_capacity
+    if spare_undo != NULL:  # a transaction inside of this one has given back its own
+        block_free(spare_undo, spare_undo_capacity * sizeof(UndoRecord))
+    spare_undo, spare_undo_capacity = doc.undo, doc.undo_capacity
+    doc.undo, doc.undo_capacity = NULL, 0
+
+
+cdef str name_of(Document *doc, int writer):
+    return PyBytes_FromStringAndSize(
+        <const char *>replica_id(&doc.replicas, writer), doc.replicas.all[writer].id_bytes
+    ).decode()
+
+
 cdef class Root:
     def __dealloc__(self):
         document_free(self.doc)
+
+    cdef str name(self):
+        """The name that the state writes under."""
+        if self.replica is None and self.doc.self >= 0:
+            self.replica = name_of(self.doc, self.doc.self)
+        elif self.replica is None:
+            self.replica = random_name()
+        return self.replica
 
     cdef int own(self) except -1:
         """Make sure the document knows its writer; a process forked from another takes a new name."""
@@ -90,7 +137,7 @@ cdef class Root:
 
     cdef int take_name(self) except -1:
         cdef int status
-        name = self.replica.encode()
+        name = (random_name() if self.replica is None else self.replica).encode()
         status = document_own(self.doc, <const u8 *>PyBytes_AS_STRING(name), <u8>PyBytes_GET_SIZE(name))
         if status == ERROR_LIMIT:
             raise OverflowError("a state can have at most 65535 writers")
@@ -120,15 +167,16 @@ cdef Root new_root(Document *doc, replica, clock, max_drift):
     root.clock = clock
     root.drift_ms = <u64>(max_drift * 1000)
     root.is_anonymous = replica is None
-    root.replica = random_name() if replica is None else checked_name(replica)
+    if replica is not None:
+        root.replica = checked_name(replica)
+    elif doc.self >= 0:
+        root.replica = random_name()  # the name that is known there is another's
     root.generation = fork_generation
-    root.names = {}
-    root.held_back = []
     return root
 
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place):
-    cdef Replicated v = cls.__new__(cls)
+    cdef Replicated v = new_instance(cls, ())
     v.root = root
     v.node = node
     v.epoch = root.doc.epoch
@@ -146,7 +194,7 @@ cdef int raise_status(int status, Replicated who) except -1:
         )
     if status == ERROR_RETIRED:
         raise RetiredError(
-            f"{who._place()}: its writer {who.root.replica!r} has been retired, so nobody would take its changes; "
+            f"{who._place()}: its writer {who.root.name()!r} has been retired, so nobody would take its changes; "
             "fork the state under another name", True
         )
     if status == ERROR_RANGE:
@@ -311,7 +359,7 @@ cdef class Replicated:
     @property
     def replica(self):
         """The name this state writes under."""
-        return self.root.replica
+        return self.root.name()
 
     @property
     def value(self):
@@ -328,18 +376,20 @@ cdef class Replicated:
         if root.others is None:
             root.others = {self.writer(i): doc.replicas.all[i].seen
                            for i in range(<int>doc.replicas.n)
-                           if i != doc.self and doc.replicas.all[i].seen}
+                           if i != doc.self and doc.replicas.all[i].seen} or NO_OTHERS
         if doc.self < 0:
             return make_version(root.others, None, 0)
-        return make_version(root.others, root.replica, doc.replicas.all[doc.self].seen)
+        return make_version(
+            root.others, root.name() if root.replica is None else root.replica, doc.replicas.all[doc.self].seen
+        )
 
     cdef str writer(self, int index):
         cdef Root root = self.root
+        if root.names is None:
+            root.names = {}
         name = root.names.get(index)
         if name is None:
-            name = root.names[index] = PyBytes_FromStringAndSize(
-                <const char *>replica_id(&root.doc.replicas, index), root.doc.replicas.all[index].id_bytes
-            ).decode()
+            name = root.names[index] = name_of(root.doc, index)
         return name
 
     def _writer(self, int index):
@@ -351,12 +401,12 @@ cdef class Replicated:
         self._only_root("pending")
         if self.root.held_back and not self.root.guard:
             self._land_held_back()
-        return len(self.root.held_back)
+        return len(self.root.held_back) if self.root.held_back else 0
 
     @property
     def _is_waiting(self):
         """Whether deltas are held back; looking lands none of them, as `pending` does."""
-        return len(self.root.held_back) != 0
+        return bool(self.root.held_back)
 
     @property
     def _is_retired(self):
@@ -581,6 +631,8 @@ cdef class Replicated:
     def _hold_back(self, bytes data):
         cdef Root root = self.root
         waiting = (root.base, data)
+        if root.held_back is None:
+            root.held_back = []
         at = bisect_left(root.held_back, waiting)
         if at < len(root.held_back) and root.held_back[at] == waiting:
             return
@@ -625,7 +677,7 @@ cdef class Replicated:
             raise RuntimeError(f"{type(self).__name__}: copying is not possible inside an update")
         cdef Root root = new_root(document_clone(mine.doc), replica, mine.clock, 0)
         root.drift_ms = mine.drift_ms
-        root.held_back = list(mine.held_back)
+        root.held_back = list(mine.held_back) if mine.held_back else None
         root.held_back_bytes = mine.held_back_bytes
         cdef Replicated copy = view(type(self), root, root.doc.root, None, None)
         copy._like(self)
@@ -644,7 +696,7 @@ cdef class Replicated:
         return copy
 
     def _snapshot(self):
-        cdef Replicated copy = self._clone(self.root.replica)
+        cdef Replicated copy = self._clone(self.root.name())
         copy.root.guard = READ_ONLY
         return copy
 
@@ -670,14 +722,14 @@ cdef class Replicated:
         text = repr(self.value)
         if len(text) > 200:
             text = f"{text[:190]}... {text[len(text) - 1]}"
-        return f"{type(self).__name__}({text}, replica={self.root.replica!r})"
+        return f"{type(self).__name__}({text}, replica={self.root.name()!r})"
 
     def __sizeof__(self):
         size = object.__sizeof__(self)
         if self.parent is None and self.root is not None:
             self.here()
-            size += object.__sizeof__(self.root) + document_memory(self.root.doc)
-            size += sum(150 + len(data) for _, data in self.root.held_back)
+            size += getsizeof(self.root) + document_memory(self.root.doc)
+            size += sum(150 + len(data) for _, data in self.root.held_back or ())
         return size
 
     def check_invariants(self):
@@ -727,7 +779,7 @@ cdef class Replicated:
             raise RuntimeError(f"{type(self).__name__}: purging is not possible inside an update")
         root.own()
         for writer, count in retired.items():
-            if writer == root.replica:
+            if writer == root.name():
                 raise ValueError(f"{type(self).__name__}: {writer!r} cannot retire itself: it writes this purge")
             if self.version.get(writer, 0) != count:
                 raise ValueError(f"{type(self).__name__}: {writer!r} cannot retire at {count} of its events: "
@@ -773,8 +825,8 @@ cdef class Replicated:
         state._like(self)
         if state.take_in(data, False) == MESSAGE_BASE_MISSING:
             raise DecodeError(f"{type(self).__name__}.rebase: a delta on top of an earlier state, not a full state", 0)
-        if root.replica in self.version or root.replica in state.version:
-            raise ValueError(f"replica: {root.replica!r} has written in one of the two states; name a new writer")
+        if root.name() in self.version or root.name() in state.version:
+            raise ValueError(f"replica: {root.name()!r} has written in one of the two states; name a new writer")
         root.take_name()
         self.here()
         cdef cbool *whose = NULL
@@ -832,15 +884,18 @@ cdef class Replicated:
         root.guard = (RESTRICTED if rank < 3 and self._is_restricted() else 0) | (TRACKED if track else 0)
         root.before = {} if track else None
         seen = doc.replicas.all[doc.self].seen
+        lend_undo(doc)
         document_begin(doc)
         try:
             result = fn(self)
         except BaseException:
             document_rollback(doc)
+            take_undo(doc)
             root.guard = 0
             root.changed = False
             raise
         document_commit(doc)
+        take_undo(doc)
         root.guard = 0
         root.changed = doc.replicas.all[doc.self].seen != seen
         return result

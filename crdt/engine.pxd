@@ -162,9 +162,14 @@ cdef extern from "document.h" nogil:
         ExtraField *extra
         u32 extras
 
+    ctypedef struct UndoRecord:
+        pass
+
     ctypedef struct Document:
         Replicas replicas
         Container *root
+        UndoRecord *undo
+        u32 undo_capacity
         u64 stamp
         int self
         u32 epoch

@@ -32,13 +32,37 @@ def build_schema(fields):
     return <size_t>schema
 
 
+# The composites that keep the views of their fields, the last so many that made some: views are made in no time, and
+# those of all small states together would take more than the states. Borrowed; a state leaves when it goes.
+cdef enum:
+    SEATS = 4096
+cdef void *seats[SEATS]
+cdef u32 next_seat = 0
+
+
+cdef int take_seat(CompositeState state) except -1:
+    """Let a state keep its views, and have the one that has done so for longest let go of them."""
+    global next_seat
+    cdef void *before = seats[next_seat]
+    state.seat = next_seat
+    seats[next_seat] = <void *>state
+    next_seat = (next_seat + 1) % SEATS
+    if before != NULL:
+        (<CompositeState>before).views = None
+    return 0
+
+
 cdef class FieldView:
     """The attribute of a composite that shows a field. Reading gives its state; it cannot be set."""
     cdef object declared
+    cdef type shown_as
+    cdef bint has_children
     cdef int index
 
     def __init__(self, declared, int index):
         self.declared = declared
+        self.shown_as = declared.type
+        self.has_children = hasattr(declared.type, "_with")
         self.index = index
 
     def __get__(self, instance, owner):
@@ -46,14 +70,16 @@ cdef class FieldView:
         if instance is None:
             return self.declared
         state = instance
-        if state.views is None:
-            state.views = [None] * len(type(state)._declared)
-        shown = state.views[self.index]
+        cdef list views = state.views
+        if views is None:
+            views = state.views = [None] * len(type(state)._declared)
+            take_seat(state)
+        shown = views[self.index]
         if shown is None:
-            shown = view(self.declared.type, state.root, NULL, state, self.index)
-            if hasattr(shown, "_with"):
+            shown = view(self.shown_as, state.root, NULL, state, self.index)
+            if self.has_children:
                 shown._with(self.declared.of)
-            state.views[self.index] = shown
+            views[self.index] = shown
         return shown
 
     def __set__(self, instance, value):
@@ -69,7 +95,11 @@ cdef class FieldView:
 cdef class CompositeState(Replicated):
     """A state made of the fields that its class declares in `_declared`."""
 
-    cdef list views
+    cdef list views  # by field, or None
+
+    def __dealloc__(self):
+        if seats[self.seat] == <void *>self:
+            seats[self.seat] = NULL
 
     def _unknown(self, child_of):
         """Name -> value of the fields that the class does not declare."""

@@ -7,7 +7,7 @@ cdef class Turns:
     cdef int guard
     cdef int walkers  # threads that read all of it without the interpreter lock
     cdef int waiting  # threads that want it meanwhile
-    cdef object worked_in  # the process in which that began
+    cdef int worked_in  # the process in which that began
 
     cdef int wait(self, int what) except -1
     cdef int begin_walk(self) except -1

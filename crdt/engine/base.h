@@ -58,10 +58,11 @@ static inline void block_free(void *block, size_t bytes)
     (void)block_resize(block, bytes, 0);
 }
 
-/* The next capacity for `need` items: eighths for big ones, so that slack stays near 6 %. */
+/* The next capacity for `need` items: first what is needed, since many arrays never grow; eighths for big ones, so that
+ * slack stays near 6 %. */
 static inline size_t grown_capacity(size_t capacity, size_t need)
 {
-    size_t next = capacity < 16 ? capacity + 4 : capacity + (capacity >> 3);
+    size_t next = capacity == 0 ? need : capacity < 16 ? capacity + 4 : capacity + (capacity >> 3);
     return next < need ? need : next;
 }
 

@@ -42,6 +42,37 @@ i32 replicas_find_near(const Replicas *r, u32 rank, const u8 *id, u8 n)
     return replicas_find(r, id, n);
 }
 
+static size_t block_bytes(size_t capacity, size_t ids_capacity)
+{
+    return capacity * (sizeof(Replica) + sizeof(u16)) + ids_capacity;
+}
+
+/* Room for `need` writers with `bytes` bytes of ids. */
+static int reserve(Replicas *r, size_t need, size_t bytes)
+{
+    if (need <= r->capacity && bytes <= r->ids_capacity)
+        return DONE;
+    size_t capacity = need <= r->capacity ? r->capacity : grown_capacity(r->capacity, need);
+    size_t ids_capacity = bytes <= r->ids_capacity ? r->ids_capacity : grown_capacity(r->ids_capacity, bytes);
+    Replica *all = block_resize(NULL, 0, block_bytes(capacity, ids_capacity));
+    if (all == NULL)
+        return ERROR_MEMORY;
+    u16 *by_rank = (u16 *)(void *)(all + capacity);
+    u8 *ids = (u8 *)(by_rank + capacity);
+    if (r->n != 0) {
+        memcpy(all, r->all, r->n * sizeof(Replica));
+        memcpy(by_rank, r->by_rank, r->n * sizeof(u16));
+        memcpy(ids, r->ids, r->ids_used);
+    }
+    block_free(r->all, block_bytes(r->capacity, r->ids_capacity));
+    r->all = all;
+    r->by_rank = by_rank;
+    r->ids = ids;
+    r->capacity = (u32)capacity;
+    r->ids_capacity = (u32)ids_capacity;
+    return DONE;
+}
+
 i32 replicas_add(Replicas *r, const u8 *id, u8 n)
 {
     i32 found = replicas_find(r, id, n);
@@ -49,13 +80,8 @@ i32 replicas_add(Replicas *r, const u8 *id, u8 n)
         return found;
     if (r->n == REPLICAS_MAX)
         return ERROR_LIMIT;
-    int status = array_reserve(&r->all, &r->capacity, r->n + 1, sizeof(Replica));
-    if (status == DONE)
-        status = array_reserve(&r->by_rank, &r->rank_capacity, r->n + 1, sizeof(u16));
-    if (status == DONE)
-        status = array_reserve(&r->ids, &r->ids_capacity, r->ids_used + n, 1);
-    if (status != DONE)
-        return status;
+    if (reserve(r, r->n + 1, r->ids_used + n) != DONE)
+        return ERROR_MEMORY;
     u32 at = lower_bound(r, id, n);
     u16 index = (u16)r->n;
     memcpy(r->ids + r->ids_used, id, n);
@@ -96,18 +122,14 @@ int growth_reserve(Replicas *r)
 void replicas_free(Replicas *r)
 {
     block_free(r->growth, r->growth_capacity * sizeof(Bounds));
-    block_free(r->all, r->capacity * sizeof(Replica));
-    block_free(r->by_rank, r->rank_capacity * sizeof(u16));
-    block_free(r->ids, r->ids_capacity);
+    block_free(r->all, block_bytes(r->capacity, r->ids_capacity));
     *r = (Replicas){0};
 }
 
 int replicas_copy(Replicas *to, const Replicas *from)
 {
     *to = (Replicas){0};
-    if (array_reserve(&to->all, &to->capacity, from->n, sizeof(Replica)) != DONE ||
-        array_reserve(&to->by_rank, &to->rank_capacity, from->n, sizeof(u16)) != DONE ||
-        array_reserve(&to->ids, &to->ids_capacity, from->ids_used, 1) != DONE ||
+    if (reserve(to, from->n, from->ids_used) != DONE ||
         array_reserve(&to->growth, &to->growth_capacity, from->growth_n, sizeof(Bounds)) != DONE) {
         replicas_free(to);
         return ERROR_MEMORY;
@@ -127,7 +149,6 @@ int replicas_copy(Replicas *to, const Replicas *from)
 
 size_t replicas_memory(const Replicas *r)
 {
-    return block_footprint(r->capacity * sizeof(Replica)) +
-           block_footprint(r->rank_capacity * sizeof(u16)) + block_footprint(r->ids_capacity) +
+    return block_footprint(block_bytes(r->capacity, r->ids_capacity)) +
            block_footprint(r->growth_capacity * sizeof(Bounds));
 }

@@ -47,11 +47,11 @@ typedef struct {
 } Bounds;
 
 typedef struct {
-    Replica *all;
+    Replica *all; /* the start of the one block that holds all but `growth` */
     u16 *by_rank; /* local indexes in the order of ids */
     u8 *ids;
     Bounds *growth; /* by local index, for the first growth_n; none before the first purge */
-    u32 n, capacity, rank_capacity, ids_used, ids_capacity, growth_n, growth_capacity;
+    u32 n, capacity, ids_used, ids_capacity, growth_n, growth_capacity;
 } Replicas;
 
 /* The local index of an id, or -1. O(log n). */

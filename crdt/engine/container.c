@@ -39,6 +39,12 @@ bool is_dot_store(const Container *c)
     return c->removable || kind == ORSET || kind == MV_REGISTER || kind == OR_MAP;
 }
 
+/* A composite and the places of its fields are one block. */
+static size_t composite_bytes(const Schema *schema)
+{
+    return sizeof(Composite) + (schema == NULL ? 0 : schema->n * sizeof(Container *));
+}
+
 static Container *allocate(Document *doc, Shape shape, const Schema *schema, u64 path)
 {
     switch (shape_kind(shape)) {
@@ -58,14 +64,10 @@ static Container *allocate(Document *doc, Shape shape, const Schema *schema, u64
         return &s->base;
     }
     case COMPOSITE: {
-        Composite *c = calloc(1, sizeof(Composite));
-        if (c == NULL || schema == NULL || schema->n == 0)
-            return (Container *)c;
-        c->field = calloc(schema->n, sizeof(Container *));
-        if (c->field == NULL) {
-            free(c);
+        Composite *c = calloc(1, composite_bytes(schema));
+        if (c == NULL)
             return NULL;
-        }
+        c->field = (Container **)(c + 1);
         return &c->base;
     }
     default:
@@ -122,7 +124,6 @@ void container_free(Container *c)
             free(composite->extra[i].name);
         }
         block_free(composite->extra, composite->extra_capacity * sizeof(ExtraField));
-        free(composite->field);
         free(c);
         return;
     }
@@ -246,10 +247,8 @@ Container *container_clone(const Container *from, Document *into, Container *par
 
 static size_t composite_memory(const Composite *c)
 {
-    size_t bytes = block_footprint(sizeof(Composite)) +
+    size_t bytes = block_footprint(composite_bytes(c->base.schema)) +
                    block_footprint(c->extra_capacity * sizeof(ExtraField));
-    if (c->base.schema != NULL && c->base.schema->n != 0)
-        bytes += block_footprint(c->base.schema->n * sizeof(Container *));
     for (u16 i = 0; c->base.schema != NULL && i < c->base.schema->n; i++)
         bytes += c->field[i] == NULL ? 0 : container_memory(c->field[i]);
     for (u32 i = 0; i < c->extras; i++)

@@ -77,7 +77,7 @@ static const char *check_table(Document *doc, const Table *t)
         return "siblings are counted wrong (3)";
     if (t->tombstones != tombstones)
         return "tombstones are counted wrong (3)";
-    if (live + t->arena.dead != t->arena.used)
+    if (live + arena_dead(&t->arena) != arena_used(&t->arena))
         return "the arena's dead bytes are counted wrong (3)";
     return NULL;
 }

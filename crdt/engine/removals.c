@@ -156,7 +156,7 @@ size_t removals_memory(const RemovalLog *log)
 {
     if (log == NULL)
         return 0;
-    return block_footprint(sizeof(RemovalLog)) + block_footprint(log->keys.capacity) +
+    return block_footprint(sizeof(RemovalLog)) + arena_memory(&log->keys) +
            block_footprint(log->capacity * sizeof(Removal)) +
            block_footprint(log->horizon_capacity * sizeof(u64));
 }

@@ -59,21 +59,17 @@ Sequence *sequence_clone(const Sequence *s, Replicas *replicas)
     copy->digest = s->digest;
     if (tree_copy(&copy->tree, &s->tree) != DONE || runs_copy(&copy->runs, &s->runs) != DONE ||
         log_copy(&copy->log, &s->log) != DONE || condemned_copy(&copy->condemned, &s->condemned) != DONE ||
-        arena_reserve(&copy->arena, s->arena.used) != DONE) {
+        arena_copy(&copy->arena, &s->arena) != DONE) {
         sequence_free(copy);
         return NULL;
     }
-    if (s->arena.used != 0)
-        memcpy(copy->arena.base, s->arena.base, s->arena.used);
-    copy->arena.used = s->arena.used;
-    copy->arena.dead = s->arena.dead;
     return copy;
 }
 
 size_t sequence_memory(const Sequence *s)
 {
     return block_footprint(sizeof(Sequence)) + tree_memory(&s->tree) + runs_memory(&s->runs) +
-           log_memory(&s->log) + block_footprint(s->arena.capacity) +
+           log_memory(&s->log) + arena_memory(&s->arena) +
            block_footprint(content_bytes(&s->pile)) +
            block_footprint((s->condemned.capacity + s->idle.capacity) * sizeof(Condemned));
 }
@@ -82,7 +78,7 @@ size_t sequence_memory(const Sequence *s)
 static void compact(Sequence *s)
 {
     Arena fresh = {0};
-    if (arena_reserve(&fresh, s->arena.used - s->arena.dead) != DONE)
+    if (arena_reserve(&fresh, arena_used(&s->arena) - arena_dead(&s->arena)) != DONE)
         return;
     for (u32 place = 0; place < s->tree.n_leaves; place++) {
         Content *content = &s->tree.leaves[place].content;

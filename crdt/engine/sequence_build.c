@@ -278,7 +278,7 @@ int sequence_build(Joining *j, u64 count)
     u32 runs = (u32)count; /* no more than there are bytes, and each has an element */
     Build b = {.j = j, .s = s, .moves = MOVES_PER_RUN * count};
     Digest before = s->digest;
-    size_t arena_before = s->arena.used;
+    u64 arena_before = arena_used(&s->arena);
     tree_clear(&s->tree);
     fill_open(&b.filling, s, j->d);
     int status = reserve(&b, runs);
@@ -293,7 +293,7 @@ int sequence_build(Joining *j, u64 count)
         tree_clear(&s->tree);
         runs_free(&s->runs);
         s->digest = before;
-        s->arena.used = arena_before;
+        arena_cut(&s->arena, arena_before);
     }
     block_free(b.hung, hung_bytes(runs));
     block_free(b.part_at, runs * sizeof(u32));

@@ -59,10 +59,10 @@ static int resize(Content *c, u32 capacity)
     return DONE;
 }
 
-/* A quarter more than needed, but a full leaf has no slack. */
+/* A quarter more than needed, of few little more; but a full leaf has no slack. */
 static u32 generous(u32 need, u8 width)
 {
-    u32 full = width == CELL_WIDTH ? LIST_LEAF_UNITS : TEXT_LEAF_UNITS, capacity = need + need / 4 + 8;
+    u32 full = width == CELL_WIDTH ? LIST_LEAF_UNITS : TEXT_LEAF_UNITS, capacity = need + need / 4 + (need < 8 ? 1 : 8);
     return need <= full && capacity > full ? full : capacity;
 }
 

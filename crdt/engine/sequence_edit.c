@@ -137,7 +137,7 @@ int list_insert(Sequence *s, u32 position, Dot first, const Item *items, u32 n)
 {
     if (n == 0)
         return position > s->tree.visible ? ERROR_RANGE : DONE;
-    u64 payload = 0, used = s->arena.used;
+    u64 payload = 0, used = arena_used(&s->arena);
     for (u32 i = 0; i < n; i++)
         payload += value_arena_bytes(&items[i]);
     int status = payload == 0 ? DONE : arena_reserve(&s->arena, payload);
@@ -154,7 +154,7 @@ int list_insert(Sequence *s, u32 position, Dot first, const Item *items, u32 n)
     Digest before = s->digest;
     status = begin(s, position, first, n, &insert);
     if (status != DONE) {
-        s->arena.used = used;
+        arena_cut(&s->arena, used);
         return status;
     }
     for (u32 done = 0; done < n && status == DONE; done += piece) {
@@ -165,7 +165,7 @@ int list_insert(Sequence *s, u32 position, Dot first, const Item *items, u32 n)
         status = insert_elements(s, &insert.at, first + done, piece, &source);
     }
     if (status != DONE) {
-        s->arena.used = used;
+        arena_cut(&s->arena, used);
         return take_back(s, &insert, before, status);
     }
     end(s, first, n, position, &insert);

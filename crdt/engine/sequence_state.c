@@ -181,7 +181,7 @@ int delete_elements(Sequence *s, Point *at, u32 n, bool keep)
         return status;
     }
     digest_add(&s->digest, change);
-    s->arena.dead += dead;
+    arena_bury(&s->arena, dead);
     return DONE;
 }
 

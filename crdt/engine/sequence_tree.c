@@ -2,11 +2,16 @@
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
+static size_t leaves_bytes(const Tree *t)
+{
+    return t->is_small ? offsetof(Leaf, spans) + FEW_SPANS * sizeof(Span) : t->leaf_capacity * sizeof(Leaf);
+}
+
 void tree_free(Tree *t)
 {
     for (u32 i = 0; i < t->n_leaves; i++)
         content_free(&t->leaves[i].content);
-    block_free(t->leaves, t->leaf_capacity * sizeof(Leaf));
+    block_free(t->leaves, leaves_bytes(t));
     block_free(t->nodes, t->node_capacity * sizeof(Node));
     index_free(&t->index);
 }
@@ -26,10 +31,11 @@ int tree_copy(Tree *to, const Tree *from)
     if (index_copy(&to->index, &from->index) != DONE)
         return ERROR_MEMORY;
     if (from->n_leaves != 0) {
-        to->leaves = block_resize(NULL, 0, from->n_leaves * sizeof(Leaf));
+        to->leaf_capacity = from->n_leaves;
+        to->leaves = block_resize(NULL, 0, leaves_bytes(to));
         if (to->leaves == NULL)
             return ERROR_MEMORY;
-        to->leaf_capacity = from->n_leaves;
+        memcpy(to->leaves, from->leaves, leaves_bytes(to));
     }
     if (from->n_nodes != 0) {
         to->nodes = block_resize(NULL, 0, from->n_nodes * sizeof(Node));
@@ -41,7 +47,6 @@ int tree_copy(Tree *to, const Tree *from)
     for (; to->n_leaves < from->n_leaves; to->n_leaves++) {
         Leaf *leaf = &to->leaves[to->n_leaves];
         const Content *content = &from->leaves[to->n_leaves].content;
-        *leaf = from->leaves[to->n_leaves];
         leaf->content = (Content){.width = content->width};
         if (content->n == 0)
             continue;
@@ -54,7 +59,7 @@ int tree_copy(Tree *to, const Tree *from)
 
 size_t tree_memory(const Tree *t)
 {
-    size_t bytes = block_footprint(t->leaf_capacity * sizeof(Leaf)) +
+    size_t bytes = block_footprint(leaves_bytes(t)) +
                    block_footprint(t->node_capacity * sizeof(Node)) + index_memory(&t->index);
     for (u32 i = 0; i < t->n_leaves; i++)
         bytes += block_footprint(content_bytes(&t->leaves[i].content));
@@ -74,16 +79,30 @@ int tree_reserve(void *items, u32 *capacity, u32 need, size_t width)
     return DONE;
 }
 
+int tree_widen(Tree *t)
+{
+    Leaf *leaf = block_resize(t->leaves, leaves_bytes(t), sizeof(Leaf));
+    if (leaf == NULL)
+        return ERROR_MEMORY;
+    t->leaves = leaf;
+    t->is_small = false;
+    return DONE;
+}
+
 int tree_begin(Tree *t)
 {
     if (t->n_leaves != 0)
         return DONE;
-    int status = tree_reserve(&t->leaves, &t->leaf_capacity, 1, sizeof(Leaf));
-    if (status != DONE)
-        return status;
-    t->leaves[0] = (Leaf){
-        .content.width = t->unit_width, .parent = NOTHING, .previous = NOTHING, .next = NOTHING};
-    t->n_leaves = 1;
+    t->is_small = true;
+    t->leaves = block_resize(NULL, 0, leaves_bytes(t));
+    t->is_small = t->leaves != NULL;
+    if (t->leaves == NULL)
+        return ERROR_MEMORY;
+    Leaf *leaf = t->leaves;
+    leaf->content = (Content){.width = t->unit_width};
+    leaf->parent = leaf->previous = leaf->next = NOTHING;
+    leaf->slot = leaf->n = 0;
+    t->leaf_capacity = t->n_leaves = 1;
     t->root = t->first_leaf = 0;
     return DONE;
 }

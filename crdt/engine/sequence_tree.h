@@ -16,8 +16,8 @@
 #define SPAN_DELETED ((u32)1 << 31)
 #define ELEMENTS_MAX (((u32)1 << 31) - 2) /* of one sequence, deleted ones included */
 
-/* Leaves that are made full have room left to be edited. */
-enum { LEAF_SPANS = 32, NODE_CHILDREN = 16, PACKED_SPANS = LEAF_SPANS * 3 / 4 };
+/* Leaves that are made full have room left to be edited; the only leaf of a small sequence has room for FEW_SPANS. */
+enum { LEAF_SPANS = 32, PACKED_SPANS = LEAF_SPANS * 3 / 4, FEW_SPANS = 4, NODE_CHILDREN = 16 };
 
 typedef struct {
     u32 first;
@@ -25,10 +25,10 @@ typedef struct {
 } Span;
 
 typedef struct {
-    Span spans[LEAF_SPANS];
     Content content; /* its n is what is visible here */
     u32 parent, previous, next;
     u16 slot, n; /* place in the parent; spans */
+    Span spans[LEAF_SPANS]; /* at the end, since a small tree has not all of them */
 } Leaf;
 
 typedef struct {
@@ -49,6 +49,7 @@ typedef struct {
     u32 count;      /* elements, which are numbered 0..count */
     u32 leaf_units; /* most units in a leaf */
     u8 unit_width;  /* of a new leaf */
+    bool is_small;  /* there is one leaf, with room for FEW_SPANS */
     Index index;    /* empty while there is one leaf */
 } Tree;
 
@@ -103,6 +104,9 @@ size_t tree_memory(const Tree *t);
 
 /* Make sure there is a first leaf. */
 int tree_begin(Tree *t);
+
+/* Give the only leaf of a small tree room for all its spans. */
+int tree_widen(Tree *t);
 
 /* Room for `need` leaves or nodes of `width` bytes. */
 int tree_reserve(void *items, u32 *capacity, u32 need, size_t width);

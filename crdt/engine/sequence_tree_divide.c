@@ -65,7 +65,9 @@ static void attach(Tree *t, u32 left, u32 fresh, u32 visible, bool leaves)
 
 int tree_split(Tree *t, Point at)
 {
-    int status = tree_reserve(&t->leaves, &t->leaf_capacity, t->n_leaves + 1, sizeof(Leaf));
+    int status = t->is_small ? tree_widen(t) : DONE;
+    if (status == DONE)
+        status = tree_reserve(&t->leaves, &t->leaf_capacity, t->n_leaves + 1, sizeof(Leaf));
     if (status == DONE)
         status = tree_reserve(&t->nodes, &t->node_capacity, t->n_nodes + t->height + 1, sizeof(Node));
     if (status != DONE)

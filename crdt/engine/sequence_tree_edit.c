@@ -25,8 +25,10 @@ static u32 dividing_index(const Leaf *leaf, u32 index)
 static int make_room(Tree *t, Point *at, u32 more, bool on_span)
 {
     const Leaf *leaf = &t->leaves[at->leaf];
-    if (likely(leaf->n + more <= LEAF_SPANS))
+    if (likely(leaf->n + more <= (t->is_small ? FEW_SPANS : LEAF_SPANS)))
         return DONE;
+    if (t->is_small) /* of a few spans there is never more than a few more */
+        return tree_widen(t);
     u32 middle = dividing_index(leaf, at->index);
     u32 unit = units_before(leaf, middle);
     int status = tree_split(t, (Point){at->leaf, middle, 0, unit});

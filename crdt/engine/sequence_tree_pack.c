@@ -152,6 +152,8 @@ int tree_raise(Tree *t)
 
 int tree_take_out(Tree *t, const Gaps *gaps)
 {
+    if (t->is_small && tree_widen(t) != DONE)
+        return ERROR_MEMORY;
     u32 old_leaves = t->leaf_capacity, room = nodes_above(t->n_leaves);
     Leaf *leaves = block_resize(NULL, 0, t->n_leaves * sizeof(Leaf));
     Node *nodes = room == 0 ? NULL : block_resize(NULL, 0, room * sizeof(Node));

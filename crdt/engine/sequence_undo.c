@@ -15,7 +15,7 @@ static void subtract_units(Sequence *s, u32 number, u32 n)
         if (!s->is_text)
             for (u32 i = 0; i < piece; i++) {
                 Item item = cell_item(s, &s->tree.leaves[at.leaf].content, at.unit + i);
-                s->arena.dead += value_arena_bytes(&item);
+                arena_bury(&s->arena, value_arena_bytes(&item));
             }
         number += piece;
         n -= piece;
@@ -69,7 +69,7 @@ int sequence_undo_delete(Sequence *s, Dot event)
         if (!s->is_text)
             for (u32 i = s->pile.n - n; i < s->pile.n; i++) {
                 Item item = cell_item(s, &s->pile, i);
-                s->arena.dead -= value_arena_bytes(&item);
+                arena_revive(&s->arena, value_arena_bytes(&item));
             }
         content_remove(&s->pile, s->pile.n - n, n);
     }

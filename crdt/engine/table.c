@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+/* Up to so many rows a table has just their room: most small ones never get more. */
+enum { EXACT = 6 };
+
 /* ---- columns -------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -238,9 +241,11 @@ int table_grow_rows(Table *t, u32 rows, u64 bytes)
     u64 need = (u64)t->n + rows;
     if (unlikely(need > ROWS_MAX))
         return ERROR_LIMIT;
-    size_t next = need <= 4 ? need : grown_capacity(t->capacity, need);
-    if (need > t->capacity && resize_rows(t, (u32)next) != DONE)
-        return ERROR_MEMORY;
+    if (unlikely(need > t->capacity)) {
+        size_t next = need <= EXACT ? need : need <= SMALL ? need + need % 2 : grown_capacity(t->capacity, need);
+        if (resize_rows(t, (u32)next) != DONE)
+            return ERROR_MEMORY;
+    }
     return bytes == 0 ? DONE : arena_reserve(&t->arena, bytes);
 }
 
@@ -273,7 +278,10 @@ static void count_row(Table *t, u32 i, int by)
 {
     t->tombstones += is_tombstone(t, i) ? (u32)by : 0;
     u32 bytes = cell_arena_bytes(t->key[i].head, load64(t->key[i].p)) + value_bytes_in_arena(t, i);
-    t->arena.dead -= (u64)((i64)bytes * by);
+    if (by > 0)
+        arena_revive(&t->arena, bytes);
+    else
+        arena_bury(&t->arena, bytes);
 }
 
 void table_remove(Table *t, u32 row, u64 seed)
@@ -312,7 +320,7 @@ void table_put_back(Table *t, u32 row, const Row *taken, u64 seed)
 static int compact_arena(Table *t)
 {
     Arena fresh = {0};
-    int status = arena_reserve(&fresh, t->arena.used - t->arena.dead);
+    int status = arena_reserve(&fresh, arena_used(&t->arena) - arena_dead(&t->arena));
     if (status != DONE)
         return status;
     for (u32 i = 0; i < t->n; i++) {
@@ -386,7 +394,7 @@ failed:
 
 size_t table_memory(const Table *t)
 {
-    size_t bytes = block_footprint(sizeof(Table)) + block_footprint(t->arena.capacity) +
+    size_t bytes = block_footprint(sizeof(Table)) + arena_memory(&t->arena) +
                    block_footprint((size_t)t->buckets * sizeof(Bucket));
     Column c[5];
     int columns = columns_of((Table *)t, c);

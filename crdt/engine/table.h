@@ -44,11 +44,12 @@ typedef struct {
     Bucket *bucket;
     RemovalLog *log;
     Arena arena;
-    u32 n, capacity, buckets;
+    u32 n, capacity;
+    u32 buckets : 28;
+    u32 columns : 4;
     u32 siblings;   /* rows beyond the first of their key */
     u32 tombstones; /* rows whose value is ABSENT, or hidden rows of an ORMap */
     u32 mutations;  /* counts changes of the rows, for iterators */
-    u8 columns;
 } Table;
 
 typedef struct {

@@ -149,7 +149,7 @@ static inline u64 index_capacity(u32 buckets)
 static inline int table_reserve(Table *t, u32 rows, u64 bytes, u64 seed)
 {
     u64 need = (u64)t->n + rows;
-    if (likely(need <= t->capacity && t->arena.used + bytes <= t->arena.capacity &&
+    if (likely(need <= t->capacity && arena_has_room(&t->arena, bytes) &&
                (t->bucket != NULL ? need <= index_capacity(t->buckets) : need <= INDEXED_FROM)))
         return DONE;
     return table_grow(t, rows, bytes, seed);
@@ -196,12 +196,12 @@ static inline u32 table_append(Table *t, const Probe *p, const Row *row)
 /* Give a row other contents under the same key; with `from_undo` its payload is one that lay dead. */
 static inline void table_replace(Table *t, u32 i, const Row *row, bool from_undo)
 {
-    t->arena.dead += value_bytes_in_arena(t, i);
+    arena_bury(&t->arena, value_bytes_in_arena(t, i));
     t->tombstones -= is_tombstone(t, i);
     table_set_row(t, i, row);
     t->tombstones += is_tombstone(t, i);
     if (from_undo)
-        t->arena.dead -= value_bytes_in_arena(t, i);
+        arena_revive(&t->arena, value_bytes_in_arena(t, i));
 }
 
 #endif

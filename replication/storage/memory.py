@@ -8,7 +8,32 @@ from collections.abc import Iterator
 
 from replication.identity import Identity
 from replication.storage import Batch, Loaded, Operation, Record
-from replication.storage.buckets import BUCKETS, bucket_of, sums_of
+from replication.storage.buckets import BUCKETS, DIGEST_BYTES, bucket_of, sums_of
+
+# The number the next part takes, in front of the digest and the data of an agent's only part.
+_NUMBER_BYTES = 6
+_HEAD_BYTES = _NUMBER_BYTES + DIGEST_BYTES
+# Data up to here is copied to be one object with its head: four objects less are most of what a small agent takes.
+_SMALL = 1024
+
+
+def _packed(loaded: Loaded) -> "bytes | Loaded":
+    """A small agent of one part as one byte string, any other as it is."""
+    parts, next_number, digest = loaded
+    if len(parts) > 1 or len(parts[0]) > _SMALL or len(digest) != DIGEST_BYTES:
+        return loaded
+    return next_number.to_bytes(_NUMBER_BYTES, "little") + digest + parts[0]
+
+
+def _unpacked(kept: "bytes | Loaded") -> Loaded:
+    if isinstance(kept, Loaded):
+        return Loaded(list(kept.parts), kept.next_number, kept.digest)
+    number = int.from_bytes(kept[:_NUMBER_BYTES], "little")
+    return Loaded([kept[_HEAD_BYTES:]], number, kept[_NUMBER_BYTES:_HEAD_BYTES])
+
+
+def _digest(kept: "bytes | Loaded") -> bytes:
+    return kept.digest if isinstance(kept, Loaded) else kept[_NUMBER_BYTES:_HEAD_BYTES]
 
 
 class MemoryStorage:
@@ -18,7 +43,7 @@ class MemoryStorage:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self._agents: dict[str, Loaded] = {}
+        self._agents: dict[str, bytes | Loaded] = {}
         self._buckets: dict[int, list[str]] = {}
         self._operations: dict[str, Operation] = {}
         self._notes: dict[str, bytes] = {}
@@ -26,7 +51,7 @@ class MemoryStorage:
 
     def load(self, agent_id: str) -> Loaded:
         found = self._agents.get(agent_id)
-        return Loaded(list(found.parts), found.next_number, found.digest) if found else Loaded([], 0, b"")
+        return Loaded([], 0, b"") if found is None else _unpacked(found)
 
     def agents(self) -> Iterator[str]:
         for agent_id, _ in self.heads():
@@ -37,14 +62,14 @@ class MemoryStorage:
 
     def digest(self, agent_id: str) -> bytes:
         found = self._agents.get(agent_id)
-        return found.digest if found else b""
+        return b"" if found is None else _digest(found)
 
     def heads(self, first: int = 0, beyond: int = BUCKETS) -> Iterator[tuple[str, bytes]]:
         few = beyond - first < len(self._buckets)
         for bucket in range(first, beyond) if few else sorted(self._buckets):
             if first <= bucket < beyond:
                 for agent_id in sorted(self._buckets.get(bucket, ())):
-                    yield agent_id, self._agents[agent_id].digest
+                    yield agent_id, _digest(self._agents[agent_id])
 
     def sums(self) -> "array[int]":
         return sums_of(self.heads())
@@ -62,8 +87,8 @@ class MemoryStorage:
         for part in batch.parts:
             found = self._agents.get(part.agent_id)
             # A new list, so that a load in another thread keeps what it saw.
-            parts = [part.data] if part.snapshot or found is None else [*found.parts, part.data]
-            self._agents[part.agent_id] = Loaded(parts, part.number + 1, part.digest)
+            parts = [part.data] if part.snapshot or found is None else [*_unpacked(found).parts, part.data]
+            self._agents[part.agent_id] = _packed(Loaded(parts, part.number + 1, part.digest))
             if found is None:
                 self._buckets.setdefault(bucket_of(part.agent_id), []).append(part.agent_id)
         for operation in batch.operations:

@@ -44,6 +44,22 @@ def digest(k):
     return Random(k).randbytes(16)
 
 
+def test_an_agent_is_loaded_as_it_was_written(storage):
+    for size in (0, 1, 1024, 1025, 5000):
+        whole, first, second = (Random(size + k).randbytes(size) for k in range(3))
+        storage.write(Batch([Part(f"agent-{size}", 0, whole, True, digest(1))]))
+        assert storage.load(f"agent-{size}") == ([whole], 1, digest(1))
+        held = storage.load(f"agent-{size}")
+        storage.write(Batch([Part(f"agent-{size}", 1, first, False, digest(2))]))
+        storage.write(Batch([Part(f"agent-{size}", 2, second, False, digest(3))]))
+        assert held.parts == [whole]
+        assert storage.load(f"agent-{size}") == ([whole, first, second], 3, digest(3))
+        storage.write(Batch([Part(f"agent-{size}", 3, second, True, digest(4))]))
+        assert storage.load(f"agent-{size}") == ([second], 4, digest(4))
+        assert storage.digest(f"agent-{size}") == digest(4)
+    assert storage.load("another") == ([], 0, b"")
+
+
 def test_heads_and_sums_follow_the_newest_parts(storage):
     rng = Random(3)
     newest = {}
