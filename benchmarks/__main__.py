@@ -1,25 +1,32 @@
 """Runs the benchmarks named on the command line, or all."""
 
+import argparse
 import os
-import platform
 import sys
+from dataclasses import replace
+from pathlib import Path
 
-from benchmarks import node, sync, text, types
+from benchmarks import maps, node, sync, text
+from benchmarks.report import Report
+from benchmarks.settings import FULL, QUICK
 
-PARTS = {"types": types.main, "text": text.main, "node": node.main, "sync": sync.main}
+PARTS = {"text": text.main, "maps": maps.main, "node": node.main, "sync": sync.main}
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(PARTS)
-    if unknown := [name for name in names if name not in PARTS]:
-        print(f"no benchmark {unknown[0]!r}; there are {', '.join(PARTS)}", file=sys.stderr)
-        return 2
-    print(
-        f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
-    )
-    for name in names:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"which: {', '.join(PARTS)}; all if left out")
+    parser.add_argument("--quick", action="store_true", help="up to 100,000 entries, fewer rounds")
+    parser.add_argument("--traces", type=Path, default=os.environ.get("NEXUS_TRACES"), metavar="DIR")
+    chosen = parser.parse_args()
+    if unknown := [name for name in chosen.parts if name not in PARTS]:
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(PARTS)}")
+    settings = replace(QUICK if chosen.quick else FULL, traces=chosen.traces and Path(chosen.traces))
+    report = Report()
+    for name in chosen.parts or PARTS:
+        report.part = name
         print(f"\n{name}")
-        PARTS[name]()
+        PARTS[name](report, settings)
     return 0
 
 
