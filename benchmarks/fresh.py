@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Grown(NamedTuple):
-    """Bytes by which the process grew, and what `sys.getsizeof` says of what it then held."""
+    """Bytes by which the process grew, and what `sys.getsizeof` says of it, or of all in a list."""
 
     resident: int
     told: int
@@ -62,7 +62,7 @@ def main() -> None:
     before = resident()
     kept = next(steps)
     gc.collect()
-    print(json.dumps([resident() - before, sys.getsizeof(kept)]))
+    print(json.dumps([resident() - before, sum(map(sys.getsizeof, kept if type(kept) is list else [kept]))]))
 
 
 if __name__ == "__main__":

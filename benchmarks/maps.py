@@ -117,7 +117,7 @@ def main(report: Report, settings: Settings) -> None:
             random.Random(1).shuffle(keys)
             one_by_one(report, settings, kind, keys, "shuffled")
             at_once(report, settings, kind, keys)
-    beside_loro(report, settings)
+    beside_peers(report, settings)
     exchange(report, settings)
 
 
@@ -166,7 +166,7 @@ def at_once(report: Report, settings: Settings, kind: str, keys: list[str]) -> N
     report.race("get_many", times, asked=1.7 if n <= 1_000 else 0.5, **on)
 
 
-def beside_loro(report: Report, settings: Settings) -> None:
+def beside_peers(report: Report, settings: Settings) -> None:
     n, limits = settings.largest, {"rounds": settings.rounds, "seconds": settings.seconds}
     on = {"on": "keys of 9", "n": n}
     keys = [SHORT(number) for number in range(n)]

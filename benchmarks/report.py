@@ -1,7 +1,7 @@
 """Rows of figures: printed as they come, and kept for the table, the charts and the JSON file."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from benchmarks.measure import Spread, Times
@@ -27,6 +27,7 @@ class Row:
     ratio: Spread | None = None
     asked: float | None = None
     note: str = ""
+    extra: dict[str, str] = field(default_factory=dict)  # columns of this row beyond those of all
 
     @property
     def met(self) -> bool | None:
@@ -48,7 +49,8 @@ class Row:
         return [self.what, self.on, n, self.unit, ours, theirs, _spread(self.ratio, sign), asked, met]
 
 
-HEAD = ["what", "on", "n", "unit", "ours", "peer", "ratio", "asked", "met"]
+HEAD = ["what", "on", "n", "unit", "ours", "peer", "ratio", "aim", "met"]
+TEXT_COLUMNS = {"what", "on", "unit", "met"}
 
 
 @dataclass
@@ -87,15 +89,38 @@ class Report:
         self.add(what, unit, Spread.exact(ours), theirs=beside, judged=judged, ratio=ratio, **more)
 
 
-def markdown(rows: Iterable[Row]) -> str:
-    """A table."""
-    lines = [HEAD, ["---"] * 4 + ["---:"] * 4 + ["---"], *(row.cells() for row in rows)]
+def markdown(rows: Sequence[Row], without: Sequence[str] = ()) -> str:
+    """A table, without columns that are not wanted, or empty in all rows."""
+    extra = list(dict.fromkeys(name for row in rows for name in row.extra))
+    lines = [[*HEAD, *extra], *([*row.cells(), *(row.extra.get(name, "") for name in extra)] for row in rows)]
+    kept = [column for column in zip(*lines, strict=True) if any(column[1:]) and column[0] not in without]
+    lines = [list(line) for line in zip(*kept, strict=True)]
+    lines.insert(1, ["---" if name in TEXT_COLUMNS else "---:" for name in lines[0]])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Plain data; spreads as [median, low, high]."""
-    return [asdict(row) | {"met": row.met} for row in rows]
+    """Plain data; spreads as [median, low, high], with as many digits as can mean something."""
+
+    def plain(value: Any) -> Any:
+        return [float(f"{each:.5g}") for each in value] if isinstance(value, Spread) else value
+
+    return [{name: plain(value) for name, value in vars(row).items()} | {"met": row.met} for row in rows]
+
+
+def from_json(rows: Iterable[dict[str, Any]]) -> list[Row]:
+    """What `as_json` made."""
+    spreads = ("ours", "theirs", "ratio")
+    return [
+        Row(
+            **{
+                name: Spread(*value) if value and name in spreads else value
+                for name, value in row.items()
+                if name != "met"
+            }
+        )
+        for row in rows
+    ]
 
 
 def _number(value: float) -> str:

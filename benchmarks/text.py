@@ -174,7 +174,7 @@ def memory(report: Report, settings: Settings, history: History) -> None:
     report.amount(
         "resident growth", "bytes", ours.resident, theirs, peer="loro", asked=asked("memory", history), **on
     )  # fmt: skip
-    report.amount("sys.getsizeof", "bytes", ours.told, ours.resident, peer="resident growth", **on)
+    report.amount("sys.getsizeof", "bytes", ours.told, ours.resident, peer="resident", **on)
 
 
 def beside_pycrdt(report: Report, settings: Settings, history: History) -> None:
