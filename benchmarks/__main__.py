@@ -29,7 +29,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.parts if name not in PARTS]:
         parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(PARTS)}")
-    settings = replace(QUICK if chosen.quick else FULL, traces=Path(chosen.traces) if chosen.traces else None)
+    settings = replace(QUICK if chosen.quick else FULL, traces=Path(chosen.traces).resolve() if chosen.traces else None)
     print(", ".join(f"{name} {version}" for name, version in peers.versions().items()))
     for name in chosen.parts or PARTS:
         report, about = Report(name), publish.environment(settings)

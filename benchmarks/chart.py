@@ -49,10 +49,10 @@ def _panel(panel: Panel) -> str:
     out = [f'<text x="{_LEFT}" y="14" font-weight="bold">{panel.title}</text>']
     for x in _decades(panel.first, last):
         out.append(f'<line x1="{x_of(x):.1f}" x2="{x_of(x):.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}" stroke="#ddd"/>')
-        out.append(f'<text x="{x_of(x):.1f}" y="{HEIGHT - _BOTTOM + 14}" text-anchor="middle">{x:,.0f}</text>')
+        out.append(f'<text x="{x_of(x):.1f}" y="{HEIGHT - _BOTTOM + 14}" text-anchor="middle">{_label(x)}</text>')
     for y in _decades(panel.low, panel.high):
         out.append(f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y_of(y):.1f}" y2="{y_of(y):.1f}" stroke="#ddd"/>')
-        out.append(f'<text x="{_LEFT - 5}" y="{y_of(y) + 4:.1f}" text-anchor="end">{y:g}</text>')
+        out.append(f'<text x="{_LEFT - 5}" y="{y_of(y) + 4:.1f}" text-anchor="end">{_label(y)}</text>')
     out.append(
         f'<text x="{(_LEFT + WIDTH) / 2}" y="{HEIGHT - _BOTTOM + 30}" text-anchor="middle">{panel.across}</text>'
     )
@@ -81,6 +81,10 @@ def _legend(line: Line, place: int) -> str:
 
 def _scale(low: float, high: float, first: float, last: float) -> Callable[[float], float]:
     return lambda value: first + (last - first) * (log10(value) - log10(low)) / (log10(high) - log10(low))
+
+
+def _label(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def _ceil_log(value: float) -> int:

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Grown(NamedTuple):
@@ -25,7 +28,7 @@ def grown(build: Callable[..., Any], *arguments: Any) -> Grown:
     """
     call = json.dumps([build.__module__, build.__qualname__, arguments])
     answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.fresh", call], check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.fresh", call], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     return Grown(*json.loads(answer.stdout))
 

@@ -130,8 +130,8 @@ def quoting(text: str, rows: dict[str, list[Row]]) -> str:
 
     def table(mark: re.Match[str]) -> str:
         name = mark[1]
-        if name == "headlines":
-            chosen, columns = headlines(rows), ("aim", "met")
+        if name in MIXED:
+            chosen, columns = MIXED[name](rows), ("aim", "met")
         else:
             chosen, columns = [row for row in rows.get(name, []) if row.asked is not None], ()
         made = markdown(chosen, without=columns) if chosen else "Not measured.\n"
@@ -150,6 +150,23 @@ def headlines(rows: dict[str, list[Row]]) -> list[Row]:
             found.append(replace(row, what=f"{TYPES[part]}{row.what}", extra={}))
     return found
 
+
+def behind(rows: dict[str, list[Row]]) -> list[Row]:
+    """Where a peer is ahead, whoever it is; of each case the largest size where that is so."""
+    found: dict[tuple[str, ...], Row] = {}
+    for part, of_part in rows.items():
+        for row in of_part:
+            if row.ratio is None or row.peer == "resident" or row.peer.startswith("full "):
+                continue
+            if row.ratio.median < 1 if row.judged == "times" else row.ratio.median > 1:
+                shown = replace(row, what=f"{TYPES.get(part, '')}{row.what}", extra={})
+                case = (part, row.what, row.on, row.peer)
+                found[case] = max(shown, found.get(case, shown), key=lambda each: each.n)
+    return list(found.values())
+
+
+# What is chosen from all parts.
+MIXED = {"headlines": headlines, "behind": behind}
 
 # --- charts
 

@@ -31,9 +31,10 @@ from benchmarks.report import Report
 from benchmarks import lists, maps, measure, text
 measure.ROUND_NS = 0
 from benchmarks.settings import Settings
-report = Report("all")
-for part in (text, maps, lists):
-    part.main(report, Settings(sizes=(20, 40), rounds=1, seconds=0.0))
+gc.freeze()
+report, settings = Report("all"), Settings(sizes=(20,), rounds=1, seconds=0.0)
+for measured in (text.main, maps.beside_peers, lists.main):
+    measured(report, settings)
 assert set(versions().values()) == {"missing"}, versions()
 named = {row.peer for row in report.rows if row.theirs is None}
 assert {"loro (missing)", "msgpack (missing)"} <= named, named
