@@ -55,9 +55,9 @@ check: build ## lint, types, stubs, layers
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_tidy.py tests/test_stubs.py
 
-bench: build ## what the figures in benchmarks/ were made with
+bench: build ## times and memory beside Loro, pycrdt and plain Python; about 20 minutes: make bench NEXUS_TRACES=DIR
 	$(PIP) install -q -e '.[bench]' --no-build-isolation
-	$(BIN)/python -m benchmarks
+	NEXUS_TRACES='$(NEXUS_TRACES)' $(BIN)/python -m benchmarks --save
 
 bench-replication: build ## strong updates beside etcd (the package etcd-server) and PySyncObj; about 15 minutes
 	$(PIP) install -q -e '.[bench-replication]' --no-build-isolation

@@ -1,1 +1,1 @@
-"""What the figures were made with: `make bench`, or `python -m benchmarks [types] [text] [node]`."""
+"""What the figures were made with: `make bench`, or `python -m benchmarks [part ...]`."""

@@ -4,7 +4,8 @@ import tempfile
 import time
 
 import replication
-from benchmarks.measure import row
+from benchmarks.report import Report
+from benchmarks.settings import Settings
 from crdt import Composite, GCounter, LWWMap
 
 CALLS = 300_000
@@ -23,34 +24,37 @@ def put(state):
     state.config["k"] = 1
 
 
-def main() -> None:
+def main(report: Report, settings: Settings) -> None:
+    calls = min(CALLS, settings.largest)
     with tempfile.TemporaryDirectory() as directory, replication.open(directory, schema=State) as node:
         for name, change in (("an increment", increment), ("a map write", put)):
-            row(f"update_state, {name}, calls a second", rate(node, change), "1/s")
-            p50, p95 = latency(node, change)
-            row(f"update_state, {name}, p50", p50, "µs")
-            row(f"update_state, {name}, p95", p95, "µs")
+            report.amount("calls a second", "1/s", rate(node, change, calls), on=name, n=calls)
+            p50, p95 = latency(node, change, calls)
+            report.amount("a call, p50", "µs", p50, on=name, n=calls)
+            report.amount("a call, p95", "µs", p95, on=name, n=calls)
+        waited = min(calls, 200)
         start = time.perf_counter()
-        for _ in range(200):
+        for _ in range(waited):
             node.update_state("a", increment, durable=True)
-        row("update_state, durable=True, one thread", (time.perf_counter() - start) / 200 * 1e3, "ms")
+        each = (time.perf_counter() - start) / waited * 1e3
+        report.amount("a call with durable=True, one thread", "ms", each, on="an increment", n=waited)
 
 
-def rate(node, change) -> float:
+def rate(node, change, calls) -> float:
     update, fastest = node.update_state, 0.0
     for _ in range(5):
         start = time.perf_counter()
-        for _ in range(CALLS):
+        for _ in range(calls):
             update("a", change)
-        fastest = max(fastest, CALLS / (time.perf_counter() - start))
+        fastest = max(fastest, calls / (time.perf_counter() - start))
     return fastest
 
 
-def latency(node, change) -> tuple[float, float]:
+def latency(node, change, calls) -> tuple[float, float]:
     update, clock, times = node.update_state, time.perf_counter_ns, []
-    for _ in range(CALLS):
+    for _ in range(calls):
         start = clock()
         update("a", change)
         times.append(clock() - start)
     times.sort()
-    return times[CALLS // 2] / 1e3, times[CALLS * 95 // 100] / 1e3
+    return times[calls // 2] / 1e3, times[calls * 95 // 100] / 1e3

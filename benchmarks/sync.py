@@ -10,15 +10,14 @@ import time
 from collections import Counter
 from typing import Any
 
-from benchmarks.measure import row
+from benchmarks.report import Report
+from benchmarks.settings import Settings
 from crdt import Composite, LWWMap
 from replication.links.handshake import HEADER_BYTES, is_greeting
 from replication.messages import Check, Deltas, InSync, RepairAnswer, RepairEntries, decode
 from replication.simulation import Cluster
 from replication.storage import Batch, Part
 
-ENTRIES = 1_000_000
-AGENTS = 1_000_000
 CHANGED = 100
 # The length and the checksum before a frame.
 _FRAME = 8
@@ -88,11 +87,10 @@ class Pair:
             self.cluster.run(0.01)
         self.cluster.run(0.3)  # the last acknowledgement
 
-    def report(self, what: str) -> None:
-        row(f"{what}: payload", self.payload, "bytes")
-        row(f"{what}: beside it", self.bytes - self.payload, "bytes")
-        said = ", ".join(f"{count} {kind}" for kind, count in self.messages.items())
-        row(f"{what}: messages", self.messages.total(), said)
+    def tell(self, report: Report, what: str, n: int) -> None:
+        report.amount("payload", "bytes", self.payload, on=what, n=n)
+        report.amount("beside it", "bytes", self.bytes - self.payload, on=what, n=n)
+        report.amount("messages", "messages", self.messages.total(), on=what, n=n)
 
 
 def large_agent(entries: int) -> Part:
@@ -101,52 +99,53 @@ def large_agent(entries: int) -> Part:
     return Part("agent", 0, state.to_bytes(), True, state.digest())
 
 
-def changes(first: int, count: int) -> Any:
-    return lambda state: state.config.update({f"key {7919 * k % ENTRIES}": -k for k in range(first, first + count)})
+def changes(first: int, count: int, entries: int) -> Any:
+    return lambda state: state.config.update({f"key {7919 * k % entries}": -k for k in range(first, first + count)})
 
 
-def one_large_agent(entries: int = ENTRIES) -> None:
+def one_large_agent(report: Report, entries: int) -> None:
     pair = Pair([large_agent(entries)])
     cluster = pair.cluster
     cluster.run(20.0)
     checks = pair.messages[Check.__name__]
-    row("in sync: each check, both ways", pair.bytes / max(1, checks), "bytes")
+    report.amount("each check, both ways", "bytes", pair.bytes / max(1, checks), on="in sync", n=entries)
     pair.forget()
     pair.counts_checks = False  # the figure above is theirs
-    cluster["a"].update_state("agent", changes(1, CHANGED), "reactive")
+    cluster["a"].update_state("agent", changes(1, CHANGED, entries), "reactive")
     cluster["a"].flush()
     # As when it is known that b lacks something: it asks with its version. What finds that out is in the last part.
     cluster["b"]._others.sync.repair("a", ["agent"], cluster.world.now)
     cluster["b"]._driver.run_soon()
     pair.until_in_sync()
-    pair.report(f"{CHANGED} of {entries:,} entries changed, by versions")
+    pair.tell(report, f"{CHANGED} entries changed, by versions", entries)
     for what, key in (("only one side has, without", "new {}"), ("changed, without", "key {}")):
         pair.forget()
         for name, first in (("a", 0), ("b", CHANGED)):
             keys = [key.format(k) for k in range(first, first + CHANGED // 2)]
             cluster.damage(name, "agent", lambda state, keys=keys: state.config.update(dict.fromkeys(keys, "damaged")))
         pair.until_in_sync()
-        pair.report(f"{CHANGED} of {entries:,} entries {what}")
-    row("a step of a repair, of the node's thread, p50", 1e3 * sorted(pair.steps)[len(pair.steps) // 2], "ms")
-    row("the longest", 1e3 * max(pair.steps), "ms")
+        pair.tell(report, f"{CHANGED} entries {what}", entries)
+    steps, on = sorted(pair.steps), "of the node's thread"
+    report.amount("a step of a repair, p50", "ms", 1e3 * steps[len(steps) // 2], on=on, n=entries)
+    report.amount("the longest step", "ms", 1e3 * steps[-1], on=on, n=entries)
     cluster.close()
 
 
-def many_agents(agents: int = AGENTS) -> None:
+def many_agents(report: Report, agents: int) -> None:
     state = State("w", clock=lambda: 1)  # long before the simulated time
     state.config["k"] = 1
     data, digest = state.to_bytes(), state.digest()
     pair = Pair([Part(f"agent-{k}", 0, data, True, digest) for k in range(agents)])
     cluster = pair.cluster
     for k in range(10):
-        cluster["ab"[k % 2]].update_state(f"agent-{k * agents // 10}", changes(k, 1), "reactive")
+        cluster["ab"[k % 2]].update_state(f"agent-{k * agents // 10}", changes(k, 1, agents), "reactive")
         cluster["ab"[k % 2]].flush()
     pair.forget()
     pair.until_in_sync()
-    pair.report(f"10 of {agents:,} agents")
+    pair.tell(report, "10 agents changed", agents)
     cluster.close()
 
 
-def main() -> None:
-    one_large_agent()
-    many_agents()
+def main(report: Report, settings: Settings) -> None:
+    one_large_agent(report, settings.largest)
+    many_agents(report, settings.largest)
