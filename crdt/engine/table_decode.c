@@ -215,7 +215,7 @@ static int reserve_entry(TableJoin *j, const Group *g, const Entry *entry)
         bytes += value_arena_bytes(&entry->value);
     if (!j->loads)
         return table_reserve(j->t, 1, bytes, j->doc->seed);
-    if (likely(j->t->n < j->t->capacity && j->t->arena.used + bytes <= j->t->arena.capacity))
+    if (likely(j->t->n < j->t->capacity && arena_has_room(&j->t->arena, bytes)))
         return DONE;
     return table_grow_rows(j->t, 1, bytes);
 }
