@@ -49,9 +49,6 @@ cdef enum:
 # Of the process, so that no remote data can choose colliding keys.
 cdef u64 hash_seed = int.from_bytes(os.urandom(8), "little")
 
-# Who is in no document but their own sees no others. Never changed.
-cdef dict NO_OTHERS = {}
-
 # Room for undo records: lent to the document that is in a transaction, so that those at rest have none.
 cdef UndoRecord *spare_undo = NULL
 cdef u32 spare_undo_capacity = 0
@@ -376,7 +373,7 @@ cdef class Replicated:
         if root.others is None:
             root.others = {self.writer(i): doc.replicas.all[i].seen
                            for i in range(<int>doc.replicas.n)
-                           if i != doc.self and doc.replicas.all[i].seen} or NO_OTHERS
+                           if i != doc.self and doc.replicas.all[i].seen}
         if doc.self < 0:
             return make_version(root.others, None, 0)
         return make_version(
