@@ -449,7 +449,8 @@ cdef class Replicated:
         cdef Root root = self.root
         cdef Replicas *r = &root.doc.replicas
         cdef int index
-        if version.counts is None and version.others is not None and version.others is root.others and root.doc.self >= 0:
+        cdef bint is_own = version.counts is None and version.others is not None and version.others is root.others
+        if is_own and root.doc.self >= 0:
             # Made here, and nobody else's changes have come since.
             for index in range(<int>r.n):
                 since[index] = r.all[index].seen

@@ -169,7 +169,9 @@ cdef class Text(Replicated):
             try:
                 at, deleted, s = patch
             except (TypeError, ValueError):
-                raise TypeError(f"{self._place()}: patch {number} is not (pos, n_deleted, inserted): {patch!r}") from None
+                raise TypeError(
+                    f"{self._place()}: patch {number} is not (pos, n_deleted, inserted): {patch!r}"
+                ) from None
             patch = patches[number] = (at, deleted, s)
         check_text(self, (<tuple>patch)[2])
         if not PyLong_CheckExact((<tuple>patch)[0]) or not PyLong_CheckExact((<tuple>patch)[1]):
@@ -181,7 +183,8 @@ cdef class Text(Replicated):
                 f"{self._place()}: patch {number}, {patch[1]} deleted at {patch[0]}, is out of range; "
                 f"the length is then {length}"
             )
-        place.at, place.deleted, place.inserted = <u32>pos, <u32>n, <u32>PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
+        place.at, place.deleted = <u32>pos, <u32>n
+        place.inserted = <u32>PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
         return length - n + PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
 
     def clear(self):

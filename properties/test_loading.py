@@ -1,4 +1,4 @@
-"""Loading builds a sequence from its origins at once; the elements must stand where they stood when they came one by one."""
+"""Loading builds a sequence from its origins at once: elements must stand where they stood when they came one by one."""
 
 from random import Random
 
@@ -62,7 +62,7 @@ def test_what_is_loaded_stands_as_it_stood(name: str) -> None:
 
 
 def test_right_siblings_with_other_right_origins_stand_by_these() -> None:
-    """Of two that were inserted behind L the one stood before the end, the other before R, whose writer is first by name."""
+    """Of two inserted behind L the one stood before the end, the other, whose writer is first by name, before R."""
     first, second, third = Text("m"), Text("z"), Text("a")
     first.insert(0, "L")
     second.insert(0, "R")
