@@ -54,7 +54,11 @@ static const char *check_row(Document *doc, const Table *t, u32 row, u32 *first_
         return t->dot[row] != 0 && check_dot(doc, t->dot[row]) != NULL ? "a presence that is not seen (1)"
                                                                      : check_map_row(doc, t, row);
     row_digest(doc, t, row, true);
-    return check_dot(doc, t->dot[row]);
+    Dot dot = t->dot[row];
+    if (t->latest != NULL &&
+        t->latest[row / BLOCK_ROWS].sequence[dot_replica(dot) % WRITER_SLOTS] < dot_sequence(dot))
+        return "a row that is later than what its block is said to have";
+    return check_dot(doc, dot);
 }
 
 static const char *check_table(Document *doc, const Table *t)

@@ -93,13 +93,50 @@ static int resize_large(Table *t, u32 capacity)
     return DONE;
 }
 
+static size_t latest_bytes(u32 capacity)
+{
+    return ((size_t)capacity + BLOCK_ROWS - 1) / BLOCK_ROWS * sizeof(Latest);
+}
+
+static void drop_latest(Table *t, u32 capacity)
+{
+    if (t->latest != NULL)
+        block_free(t->latest, latest_bytes(capacity));
+    t->latest = NULL;
+}
+
+/* Without memory for it, every row is looked at when a delta is made. */
+static void sum_up(Table *t, u32 old_capacity)
+{
+    if ((t->columns & HAS_CHILD) || t->capacity < SUMMED_FROM) {
+        drop_latest(t, old_capacity);
+        return;
+    }
+    size_t old = t->latest == NULL ? 0 : latest_bytes(old_capacity), bytes = latest_bytes(t->capacity);
+    Latest *latest = block_resize(t->latest, old, bytes);
+    if (latest == NULL) {
+        drop_latest(t, old_capacity);
+        return;
+    }
+    if (bytes > old)
+        memset((u8 *)latest + old, 0, bytes - old);
+    t->latest = latest;
+    for (u32 i = 0; old == 0 && i < t->n; i++)
+        table_note_dot(t, i);
+}
+
 static int resize_rows(Table *t, u32 capacity)
 {
-    return capacity <= SMALL ? resize_small(t, capacity) : resize_large(t, capacity);
+    u32 old = t->capacity;
+    int status = capacity <= SMALL ? resize_small(t, capacity) : resize_large(t, capacity);
+    if (status == DONE)
+        sum_up(t, old);
+    return status;
 }
 
 static void free_rows(Table *t)
 {
+    drop_latest(t, t->capacity);
     Column c[5];
     int columns = columns_of(t, c);
     if (t->capacity <= SMALL)
@@ -396,6 +433,8 @@ size_t table_memory(const Table *t)
 {
     size_t bytes = block_footprint(sizeof(Table)) + arena_memory(&t->arena) +
                    block_footprint((size_t)t->buckets * sizeof(Bucket));
+    if (t->latest != NULL)
+        bytes += block_footprint(latest_bytes(t->capacity));
     Column c[5];
     int columns = columns_of((Table *)t, c);
     if (t->capacity <= SMALL)

@@ -14,12 +14,20 @@
 
 enum { HAS_VALUE = 1, HAS_STAMP = 2, HAS_CHILD = 4, HAS_KEY = 8 };
 enum { NO_ROW = UINT32_MAX, BUCKET_ROWS = 12, INDEXED_FROM = 16, SMALL = 16 };
+/* Rows that are summed up together, and from how many on they are. */
+enum { BLOCK_ROWS = 256, SUMMED_FROM = 4 * BLOCK_ROWS, WRITER_SLOTS = 4 };
 
 typedef struct {
     u8 tag[BUCKET_ROWS]; /* 0: free */
     u32 passed;
     u32 row[BUCKET_ROWS];
 } Bucket;
+
+/* No event in a block of rows is later: of writers whose index is that modulo WRITER_SLOTS, since most blocks are
+ * of few. So a delta looks only into blocks that may have news. What leaves a block does not lower it. */
+typedef struct {
+    u64 sequence[WRITER_SLOTS];
+} Latest;
 
 /* A removal that the rows no longer show: which event removed something under which key. */
 typedef struct {
@@ -42,6 +50,7 @@ typedef struct {
     u64 *stamp;
     u8 *value; /* value head */
     Bucket *bucket;
+    Latest *latest; /* by block of rows, or NULL: of none is known that it has nothing new; maps of states have none */
     RemovalLog *log;
     Arena arena;
     u32 n, capacity;
@@ -111,6 +120,14 @@ static inline Row table_row(const Table *t, u32 i)
     return row;
 }
 
+/* Sum up that row, too. */
+static inline void table_note_dot(Table *t, u32 i)
+{
+    u64 *latest = &t->latest[i / BLOCK_ROWS].sequence[dot_replica(t->dot[i]) % WRITER_SLOTS];
+    u64 sequence = dot_sequence(t->dot[i]);
+    *latest = sequence > *latest ? sequence : *latest;
+}
+
 static inline void table_set_row(Table *t, u32 i, const Row *row)
 {
     t->key[i] = row->key;
@@ -121,6 +138,8 @@ static inline void table_set_row(Table *t, u32 i, const Row *row)
         t->value[i] = row->value;
     if (t->stamp != NULL)
         t->stamp[i] = row->stamp;
+    if (t->latest != NULL)
+        table_note_dot(t, i);
 }
 
 static inline Item table_key(const Table *t, u32 i)

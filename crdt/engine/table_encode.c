@@ -239,10 +239,37 @@ static bool map_row_is_news(const TableEncoder *te, u32 row)
     return news || (te->e->tells_condemned && growth_condemned(map_child(te->t, row), te->e));
 }
 
+/* Up to which events, by slot of writers, nothing is news: the least of those writers that have any. */
+static Latest old_news(const TableEncoder *te)
+{
+    Latest old;
+    const Replicas *r = &te->doc->replicas;
+    memset(&old, 0xff, sizeof old);
+    for (u32 i = 0; i < r->n; i++) {
+        u64 *least = &old.sequence[i % WRITER_SLOTS];
+        if (r->all[i].seen > te->e->since[i] && te->e->since[i] < *least)
+            *least = te->e->since[i];
+    }
+    return old;
+}
+
+static bool may_have_news(const Latest *latest, const Latest *old)
+{
+    bool may = false;
+    for (int i = 0; i < WRITER_SLOTS; i++)
+        may |= latest->sequence[i] > old->sequence[i];
+    return may;
+}
+
 static int write_news(TableEncoder *te)
 {
     const Table *t = te->t;
+    Latest old = old_news(te);
     for (u32 i = 0; i < t->n; i++) {
+        if (i % BLOCK_ROWS == 0 && t->latest != NULL && !may_have_news(&t->latest[i / BLOCK_ROWS], &old)) {
+            i += BLOCK_ROWS - 1;
+            continue;
+        }
         int status = DONE;
         u32 n = 1;
         if (t->columns & HAS_CHILD) {
