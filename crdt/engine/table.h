@@ -157,6 +157,13 @@ static inline u32 cell_arena_bytes(u8 head, u64 reference)
     return (head & 15) == IN_ARENA ? (u32)(reference & 0xffffff) : 0;
 }
 
+/* ---- the columns --------------------------------------------------------------------------- */
+
+/* Room for so many rows, all that there are included. */
+int rows_resize(Table *t, u32 capacity);
+void rows_free(Table *t);
+size_t rows_memory(const Table *t);
+
 /* ---- the log of removals ------------------------------------------------------------------ */
 
 /* Room for one more removal of a key of this many bytes; makes the log if there is none. */

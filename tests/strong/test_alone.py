@@ -203,8 +203,15 @@ def test_coroutines_that_ask_at_one_time_get_each_their_own(node: replication.No
 
 def test_who_asks_twice_at_one_time_is_served_once(node: replication.Node) -> None:
     async def work() -> list[Any]:
-        return await asyncio.gather(*(node.aupdate_state("a", bump, "replicated", op_id="once") for _ in range(8)))
+        all_have_asked = threading.Event()
+        node._runtime.call_soon(all_have_asked.wait)  # none is committed before
+        calls = [node.aupdate_state("a", bump, "replicated", op_id="once") for _ in range(8)]
+        tasks = [asyncio.create_task(call) for call in calls]
+        await asyncio.sleep(0.05)
+        all_have_asked.set()
+        return await asyncio.gather(*tasks)
 
+    node.update_state("b", bump, "replicated")  # somebody leads
     results = asyncio.run(work())
     assert sorted(result.replayed for result in results) == [False] + [True] * 7
     assert count(node, "a") == 1
