@@ -62,6 +62,7 @@ typedef struct {
     bool replaces;    /* a sequence takes the place of what is here: what that lacks is known of */
     bool has_raised_cut;
     u64 stamp;        /* the clock of those who purged */
+    bool changed;
     bool landed;      /* while it was checked already */
     bool unchecked;   /* it is checked while it lands, where nothing was: what was landed then goes again */
     u8 flags;

@@ -208,6 +208,7 @@ static bool join_typing(Joining *j, const WireRun *run, Dot first)
     if (n > reader_left(in) || count_ascii(in->p, n) != n || !type_on(j->s, first, &source, n))
         return false;
     in->p += n;
+    j->d->changed = true;
     return map_stretch(j, (u32)(j->r.count - run->n), number) == DONE; /* the first: cannot fail */
 }
 
@@ -257,6 +258,7 @@ static int join_run(Joining *j, const WireRun *run)
     runs_append(&s->runs, growth.first, growth.n, growth.left, growth.right);
     idle_meet(s, growth.left, growth.right);
     begin_typing(s, growth.first + growth.n, &growth.at, NOTHING);
+    j->d->changed = true;
     return DONE;
 }
 
@@ -268,6 +270,7 @@ static int join_runs(Joining *j, u64 runs)
     if (s->tree.count == 0 && runs >= BUILD_RUNS_MIN)
         status = sequence_build(j, runs);
     if (status == DONE) {
+        j->d->changed = true;
         s->typing.next = 0;
         return map_stretch(j, 0, 0);
     }

@@ -23,6 +23,7 @@ int delete_numbers(Joining *j, u32 number, u32 n)
             if (status != DONE)
                 return status;
             j->deleted = true;
+            j->d->changed = true;
         }
         number += piece;
         n -= piece;
