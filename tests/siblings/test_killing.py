@@ -25,6 +25,7 @@ def test_two_terminals_see_each_other_and_one_that_was_killed_goes_on(root, tmp_
     with terminal(root, tmp_path / "state") as one, terminal(root, tmp_path / "state") as two:
         shown = next(table for table in map(ast.literal_eval, one.stdout) if len(table) == 2)
         one.kill()
+        one.wait()  # its place is free once it is gone
         with terminal(root, tmp_path / "state") as again:
             tables = [ast.literal_eval(line) for line in again.stdout]
         assert ast.literal_eval(two.stdout.read().splitlines()[-1]).keys() == shown.keys()
