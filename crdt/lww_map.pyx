@@ -10,7 +10,7 @@ cimport cython
 
 from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_status, time_of
 from crdt.engine cimport *
-from crdt.values cimport AHEAD, hold_key, hold_value, list_prefetch, pack_key, pack_plain, pack_value, unpack
+from crdt.values cimport AHEAD, hold_key, hold_value, list_prefetch, pack_keys, pack_plain, pack_value, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -167,10 +167,7 @@ cdef class LWWMap(Replicated):
         cdef u32[BATCH] row
         cdef int i
         cdef list holders = []
-        for i in range(n):
-            list_prefetch(keys, at + i + AHEAD)
-            if not pack_plain(keys[at + i], &item[i], KEY_BYTES_MAX):
-                holders.append(pack_key(keys[at + i], &item[i], self))
+        pack_keys(keys, at, n, item, holders, self)
         cdef Table *t = <Table *>place_of(self)
         if t == NULL or t.n == 0:
             result.extend([default] * n)
@@ -233,11 +230,9 @@ cdef class LWWMap(Replicated):
         cdef Item[BATCH] value
         cdef int i
         cdef list holders = []
+        pack_keys(keys, at, n, key, holders, self)
         for i in range(n):
-            list_prefetch(keys, at + i + AHEAD)
             list_prefetch(values, at + i + AHEAD)
-            if not pack_plain(keys[at + i], &key[i], KEY_BYTES_MAX):
-                holders.append(pack_key(keys[at + i], &key[i], self))
             if not pack_plain(values[at + i], &value[i], VALUE_BYTES_MAX):
                 holders.append(pack_value(values[at + i], &value[i], self, keys[at + i]))
         cdef u64 now = time_of(self.root)

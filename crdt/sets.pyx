@@ -9,7 +9,7 @@ cimport cython
 
 from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_status
 from crdt.engine cimport *
-from crdt.values cimport AHEAD, hold_key, list_prefetch, pack_key, pack_plain, unpack
+from crdt.values cimport AHEAD, hold_key, list_prefetch, pack_keys, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -76,12 +76,8 @@ cdef int add_all(Replicated owner, object elements) except -1:
 
 cdef int add_batch(Replicated owner, list elements, Py_ssize_t at, int n) except -1:
     cdef Item[BATCH] key
-    cdef int i
     cdef list holders = []
-    for i in range(n):
-        list_prefetch(elements, at + i + AHEAD)
-        if not pack_plain(elements[at + i], &key[i], KEY_BYTES_MAX):
-            holders.append(pack_key(elements[at + i], &key[i], owner))
+    pack_keys(elements, at, n, key, holders, owner)
     cdef Table *t = <Table *>place_to_change(owner)
     return finish(owner, set_add_many(owner.root.doc, t, key, n))
 

@@ -63,3 +63,13 @@ cdef extern from *:
 
 cdef enum:
     AHEAD = 16  # elements of a list that are asked for before they are used
+
+
+cdef inline int pack_keys(list keys, Py_ssize_t at, int n, Item *item, list holders, object owner) except -1:
+    """Pack n keys from `at` on; `holders` keeps alive what is not kept by `keys`."""
+    cdef int i
+    for i in range(n):
+        list_prefetch(keys, at + i + AHEAD)
+        if not pack_plain(keys[at + i], &item[i], KEY_BYTES_MAX):
+            holders.append(pack_key(keys[at + i], &item[i], owner))
+    return 0

@@ -1,4 +1,4 @@
-"""Loading builds a sequence from its origins at once: elements must stand where they stood when they came one by one."""
+"""Loading builds a sequence from its origins at once: all must stand where it stood when it came one by one."""
 
 from random import Random
 

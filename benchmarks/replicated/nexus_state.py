@@ -14,45 +14,30 @@ import replication
 from benchmarks.cluster import Shared, free_ports, loop_factory
 from benchmarks.replicated.cases import Case, Figures, measure
 from benchmarks.replicated.leader_killed import first_success
-from benchmarks.replicated.processes import Worker
+from benchmarks.replicated.processes import Group, Worker
 
 NAMES = ("n0", "n1", "n2")
 CALL_SECONDS = 30.0
 T = TypeVar("T")
 
 
-class NexusState:
+class NexusState(Group):
     """The three of them. `at` says where callers are: "leader" or "follower"."""
 
     def __init__(self, path: Path, at: str = "leader", election_timeout: float = 1.0) -> None:
         self._at = at
         addresses = free_ports(len(NAMES))
-        self._workers = [
-            Worker(open_voter, place, addresses, str(path / NAMES[place]), election_timeout)
-            for place in range(len(NAMES))
-        ]
-
-    def wait_until_led(self) -> None:
-        for worker in self._workers:
-            worker.begin("leads")
-        leads = [worker.answer() for worker in self._workers]
-        self._leader = self._workers[leads.index(True)]
-        self._follower = self._workers[leads.index(False)]
+        super().__init__(
+            [
+                Worker(open_voter, place, addresses, str(path / NAMES[place]), election_timeout)
+                for place in range(len(NAMES))
+            ]
+        )
 
     def measure(self, case: Case, seconds: float) -> Figures:
-        asked = self._leader if self._at == "leader" else self._follower
+        asked = self.leader if self._at == "leader" else self.follower
         figures: Figures = asked.call("measure", case, seconds)
         return figures
-
-    def kill_leader(self) -> float:
-        killed_at = time.monotonic()
-        self._leader.kill()
-        seconds: float = self._follower.call("write_again", killed_at)
-        return seconds
-
-    def close(self) -> None:
-        for worker in self._workers:
-            worker.close()
 
 
 @contextmanager

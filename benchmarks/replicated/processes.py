@@ -1,7 +1,8 @@
-"""A process of its own that does what it is told, one thing at a time."""
+"""Processes of their own that do what they are told, one thing at a time."""
 
 import multiprocessing
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -51,6 +52,31 @@ class Worker:
         self._process.join(END_SECONDS)
         self._process.kill()
         self._process.join()
+
+
+class Group:
+    """Workers of which one leads, and says so when it is asked `leads`."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self._workers = workers
+
+    def wait_until_led(self) -> None:
+        for worker in self._workers:
+            worker.begin("leads")
+        leads = [worker.answer() for worker in self._workers]
+        self.leader = self._workers[leads.index(True)]
+        self.follower = self._workers[leads.index(False)]
+
+    def kill_leader(self) -> float:
+        """Seconds until another wrote again."""
+        killed_at = time.monotonic()
+        self.leader.kill()
+        seconds: float = self.follower.call("write_again", killed_at)
+        return seconds
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.close()
 
 
 def _serve(

@@ -20,40 +20,23 @@ from benchmarks.cluster import free_ports
 from benchmarks.replicated.cases import WARM_SECONDS, Case, Figures, Samples
 from benchmarks.replicated.leader_killed import CALL_EVERY, GIVE_UP_AFTER
 from benchmarks.replicated.nexus_state import NAMES
-from benchmarks.replicated.processes import Worker
+from benchmarks.replicated.processes import Group, Worker
 
 AT_ONCE: dict[str, Any] = {"appendEntriesUseBatch": False}
 IN_BATCHES: dict[str, Any] = {"autoTickPeriod": 0.001, "appendEntriesPeriod": 0.005}
 
 
-class PySyncObj:
+class PySyncObj(Group):
     def __init__(self, path: Path, callers: int = 1) -> None:
         addresses = free_ports(len(NAMES))
         options = AT_ONCE if callers == 1 else IN_BATCHES
-        self._workers = [
-            Worker(open_peer, place, addresses, str(path / NAMES[place]), options) for place in range(len(NAMES))
-        ]
-
-    def wait_until_led(self) -> None:
-        for worker in self._workers:
-            worker.begin("leads")
-        leads = [worker.answer() for worker in self._workers]
-        self._leader = self._workers[leads.index(True)]
-        self._follower = self._workers[leads.index(False)]
+        super().__init__(
+            [Worker(open_peer, place, addresses, str(path / NAMES[place]), options) for place in range(len(NAMES))]
+        )
 
     def measure(self, case: Case, seconds: float) -> Figures:
-        figures: Figures = self._leader.call("measure", case, seconds)
+        figures: Figures = self.leader.call("measure", case, seconds)
         return figures
-
-    def kill_leader(self) -> float:
-        killed_at = time.monotonic()
-        self._leader.kill()
-        seconds: float = self._follower.call("write_again", killed_at)
-        return seconds
-
-    def close(self) -> None:
-        for worker in self._workers:
-            worker.close()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A group that has lost most of its voters for good, and goes on from one store: `nexus-state recover`."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,11 +26,8 @@ STRONG: dict[str, Any] = {"consistency": "replicated", "timeout": 20.0}
 
 
 @pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Nodes]:
-    """Five nodes, of which the first three vote."""
-    cluster = Nodes(tmp_path, 5, bootstrap=["n0", "n1", "n2"], election_timeout=0.3)
-    yield cluster
-    cluster.close()
+def nodes(five_nodes: Nodes) -> Nodes:
+    return five_nodes
 
 
 def add_one(state: Any) -> int:

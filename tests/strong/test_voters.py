@@ -1,7 +1,6 @@
 """Who votes and who leads, changed while real nodes run."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,8 @@ STRONG: dict[str, Any] = {"consistency": "replicated", "timeout": 20.0}
 
 
 @pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[Nodes]:
-    """Five nodes, of which the first three vote."""
-    cluster = Nodes(tmp_path, 5, bootstrap=["n0", "n1", "n2"], election_timeout=0.3)
-    yield cluster
-    cluster.close()
+def nodes(five_nodes: Nodes) -> Nodes:
+    return five_nodes
 
 
 def group_of(node: replication.Node) -> dict[str, Any]:
