@@ -17,6 +17,7 @@ def nodes(tmp_path: Path) -> Iterator[Nodes]:
     cluster.start(bootstrap=cluster.names)
     cluster.meet()
     cluster[0].update_state("a", bump, "replicated", timeout=20)
+    cluster.agree("a")  # who only follows hears of a commit a little later
     cluster.close()
     yield cluster
     cluster.close()
