@@ -20,6 +20,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from replication.errors import StoreError
 
@@ -29,6 +30,8 @@ REPLICAS = "replicas"
 REPLICAS_MAX = 100
 # Seconds that whoever has taken a lock may need to write into it who it is.
 _REMARK_SECONDS = 1.0
+# Seconds that a process which comes waits for a replica that another is about to empty and to let go.
+_EMPTIED_SECONDS = 2.0
 
 # `struct flock` of Linux with 64 bits: type, whence, start, length, process.
 _FLOCK = struct.Struct("hhqqi4x")
@@ -178,9 +181,9 @@ class Home:
         return sorted(number for number in _numbers(self.path, ".sock") if number != self.number)
 
     def take(self, number: int) -> Directory | None:
-        """Hold another replica, too; None if a process has it."""
+        """Hold another replica, too, to empty it; None if a process has it."""
         try:
-            return Directory(self.place(number), self._remark())
+            return Directory(self.place(number), self._remark(empties=True))
         except InUse:
             return None
 
@@ -206,21 +209,33 @@ class Home:
 
     def _take_lowest(self) -> tuple[int, Directory]:
         for number in range(1, REPLICAS_MAX + 1):
-            try:
-                return number, Directory(self.place(number), self._remark())
-            except InUse as error:
-                self._check_can_join(number, error)
+            directory = self._take_if_free(number)
+            if directory is not None:
+                return number, directory
         raise StoreError(
             f"{self.path} is in use by {REPLICAS_MAX} processes, which is as many as may share one directory: "
             "end some, or give this node its own directory and peers=",
             path=str(self.path),
         )
 
-    def _remark(self) -> str:
-        return f"process {os.getpid()}\n{json.dumps({'cluster': self._cluster})}\n"
+    def _take_if_free(self, number: int) -> Directory | None:
+        """A replica that no process has, or one that will be let go in a moment."""
+        deadline = time.monotonic() + _EMPTIED_SECONDS
+        while True:
+            try:
+                return Directory(self.place(number), self._remark())
+            except InUse as refusal:
+                terms = self._check_can_join(number, refusal)
+            if not terms.get("empties") or time.monotonic() >= deadline:
+                return None
+            time.sleep(0.01)
 
-    def _check_can_join(self, number: int, refusal: InUse) -> None:
-        """StoreError unless whoever has this replica shares the directory with this process."""
+    def _remark(self, empties: bool = False) -> str:
+        terms = {"cluster": self._cluster, "empties": empties}
+        return f"process {os.getpid()}\n{json.dumps(terms)}\n"
+
+    def _check_can_join(self, number: int, refusal: InUse) -> dict[str, Any]:
+        """What whoever has this replica says of it; StoreError unless it shares the directory with this process."""
         remark = refusal.remark
         deadline = time.monotonic() + _REMARK_SECONDS
         while not remark and time.monotonic() < deadline:  # it has the lock, and writes into it next
@@ -228,9 +243,10 @@ class Home:
             with suppress(OSError):
                 remark = (self.place(number) / LOCK).read_text("utf-8", "replace")
         if not remark:
-            return
+            return {}
         try:
-            cluster = json.loads(remark.split("\n")[1])["cluster"]
+            terms: dict[str, Any] = json.loads(remark.split("\n")[1])
+            cluster = terms["cluster"]
         except (IndexError, KeyError, TypeError, ValueError):
             raise refusal from None  # by a command that wants it alone, or a version that does not share
         if cluster != self._cluster:
@@ -239,6 +255,7 @@ class Home:
                 f"this node is to belong to {self._cluster!r}: give both one cluster=, or this one its own directory",
                 path=str(self.path),
             )
+        return terms
 
 
 def _numbers(directory: Path, suffix: str) -> list[int]:

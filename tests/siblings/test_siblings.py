@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from threading import Timer
 
 import pytest
 from hypothesis import given
@@ -93,6 +94,17 @@ def test_one_that_dies_beside_another_is_absorbed_and_no_member_any_more(open_no
     until(lambda: rows(path, 2) == 0, "it was emptied")
     # Its counts are forgotten with its agents, so nobody may count on under that name.
     assert other()("node.status()['writer']") != writer
+
+
+def test_who_comes_waits_for_a_replica_that_is_being_emptied(open_node, other, path):
+    node, second = open_node(), other()
+    until(lambda: len(node.members()) == 2, "they met")
+    second.kill()
+    until(lambda: [member.state for member in node.members() if member.name == second.said] == ["left"], "it left")
+    emptied = node._siblings._home.take(2)
+    Timer(0.5, emptied.release).start()
+    assert other().said == second.said
+    assert not (path / "replicas" / "3").exists()
 
 
 def test_the_second_goes_on_when_the_first_dies_and_another_takes_its_place(open_node, other, path):
