@@ -47,9 +47,6 @@ _PATIENCE = 0.002
 # they have just been woken, and most are about to come back.
 _CROWD = 8
 _GATHER = 0.002
-# A disk whose last write took so many seconds is waited for beside the node's thread, where there are others to hear
-# meanwhile; a quicker one is not worth two changes of threads.
-_SLOW_WRITE = 0.005
 # Seconds after which what could not be done because an agent was busy is tried again.
 _AGAIN_AFTER = 0.001
 
@@ -267,8 +264,7 @@ class Driver:
         if batch:
             self.rows += len(batch.parts) + len(batch.operations) + len(batch.notes)
             self.bytes += sum(len(part.data) for part in batch.parts)
-            beside = self._is_ticking and self.last_seconds >= _SLOW_WRITE
-            self._runtime.write(self._storage, batch, self._written, beside=beside)
+            self._runtime.write(self._storage, batch, self._written)
         else:
             self._flushed()
 

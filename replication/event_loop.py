@@ -1,7 +1,7 @@
 """The runtime of a real node: a thread of its own, with an asyncio event loop, and one that waits for the disk.
 
-A quick disk is written to in the node's own thread. While a slow one is at work, in another, what comes from others
-is merged and answered.
+What is written goes to the system in the node's own thread. While it is synced, in the other, what comes from
+others is merged and answered.
 
 uvloop's event loop is used if that is installed.
 """
@@ -11,13 +11,13 @@ import selectors
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
 from random import Random, SystemRandom
 from threading import get_ident
 from typing import Any
 
 from replication.runtime import Waiter
 from replication.storage import Batch, Storage
+from replication.syncer import Syncer
 from replication.turnstile import Turnstile
 
 
@@ -37,7 +37,8 @@ class EventLoopRuntime:
         self.call_later = self.loop.call_later
         self._thread = threading.Thread(target=self._run, name="replication-driver", daemon=True)
         self._own_thread: int | None = None
-        self._writer: _Writer | None = None
+        self._syncer: Syncer | None = None
+        self._syncing: tuple[Storage, Callable[[BaseException | None], None]] | None = None
 
     def start(self, fail: Callable[[BaseException], None]) -> None:
         def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -52,16 +53,34 @@ class EventLoopRuntime:
         with suppress(RuntimeError):  # the loop is closed: the node has ended
             (self.loop.call_soon if own else self.loop.call_soon_threadsafe)(fn, *args)
 
-    def write(
-        self, storage: Storage, batch: Batch, done: Callable[[BaseException | None], None], *, beside: bool
-    ) -> None:
-        if beside:
-            if self._writer is None:
-                self._writer = _Writer(lambda *args: self.call_soon(self._end_write, *args))
-            self._writer.put(storage, batch, done)
-        else:
-            self._arrive()
-            self._end_write(done, _error_of(storage, batch))
+    def write(self, storage: Storage, batch: Batch, done: Callable[[BaseException | None], None]) -> None:
+        self._arrive()
+        try:
+            file = storage.begin(batch)
+            if file is not None:
+                self._sync(storage, file, done)
+                return
+        except BaseException as error:
+            self._end_write(done, error)
+            return
+        self._end_write(done, None)
+
+    def _sync(self, storage: Storage, file: int, done: Callable[[BaseException | None], None]) -> None:
+        if self._syncer is None:
+            self._syncer = Syncer()
+            self.loop.add_reader(self._syncer.done, self._synced)
+        self._syncing = storage, done
+        self._syncer.ask(file)
+
+    def _synced(self) -> None:
+        assert self._syncer is not None and self._syncing is not None
+        (storage, done), self._syncing = self._syncing, None
+        try:
+            storage.end(self._syncer.take())
+        except BaseException as error:
+            self._end_write(done, error)
+            return
+        self._end_write(done, None)
 
     def _end_write(self, done: Callable[[BaseException | None], None], error: BaseException | None) -> None:
         self._arrive()
@@ -78,8 +97,8 @@ class EventLoopRuntime:
         self.call_soon(self.loop.stop)
         if self._thread.is_alive():
             self._thread.join()
-        if self._writer is not None:
-            self._writer.stop()
+        if self._syncer is not None:
+            self._syncer.stop()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -96,38 +115,6 @@ class EventLoopRuntime:
 
 def _nothing() -> None:
     pass
-
-
-def _error_of(storage: Storage, batch: Batch) -> BaseException | None:
-    """Write it; what that raised."""
-    try:
-        storage.write(batch)
-    except BaseException as error:
-        return error
-    return None
-
-
-class _Writer:
-    """A thread that writes, one batch after the other. `end` hears of each, in this thread: `done` and the error."""
-
-    def __init__(self, end: Callable[[Callable[[BaseException | None], None], BaseException | None], None]) -> None:
-        self._end = end
-        self._todo: SimpleQueue[tuple[Storage, Batch, Callable[[BaseException | None], None]] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="replication-writer", daemon=True)
-        self._thread.start()
-
-    def put(self, storage: Storage, batch: Batch, done: Callable[[BaseException | None], None]) -> None:
-        self._todo.put((storage, batch, done))
-
-    def stop(self) -> None:
-        """End the thread, after what it is writing."""
-        self._todo.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (todo := self._todo.get()) is not None:
-            storage, batch, done = todo
-            self._end(done, _error_of(storage, batch))
 
 
 class _LockWaiter:

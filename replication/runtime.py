@@ -50,12 +50,10 @@ class Runtime(Protocol):
     def call_later(self, seconds: float, fn: Callable[..., Any], *args: Any) -> Timer:
         """Call it later. From the runtime's thread."""
 
-    def write(
-        self, storage: Storage, batch: Batch, done: Callable[[BaseException | None], None], *, beside: bool
-    ) -> None:
-        """`storage.write(batch)`, then `done` with what it raised. From the runtime's thread, one at a time.
+    def write(self, storage: Storage, batch: Batch, done: Callable[[BaseException | None], None]) -> None:
+        """Make a batch durable, then call `done` with what that raised. From the runtime's thread, one at a time.
 
-        `beside`: the thread may go on with other calls meanwhile; `done` is called in it all the same.
+        The thread may go on with other calls meanwhile; `done` is called in it all the same.
         """
 
     def waiter(self) -> Waiter:

@@ -79,6 +79,7 @@ REPLICATION_LAYERS = {
     "replication.problems": 0,
     "replication.watch": 1,
     "replication.turnstile": 0,
+    "replication.syncer": 0,
     "replication.slot": 2,
     "replication.changes": 3,
     "replication.access": 4,

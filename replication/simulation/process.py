@@ -151,7 +151,7 @@ class VirtualRuntime:
             self._world.failures.append((self._process.name, error))
             self._fail(error)
 
-    def write(self, storage: Storage, batch: Batch, done: Done, *, beside: bool) -> None:
+    def write(self, storage: Storage, batch: Batch, done: Done) -> None:
         disk = storage
         assert isinstance(disk, Disk), "a simulated node writes to a simulated disk"
         if self._write_mode == "inline" and disk.is_well:

@@ -150,6 +150,15 @@ class Storage(Protocol):
     def write(self, batch: Batch) -> None:
         """Make the batch durable in one transaction. After an error nothing may be written again."""
 
+    def begin(self, batch: Batch) -> int | None:
+        """Write the batch in one transaction: it is durable once this file is synced, and at once if there is none.
+
+        `end` must follow, before anything else is written. After an error nothing may be written again.
+        """
+
+    def end(self, error: int) -> None:
+        """The file is synced, which ended with that errno, or 0. StoreError if that was not all."""
+
     def rest(self, idle: bool) -> None:
         """Housekeeping that no caller waits for, between two writes; `idle` if nothing is waiting."""
 

@@ -105,6 +105,13 @@ class MemoryStorage:
         while self._records and (oldest := next(iter(self._records))) < batch.records_below:
             del self._records[oldest]
 
+    def begin(self, batch: Batch) -> int | None:
+        self.write(batch)
+        return None
+
+    def end(self, error: int) -> None:
+        pass
+
     def rest(self, idle: bool) -> None:
         pass
 

@@ -1,8 +1,10 @@
 """The store on disk: SQLite, one writing connection, one transaction for each flush.
 
-The write-ahead log with `synchronous=FULL` makes a commit durable before it returns. The
-connection that writes belongs to the one thread that calls `write`; agents that come back to
-memory are read through a second, read-only connection, so that they never wait behind an fsync.
+A commit is durable once the write-ahead log is synced. SQLite would do so before it returns
+(`synchronous=FULL`); with NORMAL it leaves that to us, so that the thread that writes can go on meanwhile
+(`begin`, `end`), and syncs by itself what order in a checkpoint takes. The connection that writes belongs
+to that one thread; agents that come back to memory are read through a second, read-only
+connection, so that they never wait behind an fsync.
 
 The database is made under another name and renamed when it is whole: it is there completely or not
 at all. How the rows lie is in `layout`, how damage is found in `verify`, how the lost end of the log
@@ -15,6 +17,7 @@ import threading
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EIO
 from pathlib import Path
 
 from replication.errors import Closed, CorruptStore, StoreError
@@ -52,7 +55,7 @@ from replication.storage.wal import LogIndex
 # What `open(durability=)` accepts, and what survives: with "fsync" everything acknowledged, whatever
 # dies; with "os" everything if the process dies, and all but the last seconds if the machine does.
 # Batches with records are synced in either case.
-DURABILITY = {"fsync": "FULL", "os": "NORMAL"}
+DURABILITY = ("fsync", "os")
 # Milliseconds that folding the log into the file waits for those who are reading.
 _FOLDING_WAIT_MS = 20
 
@@ -80,6 +83,7 @@ class SQLiteStorage:
         self._writes_since_look = self._bytes_since_look = 0
         self._mark: CommitMark | None = None
         self._index: LogIndex | None = None
+        self._file: int | None = None
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._reader_lock = threading.Lock()
@@ -115,14 +119,12 @@ class SQLiteStorage:
         self.identity = succeed(stored, name, self._mark.place(), token, os.urandom(8).hex())
         with translated(self._database):
             self._writer = connect(self._database, read_only=False)
-            for setting in ("synchronous=FULL", "wal_autocheckpoint=0", "fullfsync=ON"):
+            for setting in ("synchronous=NORMAL", "wal_autocheckpoint=0", "fullfsync=ON"):
                 self._writer.execute(f"PRAGMA {setting}")
         self._commit = self._commit._replace(identity=self.identity)
         self._index = LogIndex(f"{self._database}-shm")
         self.write(Batch())  # synced whatever `durability` says: nobody may open as this one again
         self._sync_mark()  # so that no power cut leaves commits and no mark, which is refused
-        with translated(self._database):
-            self._writer.execute(f"PRAGMA synchronous={DURABILITY[durability]}")
         self._every_commit_is_synced = durability == "fsync"
 
     def _create(self, promised: int | None) -> None:
@@ -210,9 +212,26 @@ class SQLiteStorage:
         return self._records
 
     def write(self, batch: Batch) -> None:
-        self._write(batch, self._journal_bytes)
+        file = self.begin(batch)
+        if file is not None:
+            self.end(_sync(file))
 
-    def _write(self, batch: Batch, journal_bytes: int) -> None:
+    def begin(self, batch: Batch) -> int | None:
+        self._commit_batch(batch, self._journal_bytes)
+        # Others count on what is in a core's records, and on its being there after any crash.
+        return self._log_file() if self._every_commit_is_synced or batch.records else None
+
+    def end(self, error: int) -> None:
+        assert self._mark is not None
+        if error:
+            raise StoreError(f"{self._log} cannot be synced: {os.strerror(error)}", path=self._log)
+        try:
+            self._mark.write(self._commit.number)
+        except OSError as failure:
+            raise StoreError(f"{self._mark.path} cannot be written: {failure}", path=self._mark.path) from failure
+        self._synced = self._commit.number
+
+    def _commit_batch(self, batch: Batch, journal_bytes: int) -> None:
         moves = self._journal.plan(batch.parts, journal_bytes)
         notes = {note.key: note.data for note in batch.notes}  # the last of a key counts
         added, replaced = self._rows_of(batch, moves, notes)
@@ -241,14 +260,15 @@ class SQLiteStorage:
         self._writes_since_look += 1
         self._bytes_since_look += sum(len(part.data) for part in batch.parts)
         self._bytes_since_look += sum(len(record.data) for record in batch.records)
-        if self._every_commit_is_synced or batch.records:
+
+    def _log_file(self) -> int:
+        """The write-ahead log. Held open, so that the system tells this file of every error there was."""
+        if self._file is None:
             try:
-                # Others count on what is in a core's records, and on its being there after any crash.
-                self.sync()
-                self._mark.write(commit.number)
+                self._file = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
             except OSError as error:
-                raise StoreError(f"{self._log} or the mark beside it failed: {error}", path=self._log) from error
-            self._synced = commit.number
+                raise StoreError(f"{self._log} cannot be opened: {error.strerror}", path=self._log) from error
+        return self._file
 
     def _rows_of(self, batch: Batch, moves: Moves, notes: dict[str, bytes]) -> tuple[Bulk, Removal]:
         """The rows that a batch adds and those that it removes."""
@@ -285,28 +305,20 @@ class SQLiteStorage:
         record = Bulk()
         record.add(COMMIT, "", 0, commit.encode())
         with translated(self._database, writing=True):
-            self._writer.execute("PRAGMA synchronous=FULL")
             self._writer.execute("BEGIN IMMEDIATE")
             remove_all(self._writer)
             record.run(self._writer)
             self._writer.execute("COMMIT")
         self._commit = commit
         self._journal = Journal()
+        self.end(_sync(self._log_file()))
         self._checkpoint()
         self._mark.sync()
 
     def sync(self) -> None:
         """Make what was written durable, whatever `durability` says. From any thread, while it is open."""
-        if self._every_commit_is_synced:
-            return
-        try:
-            file = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+        if not self._every_commit_is_synced:
+            os.fsync(self._log_file())
 
     def rest(self, idle: bool) -> None:
         assert self._index is not None
@@ -352,7 +364,7 @@ class SQLiteStorage:
         try:
             if clean:
                 self._commit = self._commit._replace(identity=self.identity._replace(clean=True))
-                self._write(Batch(), 0)
+                self._commit_batch(Batch(), 0)
                 self._checkpoint()
                 assert self._mark is not None
                 self._mark.sync()
@@ -366,8 +378,19 @@ class SQLiteStorage:
                     with suppress(sqlite3.Error):
                         connection.close()
             self._reader = self._writer = None
-        for file in (self._mark, self._index):
-            if file is not None:
-                file.close()
-        self._mark = self._index = None
+        for each in (self._mark, self._index):
+            if each is not None:
+                each.close()
+        if self._file is not None:
+            os.close(self._file)
+        self._mark = self._index = self._file = None
         self._directory.release()
+
+
+def _sync(file: int) -> int:
+    """Sync a file; the errno that it ended with, or 0."""
+    try:
+        os.fsync(file)
+    except OSError as error:
+        return error.errno or EIO
+    return 0

@@ -1,43 +1,62 @@
-"""While a slow disk is at work, a node hears the others, and a write in another thread ends as any other."""
+"""While a slow disk is at work, a node hears the others, and what it writes ends as any other write."""
 
 import errno
 import threading
 import time
-from typing import Any
 
 import pytest
 
 import replication
-from replication.storage.sqlite import SQLiteStorage
+from replication import event_loop
+from replication.syncer import Syncer
 from tests.cluster.nodes import Nodes, eventually
 from tests.replication.agents import bump, count
 
 
-class Hung:
-    """The disk of one node: each write takes 20 ms, and no write ends while `free` is not set."""
+class Disk:
+    """The disk of n0, which is open and has met n1: each sync takes 20 ms, and none ends while `free` is not set."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def __init__(self, nodes: Nodes) -> None:
         self.free = threading.Event()
         self.free.set()
-        self.error: OSError | None = None
-        write = SQLiteStorage.write
-
-        def slow_write(storage: SQLiteStorage, batch: Any) -> None:
-            if storage.identity.name == name:
-                time.sleep(0.02)
-                self.free.wait()
-                if self.error is not None:
-                    raise self.error
-            write(storage, batch)
-
-        monkeypatch.setattr(SQLiteStorage, "write", slow_write)
+        self.error = 0
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(event_loop, "Syncer", lambda: SlowSyncer(self))
+            nodes.start(0)
+            nodes[0].update_state("mine", bump, durable=True)
+        nodes.start(1)
+        nodes.meet()
 
 
-def test_what_others_tell_is_seen_while_the_disk_hangs(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = Hung(monkeypatch, "n0")
-    nodes.start(0, 1)
-    nodes.meet()
-    nodes[0].update_state("mine", bump, durable=True)
+class SlowSyncer:
+    """In place of a `Syncer`."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._syncer = Syncer()
+        self.done = self._syncer.done
+        self._asked = threading.Thread()
+
+    def ask(self, file: int) -> None:
+        self._asked = threading.Thread(target=self._ask, args=(file,))
+        self._asked.start()
+
+    def _ask(self, file: int) -> None:
+        time.sleep(0.02)
+        self._disk.free.wait()
+        self._syncer.ask(file)
+
+    def take(self) -> int:
+        return self._syncer.take() or self._disk.error
+
+    def stop(self) -> None:
+        if self._asked.ident is not None:
+            self._asked.join()
+        self._syncer.stop()
+
+
+def test_what_others_tell_is_seen_while_the_disk_hangs(nodes: Nodes) -> None:
+    disk = Disk(nodes)
     disk.free.clear()
     try:
         nodes[0].update_state("mine", bump)  # the flush that follows does not end
@@ -54,24 +73,19 @@ def test_what_others_tell_is_seen_while_the_disk_hangs(nodes: Nodes, monkeypatch
     assert count(nodes[1], "mine") == 3
 
 
-def test_a_node_is_closed_after_what_it_writes_beside(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    Hung(monkeypatch, "n0")
-    nodes.start(0, 1)
-    nodes.meet()
+def test_a_node_is_closed_after_what_it_syncs(nodes: Nodes) -> None:
+    Disk(nodes)
     for _ in range(5):
         nodes[0].update_state("a", bump, durable=True)
-    nodes[1].update_state("b", bump, "crdt_enhanced")  # n0 may be writing this when it is closed
+    nodes[1].update_state("b", bump, "crdt_enhanced")  # n0 may be syncing this when it is closed
     nodes.stop(0)
     nodes.start(0)
     assert count(nodes[0], "a") == 5
 
 
-def test_a_disk_that_fails_beside_ends_the_node(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = Hung(monkeypatch, "n0")
-    nodes.start(0, 1)
-    nodes.meet()
-    nodes[0].update_state("a", bump, durable=True)
-    disk.error = OSError(errno.EIO, "made up")
+def test_a_sync_that_fails_ends_the_node(nodes: Nodes) -> None:
+    disk = Disk(nodes)
+    disk.error = errno.EIO
     with pytest.raises((replication.Unavailable, replication.OutcomeUnknown)):
         nodes[0].update_state("a", bump, durable=True)
     with pytest.raises(replication.Unavailable):

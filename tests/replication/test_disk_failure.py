@@ -155,7 +155,7 @@ def test_a_failure_while_tidying_up_spoils_no_promise_that_was_kept():
 
 def test_waiting_for_a_slow_disk_ends_in_time(open_node):
     node = open_node()
-    driver_write = node._storage.write
+    begin = node._storage.begin
     released = []
     import threading
 
@@ -164,9 +164,9 @@ def test_waiting_for_a_slow_disk_ends_in_time(open_node):
     def slow(batch):
         gate.wait(10)
         released.append(True)
-        driver_write(batch)
+        return begin(batch)
 
-    node._storage.write = slow
+    node._storage.begin = slow
     with pytest.raises(replication.OutcomeUnknown, match=r"not on disk within 0\.\d+ s") as caught:
         node.update_state("a", bump, durable=True, timeout=0.05, op_id="x1")
     assert caught.value.op_id == "x1" and count(node, "a") == 1

@@ -161,8 +161,8 @@ def test_the_twins_of_every_call(open_node):
 
 def test_the_event_loop_goes_on_while_the_disk_is_slow(open_node):
     node = open_node()
-    write, gate = node._storage.write, threading.Event()
-    node._storage.write = lambda batch: (gate.wait(30), write(batch))
+    begin, gate = node._storage.begin, threading.Event()
+    node._storage.begin = lambda batch: (gate.wait(30), begin(batch))[1]
 
     async def main():
         waiting = asyncio.ensure_future(node.aupdate_state("a", bump, durable=True))

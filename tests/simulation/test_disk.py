@@ -1,7 +1,5 @@
 """A simulated disk: what a crash leaves, and the faults that disks have."""
 
-from functools import partial
-
 import pytest
 
 from replication.errors import StoreError
@@ -28,8 +26,7 @@ class Bench:
         self.ended: list[BaseException | None] = []
 
     def write(self, word: bytes, number: int = 0) -> None:
-        write = partial(self.runtime.write, beside=False)
-        self.runtime.call_soon(write, self.disk, batch(word, number), self.ended.append)
+        self.runtime.call_soon(self.runtime.write, self.disk, batch(word, number), self.ended.append)
 
     def parts(self) -> list[bytes]:
         return self.disk.load("agent").parts

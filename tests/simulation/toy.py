@@ -48,7 +48,7 @@ class ToyNode:
 
         number = self.disk.load("numbers").next_number
         parts = [Part("numbers", number + place, item, False, b"") for place, item in enumerate(fresh)]
-        self.runtime.write(self.disk, Batch(parts), done, beside=False)
+        self.runtime.write(self.disk, Batch(parts), done)
 
     def tick(self) -> None:
         for other in self.others:

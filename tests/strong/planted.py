@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from replication.driver import Driver
+from replication.event_loop import EventLoopRuntime
 from replication.links.handshake import _judge_history, difference, judge
 from replication.links.links import Links
 from replication.storage.directory import Directory
@@ -34,8 +35,8 @@ from tests.transport import test_links_bad_frames, test_links_refusals
 MISTAKES = Mistakes(
     Path(__file__).parent / "mistakes.txt",
     [
-        Compaction, Directory, Driver, Links, Machine, Pieces, Proposals, RecordLog, Rounds, SQLiteStorage, StrongCore,
-        _check_mark, _judge_history, difference, is_whole, judge, read,
+        Compaction, Directory, Driver, EventLoopRuntime, Links, Machine, Pieces, Proposals, RecordLog, Rounds,
+        SQLiteStorage, StrongCore, _check_mark, _judge_history, difference, is_whole, judge, read,
     ],
     [
         test_machine, test_pieces, test_core, test_journal, test_alone, test_links_refusals, test_links_bad_frames,
