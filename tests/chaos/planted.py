@@ -10,14 +10,14 @@ def _wake_before_the_write() -> None:
 
     write = EventLoopRuntime.write
 
-    def planted(self: Any, storage: Any, batch: Any, done: Any, **how: Any) -> None:
+    def planted(self: Any, storage: Any, batch: Any, done: Any) -> None:
         driver = done.__self__
         round, tickets, readies, at = driver._writing
         driver._writing = round, [], readies, at
         for ticket in tickets:
             ticket.finish()
         time.sleep(0.1)
-        write(self, storage, batch, done, **how)
+        write(self, storage, batch, done)
 
     EventLoopRuntime.write = planted  # type: ignore[method-assign]
 

@@ -39,7 +39,7 @@ def test_processes_under_every_fault_lose_nothing_and_end_equal(chaos, tmp_path)
 @pytest.mark.no_sanitizer
 def test_the_harness_finds_planted_bugs(find):
     assert NEEDED.keys() == PLANTED.keys()
-    find(NEEDED, "--seed", "4")
+    find(NEEDED, 4)
 
 
 def test_what_a_repeated_call_did_at_last_is_what_counts():

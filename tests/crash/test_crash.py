@@ -27,12 +27,12 @@ sqlite.succeed = planted
     "callers are woken before the write": """
 from replication.event_loop import EventLoopRuntime
 write = EventLoopRuntime.write
-def planted(self, storage, batch, done, **how):
+def planted(self, storage, batch, done):
     driver = done.__self__
     round, tickets, readies, at = driver._writing
     driver._writing = round, [], readies, at
     for ticket in tickets: ticket.finish()
-    write(self, storage, batch, done, **how)
+    write(self, storage, batch, done)
 EventLoopRuntime.write = planted
 """,
     "a record is written one flush later than its change": """
