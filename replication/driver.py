@@ -178,6 +178,7 @@ class Driver:
         """End the runtime. What is dirty should have been waited for."""
         self._has_ended = True
         self._runtime.stop()
+        self._give_up_writing()
         self._refuse_all()
 
     def status(self) -> dict[str, Any]:
@@ -373,14 +374,18 @@ class Driver:
         )
         failure.__cause__ = error
         self.failure = failure
+        self._give_up_writing()
+        self._carriers.fail(str(failure))
+        self._on_failure(failure)
+        self._refuse_all()
+
+    def _give_up_writing(self) -> None:
+        """Who waits for a write that nobody will hear the end of is to be refused."""
         if self._writing is not None:
             round, tickets, _, _ = self._writing
             self._tickets.extend(tickets)
             for change in round.changes:
                 self._tickets.extend(change.tickets)
-        self._carriers.fail(str(failure))
-        self._on_failure(failure)
-        self._refuse_all()
 
     def _refuse_all(self) -> None:
         """Wake everybody who waits, wherever: nothing will be kept that is not kept now."""

@@ -104,7 +104,7 @@ class Loaded(NamedTuple):
 
 
 class Storage(Protocol):
-    """A store of agents. `write`, `rest` and `close` are called by one thread; the rest by any."""
+    """A store of agents. `write`, `begin`, `end`, `rest` and `close` are called by one thread; the others by any."""
 
     @property
     def path(self) -> str | None:

@@ -3,6 +3,10 @@
 import errno
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -10,22 +14,34 @@ import replication
 from replication import event_loop
 from replication.syncer import Syncer
 from tests.cluster.nodes import Nodes, eventually
-from tests.replication.agents import bump, count
+from tests.replication.agents import AgentState, bump, count
 
 
 class Disk:
-    """The disk of n0, which is open and has met n1: each sync takes 20 ms, and none ends while `free` is not set."""
+    """A disk on which each sync takes 20 ms, and none ends while `free` is not set."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self) -> None:
         self.free = threading.Event()
         self.free.set()
         self.error = 0
+
+    @contextmanager
+    def for_who_opens(self) -> Iterator[None]:
+        """Nodes that are opened and write for the first time within are on this disk."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(event_loop, "Syncer", lambda: SlowSyncer(self))
-            nodes.start(0)
-            nodes[0].update_state("mine", bump, durable=True)
-        nodes.start(1)
-        nodes.meet()
+            yield
+
+
+def disk_of_the_first(nodes: Nodes) -> Disk:
+    """Open n0 on such a disk, and n1 on a usual one; they have met."""
+    disk = Disk()
+    with disk.for_who_opens():
+        nodes.start(0)
+        nodes[0].update_state("mine", bump, durable=True)
+    nodes.start(1)
+    nodes.meet()
+    return disk
 
 
 class SlowSyncer:
@@ -56,7 +72,7 @@ class SlowSyncer:
 
 
 def test_what_others_tell_is_seen_while_the_disk_hangs(nodes: Nodes) -> None:
-    disk = Disk(nodes)
+    disk = disk_of_the_first(nodes)
     disk.free.clear()
     try:
         nodes[0].update_state("mine", bump)  # the flush that follows does not end
@@ -74,7 +90,7 @@ def test_what_others_tell_is_seen_while_the_disk_hangs(nodes: Nodes) -> None:
 
 
 def test_a_node_is_closed_after_what_it_syncs(nodes: Nodes) -> None:
-    Disk(nodes)
+    disk_of_the_first(nodes)
     for _ in range(5):
         nodes[0].update_state("a", bump, durable=True)
     nodes[1].update_state("b", bump, "crdt_enhanced")  # n0 may be syncing this when it is closed
@@ -84,9 +100,29 @@ def test_a_node_is_closed_after_what_it_syncs(nodes: Nodes) -> None:
 
 
 def test_a_sync_that_fails_ends_the_node(nodes: Nodes) -> None:
-    disk = Disk(nodes)
+    disk = disk_of_the_first(nodes)
     disk.error = errno.EIO
     with pytest.raises((replication.Unavailable, replication.OutcomeUnknown)):
         nodes[0].update_state("a", bump, durable=True)
     with pytest.raises(replication.Unavailable):
         nodes[0].update_state("a", bump)
+
+
+def test_who_waits_for_a_sync_within_which_the_node_ends_is_told(tmp_path: Path) -> None:
+    disk = Disk()
+    with disk.for_who_opens(), ThreadPoolExecutor(1) as pool:
+        node = replication.open(tmp_path / "alone", schema=AgentState)
+        node.update_state("mine", bump, durable=True)
+        try:
+            disk.free.clear()
+            waiting = pool.submit(node.update_state, "mine", bump, durable=True)
+            eventually(lambda: node._driver._writing is not None, "it is being synced")
+            node._others.leave()
+            threading.Timer(0.1, disk.free.set).start()
+            node._driver.stop()
+            with pytest.raises(replication.OutcomeUnknown, match="closed meanwhile"):
+                waiting.result(10)
+        finally:
+            disk.free.set()
+            node.abandon()
+            node._storage.close(clean=False)
