@@ -53,7 +53,13 @@ cdef extern from *:
     bint is_plain_patch(PyObject *patch, Py_ssize_t length, Py_ssize_t *pos, Py_ssize_t *n)
 
 
-cdef int check_text(Replicated who, object s) except -1:
+cdef inline int check_text(Replicated who, object s) except -1:
+    if type(s) is str and PyUnicode_KIND(<PyObject *>s) == 1:
+        return 0
+    return check_wide_text(who, s)
+
+
+cdef int check_wide_text(Replicated who, object s) except -1:
     cdef Py_ssize_t i
     cdef int kind
     cdef void *data
@@ -61,8 +67,6 @@ cdef int check_text(Replicated who, object s) except -1:
     if type(s) is not str:
         raise TypeError(f"{who._place()}: text is inserted as a str, not {type(s).__name__}: {s!r}")
     kind = PyUnicode_KIND(<PyObject *>s)
-    if kind == 1:
-        return 0
     data = PyUnicode_DATA(<PyObject *>s)
     for i in range(PyUnicode_GET_LENGTH(<PyObject *>s)):
         c = (<u16 *>data)[i] if kind == 2 else (<u32 *>data)[i]
@@ -84,7 +88,7 @@ cdef class Text(Replicated):
     def __init__(self, replica=None, *, clock=None, max_drift=MAX_DRIFT):
         self._start(TEXT, 0, replica, clock, max_drift)
 
-    cdef int put(self, Py_ssize_t at, object s) except -1:
+    cdef inline int put(self, Py_ssize_t at, object s) except -1:
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(<PyObject *>s)
         cdef Container *node
         if n == 0:

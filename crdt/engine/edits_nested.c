@@ -207,7 +207,7 @@ u64 field_path(const Container *composite, const u8 *name, u8 name_bytes, Shape 
     return mum(composite->path ^ shape, hash_bytes(name, name_bytes, 0x6669656c64000001ull));
 }
 
-static int finish_insert(Document *doc, SequenceNode *s, Digest before, Dot first, u32 n, int status)
+static inline int finish_insert(Document *doc, SequenceNode *s, Digest before, Dot first, u32 n, int status)
 {
     if (status < 0)
         return status;
@@ -215,8 +215,6 @@ static int finish_insert(Document *doc, SequenceNode *s, Digest before, Dot firs
     digest_subtract(&doc->digest, before);
     digest_add(&doc->digest, sequence_digest(s->sequence));
     undo_push(doc, {.kind = UNDO_INSERTED, .at = s, .event = first, .n = n});
-    if (!doc->is_open)
-        sequence_settle(s->sequence);
     return CHANGED;
 }
 

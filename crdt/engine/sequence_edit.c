@@ -119,7 +119,8 @@ int text_insert(Sequence *s, u32 position, Dot first, const void *units, int wid
     if (n == 0)
         return position > s->tree.visible ? ERROR_RANGE : DONE;
     Units source = {units, NULL, (u8)width};
-    if (likely(position == s->typing.position) && type_on(s, first, &source, n))
+    if (likely(position == s->typing.position) &&
+        (n == 1 ? type_one(s, first, unit_at(units, (u8)width, 0)) : type_on(s, first, &source, n)))
         return DONE;
     Insert insert;
     int status = begin(s, position, first, n, &insert);
