@@ -217,7 +217,18 @@ cdef extern from "document.h" nogil:
     int composite_make(Document *doc, CompositeNode *c, u16 field, Container **child)
     int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n)
     int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *items, u32 n)
-    int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n)
+    ctypedef enum DeletionKind:
+        ONE_EVENT
+    int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n, DeletionKind kind)
+
+cdef extern from "patches.h" nogil:
+    ctypedef struct Patches:
+        u32 n
+
+    int patches_add(Patches *p, u32 at, u32 deleted, const void *units, u8 width, size_t n)
+    bint patches_type_on(Patches *p, u32 at, u8 unit)
+    void patches_free(Patches *p)
+    int node_apply(Document *doc, SequenceNode *s, const Patches *p)
 
 cdef extern from "siphash.h" nogil:
     ctypedef struct SipKey:

@@ -1,5 +1,5 @@
 from crdt.document cimport Replicated, finish, place_of, place_to_change
-from crdt.engine cimport Container, SequenceNode, node_delete, sequence_length, u32
+from crdt.engine cimport ONE_EVENT, Container, SequenceNode, node_delete, sequence_length, u32
 
 cdef extern from *:
     """
@@ -41,7 +41,7 @@ cdef inline int delete_range(Replicated who, object i, object n) except -1:
     if not 0 < count <= length - start:
         return unusual_deletion(who, n, start, length)
     node = place_to_change(who)
-    return finish(who, node_delete(who.root.doc, <SequenceNode *>node, <u32>start, <u32>count))
+    return finish(who, node_delete(who.root.doc, <SequenceNode *>node, <u32>start, <u32>count, ONE_EVENT))
 
 cdef Py_ssize_t unusual_index(Replicated who, object index, Py_ssize_t length, bint may_end) except -1
 cdef int unusual_deletion(Replicated who, object n, Py_ssize_t start, Py_ssize_t length) except -1

@@ -5,9 +5,9 @@ Positions are code points, as in `str`. Lone surrogates, which no UTF-8 can carr
 
 cimport cython
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.string cimport memset
 
-from crdt.document cimport Replicated, finish, place_of, place_to_change
+from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_status
 from crdt.engine cimport *
 from crdt.sequences cimport (
     PyLong_AsSsize_t_or_max,
@@ -53,12 +53,13 @@ cdef extern from *:
     bint is_plain_patch(PyObject *patch, Py_ssize_t length, Py_ssize_t *pos, Py_ssize_t *n)
 
 
-# Where a patch deletes and inserts how many code points.
-cdef struct Place:
-    u32 at, deleted, inserted
+cdef inline int check_text(Replicated who, object s) except -1:
+    if type(s) is str and PyUnicode_KIND(<PyObject *>s) == 1:
+        return 0
+    return check_wide_text(who, s)
 
 
-cdef int check_text(Replicated who, object s) except -1:
+cdef int check_wide_text(Replicated who, object s) except -1:
     cdef Py_ssize_t i
     cdef int kind
     cdef void *data
@@ -66,8 +67,6 @@ cdef int check_text(Replicated who, object s) except -1:
     if type(s) is not str:
         raise TypeError(f"{who._place()}: text is inserted as a str, not {type(s).__name__}: {s!r}")
     kind = PyUnicode_KIND(<PyObject *>s)
-    if kind == 1:
-        return 0
     data = PyUnicode_DATA(<PyObject *>s)
     for i in range(PyUnicode_GET_LENGTH(<PyObject *>s)):
         c = (<u16 *>data)[i] if kind == 2 else (<u32 *>data)[i]
@@ -89,7 +88,7 @@ cdef class Text(Replicated):
     def __init__(self, replica=None, *, clock=None, max_drift=MAX_DRIFT):
         self._start(TEXT, 0, replica, clock, max_drift)
 
-    cdef int put(self, Py_ssize_t at, object s) except -1:
+    cdef inline int put(self, Py_ssize_t at, object s) except -1:
         cdef Py_ssize_t n = PyUnicode_GET_LENGTH(<PyObject *>s)
         cdef Container *node
         if n == 0:
@@ -121,50 +120,43 @@ cdef class Text(Replicated):
 
     def apply(self, patches):
         """Apply `(pos, n_deleted, inserted)` patches in their order, or none if one is not valid."""
-        cdef list checked = list(patches)
-        cdef Py_ssize_t length = length_of(place_of(self)), count = PyList_GET_SIZE(checked), i
-        cdef bint has_news = False
-        cdef Place *places = <Place *>PyMem_Malloc(count * sizeof(Place) + 1)
-        if places == NULL:
-            raise MemoryError()
+        cdef list checked = patches if type(patches) is list else list(patches)
+        cdef Py_ssize_t length = length_of(place_of(self)), pos = 0, n = 0, i
+        cdef PyObject *patch
+        cdef Patches gathered
+        memset(&gathered, 0, sizeof(gathered))
         try:
-            for i in range(count):
-                length = self.check_patch(i, checked, length, &places[i])
-                has_news = has_news or places[i].deleted != 0 or places[i].inserted != 0
-            if has_news:
-                self.change(checked, places)
+            for i in range(PyList_GET_SIZE(checked)):
+                patch = PyList_GET_ITEM(checked, i)
+                if not is_plain_patch(patch, length, &pos, &n):
+                    if checked is patches:
+                        checked = list(patches)  # what is read now may run the caller's code
+                    patch = self.check_patch(i, checked, length, &pos, &n)
+                length += self.gather(&gathered, pos, n, PyTuple_GET_ITEM(patch, 2))
+            if gathered.n != 0:
+                node = place_to_change(self)
+                finish(self, node_apply(self.root.doc, <SequenceNode *>node, &gathered))
             elif self.root.guard:
                 self.check_guard()
         finally:
-            PyMem_Free(places)
+            patches_free(&gathered)
 
-    cdef int change(self, list patches, const Place *places) except -1:
-        cdef Container *node = place_to_change(self)
-        cdef Document *doc = self.root.doc
-        cdef Py_ssize_t i
-        cdef int status = UNCHANGED
-        cdef PyObject *s
-        for i in range(PyList_GET_SIZE(patches)):
-            if places[i].deleted:
-                status = node_delete(doc, <SequenceNode *>node, places[i].at, places[i].deleted)
-            if places[i].inserted and status >= 0:
-                s = PyTuple_GET_ITEM(PyList_GET_ITEM(patches, i), 2)
-                status = node_insert_text(doc, <SequenceNode *>node, places[i].at,
-                                          PyUnicode_DATA(s), PyUnicode_KIND(s), places[i].inserted)
-            if status < 0:
-                break
-        return finish(self, status)
+    cdef inline Py_ssize_t gather(self, Patches *gathered, Py_ssize_t at, Py_ssize_t deleted, PyObject *s) except? -1:
+        """By how much a checked patch lengthens the text."""
+        cdef Py_ssize_t inserted = PyUnicode_GET_LENGTH(s)
+        cdef int kind = PyUnicode_KIND(s), status
+        cdef const void *units = PyUnicode_DATA(s)
+        if inserted == 1 and deleted == 0 and kind == 1 and patches_type_on(gathered, <u32>at, (<const u8 *>units)[0]):
+            return 1
+        status = patches_add(gathered, <u32>at, <u32>deleted, units, <u8>kind, <size_t>inserted)
+        if status < 0:
+            raise_status(status, self)
+        return inserted - deleted
 
-    cdef Py_ssize_t check_patch(self, Py_ssize_t number, list patches, Py_ssize_t length, Place *place) except -1:
-        """The length of the text after a patch, which is a tuple from then on."""
-        cdef object patch
-        cdef Py_ssize_t pos = 0, n = 0
-        cdef PyObject *plain = PyList_GET_ITEM(patches, number)
-        if is_plain_patch(plain, length, &pos, &n):
-            place.at, place.deleted = <u32>pos, <u32>n
-            place.inserted = <u32>PyUnicode_GET_LENGTH(PyTuple_GET_ITEM(plain, 2))
-            return length - n + place.inserted
-        patch = patches[number]
+    cdef PyObject *check_patch(self, Py_ssize_t number, list patches, Py_ssize_t length,
+                               Py_ssize_t *pos, Py_ssize_t *n) except NULL:
+        """A patch that is not as most are, which is a tuple of ints and a str from then on."""
+        cdef object patch = patches[number]
         if type(patch) is not tuple or PyTuple_GET_SIZE(<PyObject *>patch) != 3:
             try:
                 at, deleted, s = patch
@@ -176,16 +168,14 @@ cdef class Text(Replicated):
         check_text(self, (<tuple>patch)[2])
         if not PyLong_CheckExact((<tuple>patch)[0]) or not PyLong_CheckExact((<tuple>patch)[1]):
             raise TypeError(f"{self._place()}: patch {number}: pos and n_deleted are ints: {patch!r}")
-        pos = PyLong_AsSsize_t_or_max((<tuple>patch)[0])
-        n = PyLong_AsSsize_t_or_max((<tuple>patch)[1])
-        if not 0 <= pos <= length or not 0 <= n <= length - pos:
+        pos[0] = PyLong_AsSsize_t_or_max((<tuple>patch)[0])
+        n[0] = PyLong_AsSsize_t_or_max((<tuple>patch)[1])
+        if not 0 <= pos[0] <= length or not 0 <= n[0] <= length - pos[0]:
             raise IndexError(
                 f"{self._place()}: patch {number}, {patch[1]} deleted at {patch[0]}, is out of range; "
                 f"the length is then {length}"
             )
-        place.at, place.deleted = <u32>pos, <u32>n
-        place.inserted = <u32>PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
-        return length - n + PyUnicode_GET_LENGTH(<PyObject *>(<tuple>patch)[2])
+        return <PyObject *>patch  # the list holds it
 
     def clear(self):
         """Delete all text that is here now."""

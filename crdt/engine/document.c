@@ -239,7 +239,7 @@ static void undo_sequence(Document *doc, const UndoRecord *r)
     if (r->kind == UNDO_INSERTED)
         (void)sequence_undo_insert(s->sequence, r->event, r->n);
     else
-        (void)sequence_undo_delete(s->sequence, r->event);
+        (void)sequence_undo_delete(s->sequence, r->event, r->n);
     digest_add(&doc->digest, sequence_digest(s->sequence));
 }
 

@@ -157,7 +157,7 @@ int composite_make(Document *doc, Composite *c, u16 field, Container **child);
 
 int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n);
 int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *items, u32 n);
-int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n);
+int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n, DeletionKind kind);
 
 /* ---- between the files of the engine ----------------------------------------------------------- */
 

@@ -137,7 +137,7 @@ int container_reset(Document *doc, Container *c, Dot event)
         int status = sequence_clear(s->sequence, event);
         digest_add(&doc->digest, sequence_digest(s->sequence));
         if (status >= 0)
-            undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = event});
+            undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = event, .n = 1});
         if (!doc->is_open)
             sequence_settle(s->sequence);
         return status < 0 ? status : DONE;
@@ -207,7 +207,7 @@ u64 field_path(const Container *composite, const u8 *name, u8 name_bytes, Shape 
     return mum(composite->path ^ shape, hash_bytes(name, name_bytes, 0x6669656c64000001ull));
 }
 
-static int finish_insert(Document *doc, SequenceNode *s, Digest before, Dot first, u32 n, int status)
+static inline int finish_insert(Document *doc, SequenceNode *s, Digest before, Dot first, u32 n, int status)
 {
     if (status < 0)
         return status;
@@ -215,8 +215,6 @@ static int finish_insert(Document *doc, SequenceNode *s, Digest before, Dot firs
     digest_subtract(&doc->digest, before);
     digest_add(&doc->digest, sequence_digest(s->sequence));
     undo_push(doc, {.kind = UNDO_INSERTED, .at = s, .event = first, .n = n});
-    if (!doc->is_open)
-        sequence_settle(s->sequence);
     return CHANGED;
 }
 
@@ -251,25 +249,26 @@ int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *
     return finish_insert(doc, s, before, first, n, status);
 }
 
-int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n)
+int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n, DeletionKind kind)
 {
     u32 length = sequence_length(s->sequence);
     if (position > length || n > length - position)
         return ERROR_RANGE;
     if (n == 0)
         return UNCHANGED;
-    int status = edit_prepare(doc, &s->base, 1, 1);
+    u32 events = kind == ONE_EVENT ? 1 : n;
+    int status = edit_prepare(doc, &s->base, events, 1);
     if (status != DONE)
         return status;
     Digest before = sequence_digest(s->sequence);
-    Dot event = upcoming_event(doc);
-    status = sequence_delete(s->sequence, position, n, event);
+    Dot first = upcoming_event(doc);
+    status = sequence_delete(s->sequence, position, n, first, kind);
     if (status < 0)
         return status;
-    (void)edit_event(doc, &s->base, 1);
+    (void)edit_event(doc, &s->base, events);
     digest_subtract(&doc->digest, before);
     digest_add(&doc->digest, sequence_digest(s->sequence));
-    undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = event});
+    undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = first, .n = events});
     if (!doc->is_open)
         sequence_settle(s->sequence);
     return CHANGED;

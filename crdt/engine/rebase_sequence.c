@@ -19,7 +19,7 @@ int delete_observed(Rebase *r, SequenceNode *to, const SequenceNode *from)
         if (goes)
             end = n++ == 0 ? at + 1 : end;
         if (n != 0 && (!goes || at == 0)) {
-            status = node_delete(r->onto, to, end - n, n);
+            status = node_delete(r->onto, to, end - n, n, ONE_EVENT);
             if (status < 0)
                 return status;
             n = 0;

@@ -106,7 +106,7 @@ void sequence_settle(Sequence *s)
 
 void sequence_tidy(Sequence *s)
 {
-    if (s->log.n > LOG_ENTRIES_MIN)
+    if (s->log.n > log_bound(s->runs.n))
         log_trim(&s->log, s->runs.n);
     if (arena_is_wasteful(&s->arena))
         compact(s);

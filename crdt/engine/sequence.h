@@ -43,6 +43,7 @@
 
 #include "codec.h"
 #include "item.h"
+#include "sequence_log.h"
 
 typedef struct Sequence Sequence;
 
@@ -95,17 +96,18 @@ int sequence_position_of(const Sequence *s, Dot dot, u32 *position, bool *visibl
 /* ---- local edits -------------------------------------------------------------------------
  *
  * `first` is the id of the first new element, the next ones take the sequence numbers after it.
- * One delete is one event, however many elements it takes. Sequence numbers of a writer rise.
+ * A delete is one event, however many elements it takes (ONE_EVENT), or deletes them one after another, from
+ * the first of them on or from the last one backwards, each by the next event. Sequence numbers of a writer rise.
  * ERROR_RANGE, ERROR_LIMIT, ERROR_MEMORY: nothing was changed.
  */
 int text_insert(Sequence *s, u32 position, Dot first, const void *units, int width, u32 n);
 int list_insert(Sequence *s, u32 position, Dot first, const Item *items, u32 n);
-int sequence_delete(Sequence *s, u32 position, u32 n, Dot event);
+int sequence_delete(Sequence *s, u32 position, u32 n, Dot first, DeletionKind kind);
 int sequence_clear(Sequence *s, Dot event);
 
 /* Undo the last local edit not yet undone since `sequence_settle`, newest first. */
 int sequence_undo_insert(Sequence *s, Dot first, u32 n);
-int sequence_undo_delete(Sequence *s, Dot event);
+int sequence_undo_delete(Sequence *s, Dot first, u32 events);
 
 /* The edits so far stay: what was kept to undo them is freed, and the delete log cut to its bound.
  * Call it when a transaction commits. Cheap when there is nothing to do. */

@@ -124,6 +124,23 @@ void content_remove(Content *c, u32 at, u32 n)
         (void)resize(c, c->n + c->n / 8); /* when refused, the old block is merely large */
 }
 
+void content_reverse(Content *c, u32 from)
+{
+    size_t width = c->width == CELL_WIDTH ? 8 : c->width;
+    u8 kept[8], *heads = c->width == CELL_WIDTH ? c->p + (size_t)c->capacity * 8 : NULL;
+    for (u32 i = from, j = c->n; i + 1 < j; i++) {
+        u8 *a = c->p + i * width, *b = c->p + --j * width;
+        memcpy(kept, a, width);
+        memcpy(a, b, width);
+        memcpy(b, kept, width);
+        if (heads != NULL) {
+            u8 head = heads[i];
+            heads[i] = heads[j];
+            heads[j] = head;
+        }
+    }
+}
+
 int content_make(Content *c, Units units, u32 n)
 {
     c->width = units_width(units, n);

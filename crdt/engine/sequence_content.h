@@ -90,6 +90,9 @@ int content_reserve(Content *c, u32 more, u8 width);
 void content_insert(Content *c, u32 at, Units units, u32 n);
 void content_remove(Content *c, u32 at, u32 n);
 
+/* Turn the units from `from` on round. */
+void content_reverse(Content *c, u32 from);
+
 /* One code point into reserved room of its width: a keystroke. */
 static inline void content_put(Content *c, u32 at, u32 unit)
 {

@@ -119,7 +119,8 @@ int text_insert(Sequence *s, u32 position, Dot first, const void *units, int wid
     if (n == 0)
         return position > s->tree.visible ? ERROR_RANGE : DONE;
     Units source = {units, NULL, (u8)width};
-    if (likely(position == s->typing.position) && type_on(s, first, &source, n))
+    if (likely(position == s->typing.position) &&
+        (n == 1 ? type_one(s, first, unit_at(units, (u8)width, 0)) : type_on(s, first, &source, n)))
         return DONE;
     Insert insert;
     int status = begin(s, position, first, n, &insert);
@@ -172,33 +173,42 @@ int list_insert(Sequence *s, u32 position, Dot first, const Item *items, u32 n)
     return DONE;
 }
 
-int sequence_delete(Sequence *s, u32 position, u32 n, Dot event)
+int sequence_delete(Sequence *s, u32 position, u32 n, Dot first, DeletionKind kind)
 {
     if (position > s->tree.visible || n > s->tree.visible - position)
         return ERROR_RANGE;
+    Dot event = first;
     while (n != 0) {
         int status = log_reserve(&s->log, dot_replica(event));
         u32 leaf_start;
-        Point at = find(s, position, &leaf_start);
+        Point at = find(s, kind == EACH_BACKWARD ? position + n - 1 : position, &leaf_start);
         Span span = point_span(&s->tree, at);
-        u32 number = span.first + at.offset, left = span_n(span) - at.offset;
+        u32 left = kind == EACH_BACKWARD ? at.offset + 1 : span_n(span) - at.offset;
         u32 piece = n < left ? n : left, leaf = at.leaf;
+        if (kind == EACH_BACKWARD) {
+            at.offset -= piece - 1;
+            at.unit -= piece - 1;
+        }
+        u32 number = span.first + at.offset;
         if (status == DONE)
             status = delete_elements(s, &at, piece, true);
         if (status != DONE) {
-            (void)sequence_undo_delete(s, event);
+            (void)sequence_undo_delete(s, first, (u32)(event - first) + 1);
             return status;
         }
-        log_append(&s->log, event, number, piece, piece == 1 ? EACH_FORWARD : ONE_EVENT);
+        if (kind == EACH_BACKWARD)
+            content_reverse(&s->pile, s->pile.n - piece);
+        log_append(&s->log, event, number, piece, piece == 1 ? EACH_FORWARD : kind);
         end_typing(s);
         if (at.leaf == leaf)
             s->cursor = (Cursor){leaf, leaf_start, at.index, at.unit};
         n -= piece;
+        event += kind == ONE_EVENT ? 0 : piece;
     }
     return DONE;
 }
 
 int sequence_clear(Sequence *s, Dot event)
 {
-    return sequence_delete(s, 0, s->tree.visible, event);
+    return sequence_delete(s, 0, s->tree.visible, event, ONE_EVENT);
 }

@@ -63,7 +63,7 @@ int log_reserve(DeleteLog *log, u16 replica)
     return array_reserve(&log->all, &log->capacity, log->n + 1, sizeof(Deletion));
 }
 
-/* Lengthen the last entry by a single-element event, or by more elements of the same event. */
+/* Lengthen the last entry by single-element events, or by more elements of the same event. */
 static bool extend(Deletion *last, Dot event, u32 first, u32 n, DeletionKind kind)
 {
     bool single = last->n == 1;
@@ -75,17 +75,19 @@ static bool extend(Deletion *last, Dot event, u32 first, u32 n, DeletionKind kin
         last->n += n;
         return true;
     }
-    if (event != end + 1 || n != 1 || (!single && last->kind == ONE_EVENT))
+    if (event != end + 1 || (n != 1 && kind == ONE_EVENT) || (!single && last->kind == ONE_EVENT))
         return false;
-    if (first == last->first + last->n && (single || last->kind == EACH_FORWARD)) {
+    bool forward = (n == 1 || kind == EACH_FORWARD) && (single || last->kind == EACH_FORWARD);
+    bool backward = (n == 1 || kind == EACH_BACKWARD) && (single || last->kind == EACH_BACKWARD);
+    if (forward && first == last->first + last->n) {
         last->kind = EACH_FORWARD;
-    } else if (first + 1 == last->first && (single || last->kind == EACH_BACKWARD)) {
+    } else if (backward && first + n == last->first) {
         last->kind = EACH_BACKWARD;
         last->first = first;
     } else {
         return false;
     }
-    last->n++;
+    last->n += n;
     return true;
 }
 
@@ -105,24 +107,29 @@ void log_append(DeleteLog *log, Dot event, u32 first, u32 n, DeletionKind kind)
     deleter->last = log->n++;
 }
 
-u32 log_pop(DeleteLog *log, Dot event, u32 *first)
+u32 log_pop(DeleteLog *log, Dot event, u32 events, u32 *first, DeletionKind *kind)
 {
     if (log->n == 0)
         return 0;
     Deletion *last = &log->all[log->n - 1];
     if (deletion_end(last) != event)
         return 0;
-    if (last->kind == ONE_EVENT || last->n == 1) {
+    *kind = last->kind;
+    if (last->kind == ONE_EVENT || last->n <= events) {
         *first = last->first;
         log->deleters[deleter_place(log, last->replica)].last = last->previous;
         log->n--;
         return last->n;
     }
-    last->n--;
-    *first = last->kind == EACH_FORWARD ? last->first + last->n : last->first++;
+    last->n -= events;
+    *first = last->first;
+    if (last->kind == EACH_FORWARD)
+        *first += last->n;
+    else
+        last->first += events;
     if (last->n == 1)
         last->kind = EACH_FORWARD; /* a single event has no direction */
-    return 1;
+    return events;
 }
 
 void log_trim(DeleteLog *log, u32 runs)

@@ -56,8 +56,9 @@ int log_reserve(DeleteLog *log, u16 replica);
 /* `event` deleted the n elements from `first` on; `kind` for a stretch of n events. Reserved. */
 void log_append(DeleteLog *log, Dot event, u32 first, u32 n, DeletionKind kind);
 
-/* Take the last stretch of elements that `event` deleted out of the log; 0 if there is none. */
-u32 log_pop(DeleteLog *log, Dot event, u32 *first);
+/* Take the last stretch of elements that `event` and up to `events - 1` before it deleted out of the log; 0 if
+ * there is none of `event`. */
+u32 log_pop(DeleteLog *log, Dot event, u32 events, u32 *first, DeletionKind *kind);
 
 /* Entries that are kept at most, beside so many runs. */
 static inline u32 log_bound(u32 runs)

@@ -93,35 +93,20 @@ int insert_elements(Sequence *s, Point *at, Dot first, u32 n, const Units *units
 
 bool type_on(Sequence *s, Dot first, const Units *units, u32 n)
 {
-    Typing *typing = &s->typing;
+    const Typing *typing = &s->typing;
+    if (n == 1 && s->is_text)
+        return type_one(s, first, unit_at(units->p, units->width, 0));
     if (first != typing->next)
         return false;
     Leaf *leaf = &s->tree.leaves[typing->leaf];
     Content *content = &leaf->content;
     u32 capacity = content->capacity < s->tree.leaf_units ? content->capacity : s->tree.leaf_units;
-    if (n > capacity || content->n > capacity - n || n > ELEMENTS_MAX - s->tree.count)
+    if (n > capacity || content->n > capacity - n || n > ELEMENTS_MAX - s->tree.count ||
+        units_width(*units, n) > content->width)
         return false;
-    if (n == 1 && s->is_text) {
-        u32 unit = unit_at(units->p, units->width, 0);
-        if (unit_width(unit) > content->width)
-            return false;
-        content_put(content, typing->unit, unit);
-        u64 writer = s->replicas->all[dot_replica(first)].folded;
-        digest_add(&s->digest, digest_of(s->path, writer, dot_sequence(first), unit));
-    } else {
-        if (units_width(*units, n) > content->width)
-            return false;
-        content_insert(content, typing->unit, *units, n);
-        digest_add(&s->digest, digest_of_units(s, first, n, *units));
-    }
-    leaf->spans[typing->index].bits += n;
-    tree_count_visible(&s->tree, typing->leaf, n);
-    s->tree.count += n;
-    s->runs.count += n;
-    typing->next += n;
-    typing->unit += n;
-    if (typing->position != NOTHING)
-        typing->position += n;
+    content_insert(content, typing->unit, *units, n);
+    digest_add(&s->digest, digest_of_units(s, first, n, *units));
+    lengthen(s, leaf, n);
     return true;
 }
 
@@ -155,7 +140,12 @@ static Digest digest_of_deletion(Sequence *s, u32 number, u32 n, Units units)
         u32 piece = n < left ? n : left;
         Dot first = run_dot(run) + (number - run->first);
         digest_add(&sum, digest_of_deleted(s, first, piece));
-        digest_subtract(&sum, digest_of_units(s, first, piece, units));
+        if (piece == 1 && units.width == 1) {
+            u64 writer = s->replicas->all[dot_replica(first)].folded;
+            digest_subtract(&sum, digest_of(s->path, writer, dot_sequence(first), units.p[0]));
+        } else {
+            digest_subtract(&sum, digest_of_units(s, first, piece, units));
+        }
         units = units_after(units, piece);
         number += piece;
         n -= piece;

@@ -73,6 +73,38 @@ int insert_elements(Sequence *s, Point *at, Dot first, u32 n, const Units *units
  * its right origin that of the run. False when it is not, or there is no room in place. */
 bool type_on(Sequence *s, Dot first, const Units *units, u32 n);
 
+/* n elements more, which are in the content, at the end of what was inserted last. */
+static inline void lengthen(Sequence *s, Leaf *leaf, u32 n)
+{
+    Typing *typing = &s->typing;
+    leaf->spans[typing->index].bits += n;
+    tree_count_visible(&s->tree, typing->leaf, n);
+    s->tree.count += n;
+    s->runs.count += n;
+    typing->next += n;
+    typing->unit += n;
+    if (typing->position != NOTHING)
+        typing->position += n;
+}
+
+/* The same for one code point: inline, since most edits of a text are that. */
+static inline bool type_one(Sequence *s, Dot first, u32 unit)
+{
+    const Typing *typing = &s->typing;
+    if (first != typing->next)
+        return false;
+    Leaf *leaf = &s->tree.leaves[typing->leaf];
+    Content *content = &leaf->content;
+    if (content->n >= content->capacity || content->n >= s->tree.leaf_units || s->tree.count >= ELEMENTS_MAX ||
+        unit_width(unit) > content->width)
+        return false;
+    content_put(content, typing->unit, unit);
+    u64 writer = s->replicas->all[dot_replica(first)].folded;
+    digest_add(&s->digest, digest_of(s->path, writer, dot_sequence(first), unit));
+    lengthen(s, leaf, 1);
+    return true;
+}
+
 /* Remember an insert that has ended at a point. */
 void begin_typing(Sequence *s, Dot next, const Point *at, u32 position);
 

@@ -57,11 +57,18 @@ static int revive(Sequence *s, u32 number, u32 n, Units units)
     return DONE;
 }
 
-int sequence_undo_delete(Sequence *s, Dot event)
+int sequence_undo_delete(Sequence *s, Dot first, u32 events)
 {
-    u32 number, n;
     end_typing(s);
-    while ((n = log_pop(&s->log, event, &number)) != 0) {
+    while (events != 0) {
+        DeletionKind kind;
+        u32 number, n = log_pop(&s->log, first + events - 1, events, &number, &kind);
+        if (n == 0) { /* no more of this event */
+            events--;
+            continue;
+        }
+        if (kind == EACH_BACKWARD)
+            content_reverse(&s->pile, s->pile.n - n);
         Units units = content_units(&s->pile, s->pile.n - n);
         int status = revive(s, number, n, units);
         if (status != DONE)
@@ -72,6 +79,7 @@ int sequence_undo_delete(Sequence *s, Dot event)
                 arena_revive(&s->arena, value_arena_bytes(&item));
             }
         content_remove(&s->pile, s->pile.n - n, n);
+        events -= kind == ONE_EVENT ? 0 : n - 1;
     }
     return DONE;
 }

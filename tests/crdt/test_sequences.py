@@ -82,6 +82,75 @@ def test_apply_is_all_or_nothing() -> None:
     assert str(text) == "HELLO! world."
 
 
+def some_patches(text: Text, rng: random.Random) -> list[tuple[int, int, str]]:
+    """Typing, held keys and jumps, in an order in which `text` can take them."""
+    patches, n, at = [], len(text), rng.randint(0, len(text))
+    for _ in range(rng.randint(1, 60)):
+        kind = rng.random()
+        deleted, inserted = 0, ""
+        if kind < 0.5:
+            inserted = rng.choice(["x", "yz", "é", "漢", "\U0001f600", "abcdefgh" * 9])
+        elif kind < 0.75:
+            deleted = min(at, 1)
+            at -= deleted
+        elif kind < 0.85:
+            deleted = min(n - at, 1)
+        else:
+            at = rng.randint(0, n)
+            deleted, inserted = rng.randint(0, min(4, n - at)), rng.choice(["", "q", "www"])
+        patches.append((at, deleted, inserted))
+        at += len(inserted)
+        n += len(inserted) - deleted
+    return patches
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_patches_are_the_edits_they_stand_for(seed: int) -> None:
+    rng = random.Random(seed)
+    at_once, one_by_one = Text("a"), Text("a")
+    for _ in range(5):
+        version, patches = at_once.version, some_patches(at_once, rng)
+        at_once.apply(patches if rng.random() < 0.5 else map(list, patches))  # type: ignore[arg-type]
+        for at, deleted, inserted in patches:
+            one_by_one.delete(at, deleted)
+            one_by_one.insert(at, inserted)
+        assert str(at_once) == str(one_by_one)
+        assert at_once.version == one_by_one.version and at_once.digest() == one_by_one.digest()
+        assert at_once.delta(version) == one_by_one.delta(version)
+        at_once.check_invariants()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_patches_in_an_update_that_raises_are_taken_back(seed: int) -> None:
+    rng = random.Random(seed)
+    text = Text("a")
+    text.apply(some_patches(text, rng))
+    version, before = text.version, (str(text), text.digest(), text.to_bytes())
+
+    def fn(state: Text) -> None:
+        for _ in range(3):
+            state.apply(some_patches(state, rng))
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        text._transact(fn)
+    assert (str(text), text.digest(), text.to_bytes()) == before
+    assert text.version == version
+    text.check_invariants()
+
+
+def test_a_patch_that_changes_the_list_it_is_in_is_not_followed() -> None:
+    class Sly:
+        def __iter__(self) -> Any:
+            patches.clear()
+            return iter((1, 0, "b"))
+
+    patches: list[Any] = [(0, 0, "a"), Sly(), (2, 0, "c")]
+    text = Text("a")
+    text.apply(patches)
+    assert str(text) == "abc" and patches == []
+
+
 def test_a_change_after_an_error_is_sound() -> None:
     text = Text("a")
     for bad in (lambda: text.insert(1, "x"), lambda: text.delete(0, 1), lambda: text.insert(0, "\ud800")):

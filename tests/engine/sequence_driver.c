@@ -76,17 +76,31 @@ EXPORT int doc_insert(Doc *doc, u32 position, const u32 *units, u32 n)
 
 EXPORT int doc_delete(Doc *doc, u32 position, u32 n)
 {
-    int status = sequence_delete(doc->sequence, position, n, next_dot(doc));
+    int status = sequence_delete(doc->sequence, position, n, next_dot(doc), ONE_EVENT);
     if (status == DONE)
         doc->replicas.all[doc->own].seen++;
     return status;
+}
+
+EXPORT int doc_delete_each(Doc *doc, u32 position, u32 n, int backward)
+{
+    int status = sequence_delete(doc->sequence, position, n, next_dot(doc), backward ? EACH_BACKWARD : EACH_FORWARD);
+    if (status == DONE)
+        doc->replicas.all[doc->own].seen += n;
+    return status;
+}
+
+EXPORT int doc_undo_deletions(Doc *doc, u32 events)
+{
+    doc->replicas.all[doc->own].seen -= events;
+    return sequence_undo_delete(doc->sequence, next_dot(doc), events);
 }
 
 EXPORT int doc_undo(Doc *doc, u32 inserted)
 {
     u64 *seen = &doc->replicas.all[doc->own].seen;
     if (inserted == 0)
-        return sequence_undo_delete(doc->sequence, dot_of(doc->own, (*seen)--));
+        return sequence_undo_delete(doc->sequence, dot_of(doc->own, (*seen)--), 1);
     *seen -= inserted;
     return sequence_undo_insert(doc->sequence, next_dot(doc), inserted);
 }

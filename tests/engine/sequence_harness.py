@@ -43,6 +43,8 @@ def load(path: Path) -> ctypes.CDLL:
         ("doc_fork", doc, doc, c_char_p, c_uint8),
         ("doc_insert", c_int, doc, c_uint32, POINTER(c_uint32), c_uint32),
         ("doc_delete", c_int, doc, c_uint32, c_uint32),
+        ("doc_delete_each", c_int, doc, c_uint32, c_uint32, c_int),
+        ("doc_undo_deletions", c_int, doc, c_uint32),
         ("doc_undo", c_int, doc, c_uint32),
         ("doc_settle", None, doc),
         ("doc_skip", None, doc, c_uint64),
@@ -91,6 +93,9 @@ class Replica:
 
     def delete(self, position: int, n: int) -> int:
         return self.lib.doc_delete(self.doc, position, n)
+
+    def delete_each(self, position: int, n: int, backward: bool) -> int:
+        return self.lib.doc_delete_each(self.doc, position, n, backward)
 
     def read(self, position: int = 0, n: int | None = None) -> list[int]:
         n = len(self) - position if n is None else n

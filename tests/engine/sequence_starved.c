@@ -45,8 +45,9 @@ static int edit(Doc *doc)
     Dot dot = dot_of(own, doc->replicas.all[own].seen + 1);
     if (length != 0 && draw(3) == 0) {
         u32 at = (u32)draw(length), n = 1 + (u32)draw(length - at < 30 ? length - at : 30);
-        int status = sequence_delete(doc->sequence, at, n, dot);
-        doc->replicas.all[own].seen += status == DONE;
+        DeletionKind kind = (DeletionKind)draw(3);
+        int status = sequence_delete(doc->sequence, at, n, dot, kind);
+        doc->replicas.all[own].seen += status != DONE ? 0 : kind == ONE_EVENT ? 1 : n;
         return status;
     }
     u32 units[300], n = 1 + (u32)draw(draw(4) == 0 ? 300 : 3), at = (u32)draw(length + 1);

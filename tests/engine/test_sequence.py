@@ -214,6 +214,35 @@ def test_undo_takes_back_exactly(lib, seed: int, is_text: bool) -> None:
     assert after == before
 
 
+@pytest.mark.parametrize("is_text", [True, False])
+@pytest.mark.parametrize("seed", range(10))
+def test_deleting_each_is_deleting_one_after_another(lib, seed: int, is_text: bool) -> None:
+    peers = [Peer(lib, b"alice", is_text) for _ in range(2)]
+    for peer in peers:
+        rng = random.Random(seed)
+        for _ in range(12):
+            edit(peer, rng)
+    at_once, one_by_one = (peer.engine for peer in peers)
+    reader, done = at_once.fork(b"bob"), []
+    for _ in range(8):
+        at, backward = rng.randint(0, len(at_once)), rng.random() < 0.5
+        n = rng.randint(0, len(at_once) - at)
+        assert at_once.delete_each(at, n, backward) == 0
+        for i in range(n):
+            assert one_by_one.delete(at + n - 1 - i if backward else at, 1) == 0
+        done.append(n)
+        assert at_once.broken() is None and at_once.digest() == one_by_one.digest()
+        assert at_once.encode(reader) == one_by_one.encode(reader)
+    for n in reversed(done):
+        assert at_once.lib.doc_undo_deletions(at_once.doc, n) == 0
+        for _ in range(n):
+            assert one_by_one.lib.doc_undo(one_by_one.doc, 0) == 0
+        assert at_once.broken() is None
+        assert at_once.read() == one_by_one.read()
+    assert at_once.digest() == reader.digest()
+    assert at_once.encode() == one_by_one.encode()
+
+
 def test_a_fork_is_independent(lib) -> None:
     peer = Peer(lib, b"alice", False)
     peer.insert(0, list(range(1000)))
