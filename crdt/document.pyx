@@ -414,11 +414,17 @@ cdef class Replicated:
         return root.doc.is_retired
 
     def digest(self):
-        """16 bytes, equal for equal states and, but for a hash collision, for no others. O(1)."""
+        """16 bytes, equal for equal states and, but for a hash collision, for no others. O(1) for each change since."""
         self._only_root("digest")
-        if self.root.guard & LANDING:
-            self.root.wait(LANDING)
-        cdef Digest d = document_digest(self.root.doc)
+        cdef Root root = self.root
+        cdef Digest d
+        if not root.guard & LANDING and sums_weight(root.doc) < WEIGHT_MIN:
+            d = document_digest(root.doc)
+        else:
+            root.begin_landing()
+            with nogil:
+                d = document_digest(root.doc)
+            root.end_landing()
         return PyBytes_FromStringAndSize(<char *>&d.low, 8) + PyBytes_FromStringAndSize(<char *>&d.high, 8)
 
     # ---- exchange ---------------------------------------------------------------------------
