@@ -126,16 +126,11 @@ cdef class LWWMap(Replicated):
 
     cdef int put(self, object key, object value) except -1:
         cdef Item k, v
-        if pack_plain(key, &k, KEY_BYTES_MAX) and pack_plain(value, &v, VALUE_BYTES_MAX):
-            return self.put_item(&k, &v)
-        _key_holder = pack_key(key, &k, self)
-        _value_holder = pack_value(value, &v, self, key)
-        return self.put_item(&k, &v)
-
-    cdef inline int put_item(self, const Item *key, const Item *value) except -1:
+        if not pack_plain(key, &k, KEY_BYTES_MAX) or not pack_plain(value, &v, VALUE_BYTES_MAX):
+            _holders = pack_key(key, &k, self), pack_value(value, &v, self, key)
         cdef u64 now = time_of(self.root)
         cdef Table *t = <Table *>place_to_change(self)
-        return finish(self, table_put(self.root.doc, t, key, value, now))
+        return finish(self, table_put(self.root.doc, t, &k, &v, now))
 
     cdef object lookup(self, object key, object default):
         cdef Item item
@@ -154,7 +149,9 @@ cdef class LWWMap(Replicated):
         absent.type = ABSENT
         absent.n = 0
         absent.p = NULL
-        return self.put_item(&k, &absent)
+        cdef u64 now = time_of(self.root)
+        cdef Table *t = <Table *>place_to_change(self)
+        return finish(self, table_put(self.root.doc, t, &k, &absent, now))
 
     def __getitem__(self, key):
         value = self.lookup(key, MISSING)

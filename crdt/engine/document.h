@@ -212,7 +212,11 @@ static inline u64 child_path(u64 map_path, const Item *key)
 }
 u64 field_path(const Container *composite, const u8 *name, u8 name_bytes, Shape shape);
 /* Whether concurrent entries of one key stay apart and absence means removal. */
-bool is_dot_store(const Container *c);
+static inline bool is_dot_store(const Container *c)
+{
+    Kind kind = container_kind(c);
+    return c->removable || kind == ORSET || kind == MV_REGISTER || kind == OR_MAP;
+}
 
 void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more);
 void presence_digest(Document *doc, const Table *map, u32 row, bool add);

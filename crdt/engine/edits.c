@@ -82,10 +82,9 @@ static u32 remove_siblings(Document *doc, Table *t, const Probe *p)
     }
 }
 
-/* Make a key hold exactly one entry, written by a new event that supersedes what it held. */
-static inline int put_entry(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
+/* Make a key hold exactly one entry, written by a new event that supersedes the n it held, of which one is `first`. */
+static inline int put_entry(Document *doc, Table *t, const Probe *p, u32 first, u32 n, const Item *value, u64 stamp)
 {
-    u32 first, n = count_matches(t, p, &first);
     u64 bytes = (u64)(n == 0 ? key_arena_bytes(&p->item) : 0) + (value == NULL ? 0 : value_arena_bytes(value));
     int status = edit_prepare(doc, &t->base, 1, n + 1);
     if (status == DONE && (n == 0 || bytes != 0))
@@ -114,7 +113,8 @@ static int add_element(Document *doc, Table *t, const Probe *p)
     if (!is_dot_store(&t->base) && table_find(t, p) != NO_ROW)
         return UNCHANGED;
     /* An element that is there takes a fresh dot: else a concurrent removal would win over this add. */
-    return put_entry(doc, t, p, NULL, 0);
+    u32 first = NO_ROW, n = is_dot_store(&t->base) ? count_matches(t, p, &first) : 0;
+    return put_entry(doc, t, p, first, n, NULL, 0);
 }
 
 int set_add(Document *doc, Table *t, const Item *key)
@@ -192,7 +192,8 @@ int set_clear(Document *doc, Table *t)
 
 static int put_stamped(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
 {
-    int status = put_entry(doc, t, p, value, stamp);
+    u32 first, n = count_matches(t, p, &first);
+    int status = put_entry(doc, t, p, first, n, value, stamp);
     if (status == CHANGED && stamp > doc->stamp)
         doc->stamp = stamp;
     return status;
