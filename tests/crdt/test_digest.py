@@ -105,3 +105,11 @@ def test_a_counter_asked_between_increments():
     for step in range(1, 5):
         counter.increment(step)
         assert counter.digest() == wanted(counter)
+
+
+def test_removing_what_was_just_added():
+    elements = ORSet("a")
+    elements.update(range(10))
+    for n in range(0, 10, 2):
+        elements.discard(n)
+    assert elements.digest() == wanted(elements)
