@@ -182,10 +182,10 @@ cdef extern from "document.h" nogil:
 
     Document *document_new(Shape shape, const Schema *schema, u64 seed)
     void document_free(Document *doc)
-    Document *document_clone(const Document *doc)
+    Document *document_clone(Document *doc)
     size_t document_memory(const Document *doc)
     u64 document_weight(const Document *doc, const u64 *since)
-    Digest document_digest(const Document *doc)
+    Digest document_digest(Document *doc)
     const char *document_broken_invariant(Document *doc)
     int document_own(Document *doc, const u8 *id, u8 n)
     void document_begin(Document *doc)

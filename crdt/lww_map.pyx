@@ -7,10 +7,13 @@ then the larger writer's name. Deleting is a write too, so a key's deletion comp
 from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
 
 cimport cython
+from cpython.ref cimport PyObject
 
-from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_status, time_of
+from crdt.document cimport (
+    Replicated, finish, place_of, place_to_change, raise_status, time_of, wall_clock_ms
+)
 from crdt.engine cimport *
-from crdt.values cimport AHEAD, hold_key, hold_value, list_prefetch, pack_keys, pack_plain, pack_value, unpack
+from crdt.values cimport AHEAD, hold_key, hold_value, list_prefetch, pack_key, pack_keys, pack_plain, pack_value, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -64,6 +67,47 @@ class LWWMapValues(ValuesView):
         return (value for _, value in self._mapping._pairs())
 
 
+cdef extern from "Python.h":
+    bint PyDict_Next(dict entries, Py_ssize_t *at, PyObject **key, PyObject **value)
+
+
+cdef extern from *:
+    """
+    /* The next pairs of a dict, up to BATCH; what they are will be needed after those before them. */
+    static int next_pairs(PyObject *entries, Py_ssize_t *at, PyObject **key, PyObject **value)
+    {
+        int n = 0;
+        while (n < BATCH && PyDict_Next(entries, at, &key[n], &value[n])) {
+            __builtin_prefetch(key[n]);
+            __builtin_prefetch((const char *)key[n] + 64);
+            __builtin_prefetch(value[n]);
+            n++;
+        }
+        return n;
+    }
+    """
+    int next_pairs(dict entries, Py_ssize_t *at, PyObject **key, PyObject **value)
+
+
+cdef bint is_plain(dict entries) except -1:
+    """Whether all keys and values are what `pack_plain` takes."""
+    cdef PyObject *key[2 * BATCH]
+    cdef PyObject *value[2 * BATCH]
+    cdef Item item
+    cdef Py_ssize_t at = 0
+    cdef int i, ahead, half = 0, n = next_pairs(entries, &at, key, value)
+    while n != 0:
+        half = BATCH - half
+        ahead = next_pairs(entries, &at, key + half, value + half)
+        for i in range(n):
+            if not pack_plain(<object>key[BATCH - half + i], &item, KEY_BYTES_MAX):
+                return False
+            if not pack_plain(<object>value[BATCH - half + i], &item, VALUE_BYTES_MAX):
+                return False
+        n = ahead
+    return True
+
+
 @cython.final
 cdef class LWWMap(Replicated):
     """A mutable mapping; of concurrent writes of one key the later stays.
@@ -82,8 +126,8 @@ cdef class LWWMap(Replicated):
 
     cdef int put(self, object key, object value) except -1:
         cdef Item k, v
-        _key_holder = hold_key(key, &k, self)
-        _value_holder = hold_value(value, &v, self, key)
+        if not pack_plain(key, &k, KEY_BYTES_MAX) or not pack_plain(value, &v, VALUE_BYTES_MAX):
+            _holders = pack_key(key, &k, self), pack_value(value, &v, self, key)
         cdef u64 now = time_of(self.root)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put(self.root.doc, t, &k, &v, now))
@@ -155,7 +199,7 @@ cdef class LWWMap(Replicated):
 
     def get_many(self, keys, default=None):
         """The values of many keys, in their order, `default` where there is none. The fastest way to read many."""
-        cdef list wanted = list(keys)
+        cdef list wanted = keys if type(keys) is list else list(keys)
         cdef list result = []
         cdef Py_ssize_t at
         for at in range(0, len(wanted), BATCH):
@@ -167,8 +211,8 @@ cdef class LWWMap(Replicated):
         cdef u32[BATCH] row
         cdef int i
         cdef list holders = []
+        cdef Table *t = <Table *>place_of(self)  # may wait: from the packing on, nobody else's code runs
         pack_keys(keys, at, n, item, holders, self)
-        cdef Table *t = <Table *>place_of(self)
         if t == NULL or t.n == 0:
             result.extend([default] * n)
             return 0
@@ -196,6 +240,8 @@ cdef class LWWMap(Replicated):
     def update(self, other=(), /, **more):
         """Write all pairs of a mapping or an iterable; none of them if one cannot be kept."""
         cdef list keys, values
+        if type(other) is dict and not more and self.put_plain(other):
+            return
         if type(other) is dict:
             keys, values = list(other), list((<dict>other).values())
         elif hasattr(other, "keys") and not hasattr(other, "items"):
@@ -209,6 +255,32 @@ cdef class LWWMap(Replicated):
         keys.extend(more)
         values.extend(more.values())
         self.put_all(keys, values)
+
+    cdef bint put_plain(self, dict entries) except -1:
+        """Write the pairs of a dict, if all are plain: then no code of others runs, so they can stay where they are."""
+        cdef PyObject *key[2 * BATCH]
+        cdef PyObject *value[2 * BATCH]
+        cdef Item[BATCH] k
+        cdef Item[BATCH] v
+        cdef Py_ssize_t at = 0
+        cdef int i, n, ahead, half = 0
+        if not entries or self.root is None or self.root.clock is not None:
+            return False
+        cdef Table *t = <Table *>place_to_change(self)
+        if not is_plain(entries):
+            finish(self, UNCHANGED)
+            return False
+        raise_status(table_expect(self.root.doc, t, <u64>len(entries)), self)
+        n = next_pairs(entries, &at, key, value)
+        while n != 0:
+            half = BATCH - half
+            ahead = next_pairs(entries, &at, key + half, value + half)
+            for i in range(n):
+                pack_plain(<object>key[BATCH - half + i], &k[i], KEY_BYTES_MAX)
+                pack_plain(<object>value[BATCH - half + i], &v[i], VALUE_BYTES_MAX)
+            finish(self, table_put_many(self.root.doc, t, k, v, n, wall_clock_ms()))
+            n = ahead
+        return True
 
     cdef int put_all(self, list keys, list values) except -1:
         """Write these pairs, after a look at all of them."""

@@ -86,15 +86,10 @@ static inline u32 load32(const void *p)
     return v;
 }
 
-/* memcpy of what is mostly short, without a call then. */
-static inline void copy_short(u8 *to, const u8 *from, size_t n)
+/* memcpy of less than 16 bytes, without a call. */
+static inline void copy_few(u8 *to, const u8 *from, size_t n)
 {
-    if (n > 32) {
-        memcpy(to, from, n);
-    } else if (n >= 16) { /* both halves overlap where n is less than what they have */
-        memcpy(to, from, 16);
-        memcpy(to + n - 16, from + n - 16, 16);
-    } else if (n >= 8) {
+    if (n >= 8) { /* both halves overlap where n is less than what they have */
         memcpy(to, from, 8);
         memcpy(to + n - 8, from + n - 8, 8);
     } else if (n >= 4) {
@@ -105,6 +100,19 @@ static inline void copy_short(u8 *to, const u8 *from, size_t n)
         to[0] = first;
         to[n / 2] = middle;
         to[n - 1] = last;
+    }
+}
+
+/* memcpy of what is mostly short, without a call then. */
+static inline void copy_short(u8 *to, const u8 *from, size_t n)
+{
+    if (n > 32) {
+        memcpy(to, from, n);
+    } else if (n >= 16) {
+        memcpy(to, from, 16);
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else {
+        copy_few(to, from, n);
     }
 }
 

@@ -33,12 +33,6 @@ u8 table_columns(Shape shape)
     }
 }
 
-bool is_dot_store(const Container *c)
-{
-    Kind kind = container_kind(c);
-    return c->removable || kind == ORSET || kind == MV_REGISTER || kind == OR_MAP;
-}
-
 /* A composite and the places of its fields are one block. */
 static size_t composite_bytes(const Schema *schema)
 {

@@ -1,10 +1,9 @@
-/* Documents: their life, their digest, transactions and the undo record. */
+/* Documents: their life, transactions and the undo record. */
 #include "rows.h"
 
 #include <stdlib.h>
 
-static const u64 ROOT_PATH = 0x6e657875732d7374ull, SEEN_SALT = 0x7365656e00000001ull,
-                 PRESENT_SALT = 0x70726573656e7401ull, FLOOR_SALT = 0x666c6f6f72656401ull;
+static const u64 ROOT_PATH = 0x6e657875732d7374ull, ROOT_SALT = 0x7365656e00000001ull;
 
 Document *document_new(Shape shape, const Schema *schema, u64 seed)
 {
@@ -13,7 +12,7 @@ Document *document_new(Shape shape, const Schema *schema, u64 seed)
         return NULL;
     doc->seed = seed;
     doc->self = -1;
-    doc->root = container_new(doc, shape, schema, NULL, mum(ROOT_PATH ^ shape, SEEN_SALT));
+    doc->root = container_new(doc, shape, schema, NULL, mum(ROOT_PATH ^ shape, ROOT_SALT));
     if (doc->root == NULL) {
         free(doc);
         return NULL;
@@ -27,12 +26,14 @@ void document_free(Document *doc)
         return;
     container_free(doc->root);
     replicas_free(&doc->replicas);
+    marks_free(doc->unsummed.more);
     block_free(doc->undo, doc->undo_capacity * sizeof(UndoRecord));
     free(doc);
 }
 
-Document *document_clone(const Document *from)
+Document *document_clone(Document *from)
 {
+    sums_settle(from);
     Document *doc = calloc(1, sizeof(Document));
     if (doc == NULL)
         return NULL;
@@ -53,90 +54,8 @@ Document *document_clone(const Document *from)
 
 size_t document_memory(const Document *doc)
 {
-    return block_footprint(sizeof(Document)) + replicas_memory(&doc->replicas) +
+    return block_footprint(sizeof(Document)) + replicas_memory(&doc->replicas) + marks_memory(doc->unsummed.more) +
            block_footprint(doc->undo_capacity * sizeof(UndoRecord)) + container_memory(doc->root);
-}
-
-/* ---- digest ------------------------------------------------------------------------------------ */
-
-static Digest seen_digest(const Replica *r)
-{
-    return digest_of(SEEN_SALT, r->folded, r->seen, 0);
-}
-
-Digest document_digest(const Document *doc)
-{
-    Digest sum = doc->digest;
-    if (doc->self >= 0 && doc->replicas.all[doc->self].seen != 0)
-        digest_add(&sum, seen_digest(&doc->replicas.all[doc->self]));
-    return sum;
-}
-
-void seen_raise(Document *doc, u16 replica, u64 sequence)
-{
-    Replica *r = &doc->replicas.all[replica];
-    if (sequence <= r->seen)
-        return;
-    if (replica != doc->self) {
-        if (r->seen != 0)
-            count_digest(doc, seen_digest(r), false);
-        r->seen = sequence;
-        count_digest(doc, seen_digest(r), true);
-    }
-    r->seen = sequence;
-}
-
-void seen_forget(Document *doc, u16 replica)
-{
-    Replica *r = &doc->replicas.all[replica];
-    if (r->seen != 0 && replica != doc->self)
-        count_digest(doc, seen_digest(r), false);
-    r->seen = r->whole = 0;
-}
-
-int document_own(Document *doc, const u8 *id, u8 n)
-{
-    i32 index = replicas_add(&doc->replicas, id, n);
-    if (index < 0)
-        return index;
-    if (index == doc->self)
-        return DONE;
-    /* `digest` leaves out the own writer, so that an event costs no hashing of what is seen. */
-    if (doc->self >= 0 && doc->replicas.all[doc->self].seen != 0)
-        count_digest(doc, seen_digest(&doc->replicas.all[doc->self]), true);
-    if (doc->replicas.all[index].seen != 0)
-        count_digest(doc, seen_digest(&doc->replicas.all[index]), false);
-    doc->self = index;
-    doc->is_retired = growth_of(&doc->replicas, (u16)index).retirement != 0;
-    return DONE;
-}
-
-void slot_digest(Document *doc, const Counter *c, u32 i, bool add)
-{
-    const Slot *s = &c->slot[i];
-    u64 what = mum(s->up ^ 0x9e3779b97f4a7c15ull, s->down ^ 0xd1b54a32d192ed03ull) +
-               mum(s->up_floor ^ 0x94d049bb133111ebull, s->down_floor ^ 0xbf58476d1ce4e5b9ull);
-    if (s->floored != 0)
-        what += mum(doc->replicas.all[dot_replica(s->floored)].folded, dot_sequence(s->floored) ^ FLOOR_SALT);
-    u64 writer = doc->replicas.all[s->replica].folded;
-    count_digest(doc, digest_of(c->base.path, writer, s->sequence, what), add);
-}
-
-static void dot_digest(Document *doc, u64 where, Dot dot, bool add)
-{
-    u64 writer = doc->replicas.all[dot_replica(dot)].folded;
-    count_digest(doc, digest_of(where, writer, dot_sequence(dot), PRESENT_SALT), add);
-}
-
-void presence_digest(Document *doc, const Table *map, u32 row, bool add)
-{
-    Item key = table_key(map, row);
-    u64 where = map->base.path ^ item_fold(&key);
-    if (map->dot[row] != 0)
-        dot_digest(doc, where, map->dot[row], add);
-    const u64 *more = map_child(map, row)->more_dots;
-    for (u64 i = 0; more != NULL && i < more[0]; i++)
-        dot_digest(doc, where, more[1 + i], add);
 }
 
 /* ---- rows with digest and undo ------------------------------------------------------------------ */
@@ -151,8 +70,10 @@ void row_remove(Document *doc, Table *t, u32 row, u32 others)
 {
     undo_push(doc, {.kind = UNDO_REMOVED_ROW, .at = t, .row = row, .n = others != 0,
                                 .was = table_row(t, row)});
-    if (!(t->columns & HAS_CHILD))
+    if (!(t->columns & HAS_CHILD)) {
+        sums_settle(doc); /* rows are about to get other numbers */
         row_digest(doc, t, row, false);
+    }
     t->siblings -= others != 0;
     table_remove(t, row, doc->seed);
     follow_moved_child(t, row);
@@ -315,6 +236,7 @@ static void undo_one(Document *doc, const UndoRecord *r)
 
 void document_rollback(Document *doc)
 {
+    sums_settle(doc);
     doc->is_open = false;
     doc->epoch++; /* containers may come and go below */
     while (doc->undo_n > 0)

@@ -6,7 +6,7 @@
  *
  * Numbered invariants, asserted by document_broken_invariant:
  *   1. Every dot in the tree is seen: its sequence is at most `seen` of its writer.
- *   2. `digest` is the sum over all entries; recomputing it gives the same.
+ *   2. `digest` and what is put off are the sum over all entries; recomputing it gives the same.
  *   3. A table's index finds each of its rows; siblings and tombstones are counted right.
  *   4. A key has at most one entry a writer; outside of an ORMap one at all, unless the type keeps
  *      concurrent ones (ORSet, MVRegister).
@@ -19,6 +19,7 @@
 #define CRDT_DOCUMENT_H
 
 #include "sequence.h"
+#include "sums.h"
 #include "table_index.h"
 
 typedef struct {
@@ -60,7 +61,8 @@ typedef struct {
     Replicas replicas;
     Container *root;
     UndoRecord *undo;
-    Digest digest; /* all entries, and what is seen of every writer but the own one */
+    Digest digest; /* all entries but the unsummed, and what is seen of every writer but the own one */
+    Unsummed unsummed;
     u64 seed;      /* of the hash indexes: random per process */
     u64 stamp;     /* the hybrid logical clock */
     u64 cut_stamp; /* the clock of the latest who purged: what was purged had no later stamp */
@@ -75,12 +77,12 @@ typedef struct {
 
 Document *document_new(Shape shape, const Schema *schema, u64 seed);
 void document_free(Document *doc);
-Document *document_clone(const Document *doc);
+Document *document_clone(Document *doc);
 size_t document_memory(const Document *doc);
 /* About how many entries a walk meets that writes what a holder of `since` lacks (NULL: everything), children in
  * maps not looked into. O(fields and writers). */
 u64 document_weight(const Document *doc, const u64 *since);
-Digest document_digest(const Document *doc);
+Digest document_digest(Document *doc);
 const char *document_broken_invariant(Document *doc);
 
 /* Name the own writer. Must be done before any edit. */
@@ -136,7 +138,7 @@ u32 table_winner(const Document *doc, const Table *t, const Item *key);
 /* The same for up to BATCH keys at once: much faster where the table is large and they are in no order. On an
  * error those before it are kept. */
 enum { BATCH = 32 };
-/* So many keys are to come: an empty table makes room for all of them at once. */
+/* So many keys are to come: a table that holds fewer makes room for them at once. */
 int table_expect(Document *doc, Table *t, u64 keys);
 void table_winners(const Document *doc, const Table *t, const Item *keys, u32 n, u32 *rows);
 int table_put_many(Document *doc, Table *t, const Item *keys, const Item *values, u32 n, u64 now_ms);
@@ -208,7 +210,11 @@ static inline u64 child_path(u64 map_path, const Item *key)
 }
 u64 field_path(const Container *composite, const u8 *name, u8 name_bytes, Shape shape);
 /* Whether concurrent entries of one key stay apart and absence means removal. */
-bool is_dot_store(const Container *c);
+static inline bool is_dot_store(const Container *c)
+{
+    Kind kind = container_kind(c);
+    return c->removable || kind == ORSET || kind == MV_REGISTER || kind == OR_MAP;
+}
 
 void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more);
 void presence_digest(Document *doc, const Table *map, u32 row, bool add);
@@ -222,6 +228,12 @@ static inline Container *map_child(const Table *t, u32 row)
 }
 
 void slot_digest(Document *doc, const Counter *c, u32 slot, bool add);
+/* Add up what was put off. */
+void sums_settle(Document *doc);
+/* Put off what happens to this container from now on; false: it is not to be put off. */
+bool sums_turn_to(Document *doc, Container *c);
+/* Put off what happens to a row of it from FIRST_ROWS on; false: there is no memory to note it. */
+bool sums_mark(Document *doc, u32 row);
 void seen_raise(Document *doc, u16 replica, u64 sequence);
 /* A writer that nothing refers to is as one never heard of. */
 void seen_forget(Document *doc, u16 replica);

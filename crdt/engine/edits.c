@@ -24,7 +24,8 @@ int counter_add(Document *doc, Counter *c, u64 by, bool down)
         if (by > UINT64_MAX - count)
             return ERROR_RANGE;
         undo_push(doc, {.kind = UNDO_SLOT, .at = c, .row = i, .slot = c->slot[i]});
-        slot_digest(doc, c, i, false);
+        if (!is_marked(&doc->unsummed, &c->base, i))
+            slot_digest(doc, c, i, false);
     } else {
         status = array_reserve(&c->slot, &c->capacity, c->n + 1, sizeof(Slot));
         if (status != DONE)
@@ -36,7 +37,8 @@ int counter_add(Document *doc, Counter *c, u64 by, bool down)
     Slot *s = &c->slot[i];
     *(down ? &s->down : &s->up) += by;
     s->sequence = dot_sequence(edit_event(doc, &c->base, 1));
-    slot_digest(doc, c, i, true);
+    if (!sum_later(doc, &c->base, i))
+        slot_digest(doc, c, i, true);
     return CHANGED;
 }
 
@@ -54,12 +56,6 @@ void counter_total_words(const Counter *c, u64 up[2], u64 down[2])
 }
 
 /* ---- sets, registers and maps of values --------------------------------------------------------- */
-
-static int prepare_rows(Document *doc, Table *t, u64 events, u32 records, u32 rows, u64 bytes)
-{
-    int status = edit_prepare(doc, &t->base, events, records);
-    return status != DONE ? status : table_reserve(t, rows, bytes, doc->seed);
-}
 
 static u32 count_matches(const Table *t, const Probe *p, u32 *first)
 {
@@ -86,12 +82,13 @@ static u32 remove_siblings(Document *doc, Table *t, const Probe *p)
     }
 }
 
-/* Make a key hold exactly one entry, written by a new event that supersedes what it held. */
-static inline int put_entry(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
+/* Make a key hold exactly one entry, written by a new event that supersedes the n it held, of which one is `first`. */
+static inline int put_entry(Document *doc, Table *t, const Probe *p, u32 first, u32 n, const Item *value, u64 stamp)
 {
-    u32 first, n = count_matches(t, p, &first);
     u64 bytes = (u64)(n == 0 ? key_arena_bytes(&p->item) : 0) + (value == NULL ? 0 : value_arena_bytes(value));
-    int status = prepare_rows(doc, t, 1, n + 1, n == 0, bytes);
+    int status = edit_prepare(doc, &t->base, 1, n + 1);
+    if (status == DONE && (n == 0 || bytes != 0))
+        status = table_reserve(t, n == 0, bytes, doc->seed);
     if (status != DONE)
         return status;
     if (n > 1)
@@ -102,10 +99,10 @@ static inline int put_entry(Document *doc, Table *t, const Probe *p, const Item 
         row.value = value_store(value, &row.word, &t->arena);
     if (n == 0) {
         row.key = t->columns & HAS_KEY ? key_store(&p->item, &t->arena) : p->cell;
-        row_append(doc, t, p, row, 0);
+        row_append(doc, t, p, &row, 0);
     } else {
         row.key = t->key[first];
-        row_replace(doc, t, first, row);
+        row_replace(doc, t, first, &row);
         table_settle(doc, t);
     }
     return CHANGED;
@@ -116,12 +113,14 @@ static int add_element(Document *doc, Table *t, const Probe *p)
     if (!is_dot_store(&t->base) && table_find(t, p) != NO_ROW)
         return UNCHANGED;
     /* An element that is there takes a fresh dot: else a concurrent removal would win over this add. */
-    return put_entry(doc, t, p, NULL, 0);
+    u32 first = NO_ROW, n = is_dot_store(&t->base) ? count_matches(t, p, &first) : 0;
+    return put_entry(doc, t, p, first, n, NULL, 0);
 }
 
 int set_add(Document *doc, Table *t, const Item *key)
 {
-    Probe p = probe_of(key, doc->seed);
+    Probe p;
+    probe_set(&p, key, doc->seed);
     return add_element(doc, t, &p);
 }
 
@@ -149,7 +148,8 @@ void removal_note(Document *doc, Table *t, Dot event, const Item *key)
 
 int set_discard(Document *doc, Table *t, const Item *key)
 {
-    Probe p = probe_of(key, doc->seed);
+    Probe p;
+    probe_set(&p, key, doc->seed);
     u32 first, n = count_matches(t, &p, &first);
     if (n == 0)
         return UNCHANGED;
@@ -192,7 +192,8 @@ int set_clear(Document *doc, Table *t)
 
 static int put_stamped(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
 {
-    int status = put_entry(doc, t, p, value, stamp);
+    u32 first, n = count_matches(t, p, &first);
+    int status = put_entry(doc, t, p, first, n, value, stamp);
     if (status == CHANGED && stamp > doc->stamp)
         doc->stamp = stamp;
     return status;
@@ -205,13 +206,15 @@ static inline u64 next_stamp(const Document *doc, const Table *t, u64 now_ms)
 
 int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms)
 {
-    Probe p = probe_of(key, doc->seed);
+    Probe p;
+    probe_set(&p, key, doc->seed);
     return put_stamped(doc, t, &p, value, next_stamp(doc, t, now_ms));
 }
 
 int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp)
 {
-    Probe p = probe_of(key, doc->seed);
+    Probe p;
+    probe_set(&p, key, doc->seed);
     return put_stamped(doc, t, &p, value, stamp);
 }
 
@@ -254,7 +257,8 @@ u32 table_winner(const Document *doc, const Table *t, const Item *key)
 {
     if (t->n == 0)
         return NO_ROW;
-    Probe p = probe_of(key, doc->seed);
+    Probe p;
+    probe_set(&p, key, doc->seed);
     return winner_of(doc, t, &p);
 }
 
@@ -279,7 +283,7 @@ static void look_ahead(const Document *doc, const Table *t, const Item *keys, u3
 {
     u32 row[BATCH];
     for (u32 i = 0; i < n; i++) {
-        probes[i] = probe_of(&keys[i], doc->seed);
+        probe_set(&probes[i], &keys[i], doc->seed);
         if (t->bucket != NULL)
             __builtin_prefetch(&t->bucket[home_of(t, probes[i].hash)]);
     }
@@ -308,9 +312,11 @@ void table_winners(const Document *doc, const Table *t, const Item *keys, u32 n,
 
 int table_expect(Document *doc, Table *t, u64 keys)
 {
-    if (t->n != 0)
+    u64 most = keys + keys / 8; /* if all that are here come too, an eighth stays free */
+    if (keys <= BATCH || keys <= t->n)
         return DONE;
-    return keys > ROWS_MAX ? ERROR_LIMIT : table_reserve(t, (u32)keys, 0, doc->seed);
+    u64 rows = t->n + keys < most ? keys : most - t->n;
+    return keys > ROWS_MAX ? ERROR_LIMIT : table_reserve(t, (u32)rows, 0, doc->seed);
 }
 
 /* Make room for all of them at once, since making room moves what is asked for. */

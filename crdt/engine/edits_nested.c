@@ -35,7 +35,7 @@ int map_make(Document *doc, Table *t, const Item *key, Container **child)
     Probe p = probe_of(key, doc->seed);
     undo_push(doc, {.kind = UNDO_NEW_CHILD, .at = made});
     Row row = {.key = key_store(key, &t->arena), .word = (u64)(uintptr_t)made};
-    made->row = row_append(doc, t, &p, row, 0);
+    made->row = row_append(doc, t, &p, &row, 0);
     *child = made;
     return CHANGED;
 }

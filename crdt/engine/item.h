@@ -247,25 +247,44 @@ static inline u32 value_arena_bytes(const Item *item)
     return item->n <= VALUE_INLINE ? 0 : item->n;
 }
 
+static inline KeyCell cell_of_words(u64 first, u32 last)
+{
+    KeyCell cell;
+    memcpy(&cell, &first, 8);
+    memcpy((u8 *)&cell + 8, &last, 4);
+    return cell;
+}
+
+/* The cell of a key of at most KEY_INLINE bytes. */
+static inline KeyCell key_inline(const Item *item)
+{
+    const u8 *p = item_bytes(item);
+    u32 n = item->n;
+    u64 low = 0, high = 0; /* put together in registers: a cell stored in parts would be slow to read */
+    if (n >= 8) {
+        low = load64(p);
+        high = n == 8 ? 0 : load64(p + n - 8) >> 8 * (16 - n);
+    } else if (n >= 4) {
+        low = load32(p) | (u64)load32(p + n - 4) << 8 * (n - 4);
+    } else if (n > 0) {
+        low = p[0] | (u64)p[n / 2] << 8 * (n / 2) | (u64)p[n - 1] << 8 * (n - 1);
+    }
+    return cell_of_words((u64)(item->type << 4 | n) | low << 8, (u32)(low >> 56 | high << 8));
+}
+
 static inline KeyCell key_store(const Item *item, Arena *arena)
 {
-    KeyCell cell = {0};
-    if (item->n <= KEY_INLINE) {
-        cell.head = (u8)(item->type << 4 | item->n);
-        memcpy(cell.p, item_bytes(item), item->n);
-    } else {
-        u64 reference = cell_reference(arena_put(arena, item->p, item->n), item->n);
-        cell.head = (u8)(item->type << 4 | IN_ARENA);
-        memcpy(cell.p, &reference, 8);
-    }
-    return cell;
+    if (item->n <= KEY_INLINE)
+        return key_inline(item);
+    u64 reference = cell_reference(arena_put(arena, item->p, item->n), item->n);
+    return cell_of_words((u64)(item->type << 4 | IN_ARENA) | reference << 8, (u32)(reference >> 56));
 }
 
 static inline u8 value_store(const Item *item, u64 *word, Arena *arena)
 {
     *word = 0;
     if (item->n <= VALUE_INLINE) {
-        memcpy(word, item_bytes(item), item->n);
+        copy_few((u8 *)word, item_bytes(item), item->n);
         return (u8)(item->type << 4 | item->n);
     }
     *word = cell_reference(arena_put(arena, item->p, item->n), item->n);

@@ -197,10 +197,10 @@ static int keep_entry(Rebase *r, Table *to, const Table *from, u32 row)
         contents.value = value_store(&value, &contents.word, &to->arena);
     if (at == NO_ROW) {
         contents.key = to->columns & HAS_KEY ? key_store(&key, &to->arena) : p.cell;
-        row_append(doc, to, &p, contents, 0);
+        row_append(doc, to, &p, &contents, 0);
     } else {
         contents.key = to->key[at];
-        row_replace(doc, to, at, contents);
+        row_replace(doc, to, at, &contents);
     }
     table_settle(doc, to);
     return DONE;
@@ -315,7 +315,7 @@ static int rebase_values(Rebase *r, Table *to, const Table *from)
     Probe p = probe_of(&key, doc->seed);
     Row contents = {.key = p.cell, .dot = edit_event(doc, &to->base, 1)};
     contents.value = value_store(&value, &contents.word, &to->arena);
-    row_append(doc, to, &p, contents, to->n);
+    row_append(doc, to, &p, &contents, to->n);
     table_settle(doc, to);
     return DONE;
 }

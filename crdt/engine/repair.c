@@ -100,9 +100,9 @@ static int join_row(Repair *r, Table *t, const Incoming *in)
     if (t->columns & HAS_VALUE)
         row.value = value_store(&in->value, &row.word, &t->arena);
     if (same != NO_ROW)
-        row_replace(r->doc, t, same, row);
+        row_replace(r->doc, t, same, &row);
     else
-        row_append(r->doc, t, &p, row, others);
+        row_append(r->doc, t, &p, &row, others);
     return DONE;
 }
 

@@ -82,25 +82,46 @@ static inline void row_digest(Document *doc, const Table *t, u32 row, bool add)
     count_digest(doc, row_sum(doc, t, row, row_where(t, row)), add);
 }
 
+/* Put off counting a row or slot that is not counted; whether that could be done. */
+static inline bool sum_later(Document *doc, Container *c, u32 row)
+{
+    Unsummed *u = &doc->unsummed;
+    if (unlikely(u->of != c) && !sums_turn_to(doc, c))
+        return false;
+    if (row < FIRST_ROWS) {
+        u->first |= (u64)1 << row;
+        return true;
+    }
+    u32 word = row / 64, place = word % MARKED_WORDS;
+    if (u->more == NULL || u->more->word[place] != word)
+        return sums_mark(doc, row);
+    u->more->bits[place] |= (u64)1 << row % 64;
+    return true;
+}
+
 /* ---- rows: these keep the digest, the undo record and the count of siblings; room is reserved - */
 
-static inline u32 row_append(Document *doc, Table *t, const Probe *p, Row row, u32 others)
+static inline u32 row_append(Document *doc, Table *t, const Probe *p, const Row *row, u32 others)
 {
-    u32 i = table_append(t, p, &row);
+    u32 i = table_append(t, p, row);
     t->siblings += others != 0;
-    if (!(t->columns & HAS_CHILD))
+    if (!(t->columns & HAS_CHILD) && !sum_later(doc, &t->base, i))
         row_digest(doc, t, i, true);
     undo_push(doc, {.kind = UNDO_APPENDED_ROW, .at = t, .row = i, .n = others != 0});
     return i;
 }
 
-static inline void row_replace(Document *doc, Table *t, u32 row, Row contents)
+static inline void row_replace(Document *doc, Table *t, u32 row, const Row *contents)
 {
     undo_push(doc, {.kind = UNDO_REPLACED_ROW, .at = t, .row = row, .was = table_row(t, row)});
-    u64 where = row_where(t, row);
-    digest_subtract(&doc->digest, row_sum(doc, t, row, where));
-    table_replace(t, row, &contents, false);
-    digest_add(&doc->digest, row_sum(doc, t, row, where));
+    if (likely(is_marked(&doc->unsummed, &t->base, row))) {
+        table_replace(t, row, contents, false);
+        return;
+    }
+    row_digest(doc, t, row, false);
+    table_replace(t, row, contents, false);
+    if (!sum_later(doc, &t->base, row))
+        row_digest(doc, t, row, true);
 }
 
 void row_remove(Document *doc, Table *t, u32 row, u32 others);

@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 
-/* Up to so many rows a table has just their room: most small ones never get more. */
-enum { EXACT = 6 };
+/* Up to so many rows a table has just their room: most small ones never get more. Below NARROW rows it grows by
+ * quarters, and its index doubles below OFTEN_BUILT buckets, since there the moving costs more than the room. */
+enum { EXACT = 6, NARROW = 1024, OFTEN_BUILT = 1 << 14 };
 
 /* ---- the index ------------------------------------------------------------------------------ */
 
@@ -71,7 +72,7 @@ static int index_reserve(Table *t, u64 rows, u64 seed)
 {
     if (!(t->columns & HAS_KEY) || rows <= INDEXED_FROM || rows <= index_capacity(t->buckets))
         return DONE;
-    u64 buckets = (u64)t->buckets + t->buckets / 2 + 1;
+    u64 buckets = (u64)t->buckets + (t->buckets < OFTEN_BUILT ? t->buckets : t->buckets / 2) + 1;
     if (index_capacity((u32)buckets) < rows)
         buckets = rows * 2 / 21 + 1;
     return index_build(t, (u32)buckets, seed);
@@ -139,6 +140,8 @@ int table_grow_rows(Table *t, u32 rows, u64 bytes)
         return ERROR_LIMIT;
     if (unlikely(need > t->capacity)) {
         size_t next = need <= EXACT ? need : need <= SMALL ? need + need % 2 : grown_capacity(t->capacity, need);
+        if (need > SMALL && t->capacity < NARROW && next < t->capacity + t->capacity / 4)
+            next = t->capacity + t->capacity / 4;
         if (rows_resize(t, (u32)next) != DONE)
             return ERROR_MEMORY;
     }

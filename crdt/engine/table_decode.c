@@ -197,15 +197,13 @@ static const Entry *entry_with(const TableJoin *j, const Group *g, Dot dot)
     return NULL;
 }
 
-static Row row_of(TableJoin *j, const Probe *p, const Entry *entry, bool new_key)
+static inline void append_entry(TableJoin *j, const Probe *p, const Entry *entry, u32 others)
 {
-    Table *t = j->t;
-    Row row = {.key = p->cell, .dot = local_dot(j->d, entry->dot), .stamp = entry->stamp};
-    if (new_key)
-        row.key = key_store(&p->item, &t->arena);
-    if (t->columns & HAS_VALUE)
-        row.value = value_store(&entry->value, &row.word, &t->arena);
-    return row;
+    Row row = {.dot = local_dot(j->d, entry->dot), .stamp = entry->stamp};
+    row.key = p->item.n <= KEY_INLINE ? p->cell : key_store(&p->item, &j->t->arena);
+    if (j->t->columns & HAS_VALUE)
+        row.value = value_store(&entry->value, &row.word, &j->t->arena);
+    row_append(j->doc, j->t, p, &row, others);
 }
 
 static int reserve_entry(TableJoin *j, const Group *g, const Entry *entry)
@@ -227,7 +225,8 @@ static int join_single(TableJoin *j, const Group *g)
     int status = reserve_entry(j, g, entry);
     if (status != DONE)
         return status;
-    Probe p = probe_of(&g->key, j->doc->seed);
+    Probe p;
+    probe_set(&p, &g->key, j->doc->seed);
     u32 row = j->loads || t->n == 0 ? NO_ROW : table_find(t, &p);
     Dot dot = local_dot(j->d, entry->dot);
     if (row != NO_ROW)
@@ -235,7 +234,7 @@ static int join_single(TableJoin *j, const Group *g)
     if (has_cut(&j->doc->replicas) && is_seen(&j->doc->replicas, dot) && (row == NO_ROW || t->dot[row] != dot))
         return DONE; /* we had it, and what it lost to may be purged */
     if (row == NO_ROW) {
-        row_append(j->doc, t, &p, row_of(j, &p, entry, true), 0);
+        append_entry(j, &p, entry, 0);
         return DONE;
     }
     int order;
@@ -250,9 +249,10 @@ static int join_single(TableJoin *j, const Group *g)
             order = item_compare(&entry->value, &held);
     }
     if (order > 0) {
-        Row contents = row_of(j, &p, entry, false);
-        contents.key = t->key[row];
-        row_replace(j->doc, t, row, contents);
+        Row contents = {.key = t->key[row], .dot = dot, .stamp = entry->stamp};
+        if (t->columns & HAS_VALUE)
+            contents.value = value_store(&entry->value, &contents.word, &t->arena);
+        row_replace(j->doc, t, row, &contents);
     }
     return DONE;
 }
@@ -274,7 +274,8 @@ static bool remove_one_superseded(TableJoin *j, const Probe *p, const Group *g)
 static int join_dots(TableJoin *j, const Group *g)
 {
     Table *t = j->t;
-    Probe p = probe_of(&g->key, j->doc->seed);
+    Probe p;
+    probe_set(&p, &g->key, j->doc->seed);
     u32 appended = 0;
     /* In a complete section rows must not move: what was not kept goes at its end. */
     while (!j->complete && !j->loads && t->n != 0 && remove_one_superseded(j, &p, g))
@@ -296,7 +297,7 @@ static int join_dots(TableJoin *j, const Group *g)
         int status = reserve_entry(j, g, entry);
         if (status != DONE)
             return status;
-        row_append(j->doc, t, &p, row_of(j, &p, entry, true), others);
+        append_entry(j, &p, entry, others);
         appended++;
     }
     if (!j->complete && (t->columns & HAS_STAMP) && has_cut(&j->doc->replicas))

@@ -56,17 +56,19 @@ static inline void index_add(Table *t, u32 row, u64 hash)
     }
 }
 
+static inline void probe_set(Probe *p, const Item *key, u64 seed)
+{
+    p->item = *key;
+    p->hash = hash_key(key->type, item_bytes(key), key->n, seed);
+    p->cell = key->n <= KEY_INLINE
+                  ? key_inline(key) /* the hash saves a look into the arena for most strangers */
+                  : cell_of_words((u64)(key->type << 4 | IN_ARENA), (u32)p->hash << 8);
+}
+
 static inline Probe probe_of(const Item *key, u64 seed)
 {
-    Probe p = {.item = *key};
-    p.hash = hash_key(key->type, item_bytes(key), key->n, seed);
-    if (key->n <= KEY_INLINE) {
-        p.cell.head = (u8)(key->type << 4 | key->n);
-        memcpy(p.cell.p, item_bytes(key), key->n);
-    } else {
-        p.cell.head = (u8)(key->type << 4 | IN_ARENA);
-        memcpy(p.cell.p + 8, &p.hash, 3); /* saves a look into the arena for most strangers */
-    }
+    Probe p;
+    probe_set(&p, key, seed);
     return p;
 }
 
@@ -83,10 +85,10 @@ static inline bool long_keys_equal(const u8 *a, const u8 *b, u32 n)
 static inline bool row_matches(const Table *t, const Probe *p, u32 row)
 {
     const KeyCell *cell = &t->key[row];
+    if (likely((p->cell.head & 15) != IN_ARENA))
+        return load64(cell) == load64(&p->cell) && load32(cell->p + 7) == load32(p->cell.p + 7);
     if (cell->head != p->cell.head || memcmp(cell->p + 8, p->cell.p + 8, 3) != 0)
         return false;
-    if ((cell->head & 15) != IN_ARENA)
-        return load64(cell->p) == load64(p->cell.p);
     Item key = key_item(cell, &t->arena);
     return key.n == p->item.n && long_keys_equal(key.p, p->item.p, key.n);
 }
@@ -196,10 +198,11 @@ static inline u32 table_append(Table *t, const Probe *p, const Row *row)
 /* Give a row other contents under the same key; with `from_undo` its payload is one that lay dead. */
 static inline void table_replace(Table *t, u32 i, const Row *row, bool from_undo)
 {
-    arena_bury(&t->arena, value_bytes_in_arena(t, i));
-    t->tombstones -= is_tombstone(t, i);
+    if (t->columns & HAS_VALUE) {
+        arena_bury(&t->arena, value_bytes_in_arena(t, i));
+        t->tombstones += (u32)(row->value >> 4 == ABSENT) - (u32)(t->value[i] >> 4 == ABSENT);
+    }
     table_set_row(t, i, row);
-    t->tombstones += is_tombstone(t, i);
     if (from_undo)
         arena_revive(&t->arena, value_bytes_in_arena(t, i));
 }
