@@ -99,19 +99,17 @@ cdef class Syncer:
     cdef readonly int done
     cdef int _tell, _process  # the process that has the thread, 0 for none: a forked child has not
 
-    def __init__(self):
+    def __cinit__(self):
         """OSError if there can be no thread."""
         self.done, self._tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         cdef int error = syncer_start(&self._syncer, self._tell)
         if error:
             self._close()
-            raise OSError(error, os.strerror(error))
+            raise OSError(error, f"{os.strerror(error)}: no thread can be started that waits for the disk")
         self._process = getpid()
 
     def __dealloc__(self):
-        if self._process == getpid():
-            with nogil:
-                syncer_end(&self._syncer)
+        self.stop()
 
     def ask(self, int file, /):
         """Begin to sync a file. Nothing may be under way, and the file stays open until its end is told."""
