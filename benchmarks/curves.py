@@ -14,6 +14,8 @@ from crdt import LWWMap, OpBasedList, Text
 # A delta of so many changes, and so many of them one after the other.
 CHANGES, DELTAS = 10, 20
 READS = 1_000
+# Changes before the digest is asked for: several times what it may put off.
+UNSUMMED = 10_000
 # From a thousand entries to the most, a cost may become so many times what it was: O(1) and O(log n) in small steps,
 # and what memory costs that is in no cache.
 MAY_GROW = {"digest()": 3, "delta(since)": 20, "merge of a delta": 20, "Text[i]": 8, "OpBasedList[i]": 8}
@@ -66,9 +68,16 @@ def maps(n: int) -> Costs:
         for delta in deltas:
             copy.merge(delta)
 
+    other, places = before.fork(), [f"key {number * 6007 % n}" for number in range(UNSUMMED)]
+
+    def changed() -> LWWMap:
+        for key in places:
+            other[key] = 0
+        return other
+
     on = f"LWWMap, {CHANGES} changes"
     return {
-        "digest()": ("LWWMap", contender(lambda _: state.digest()), 1, "ns"),
+        "digest()": (f"LWWMap, after {UNSUMMED:,} changes", contender(LWWMap.digest, changed, alone=True), 1, "ns"),
         "delta(since)": (on, contender(lambda _: state.delta(known)), 1_000, "µs"),
         "merge of a delta": (on, contender(merge, before.fork, alone=True), 1_000 * DELTAS, "µs"),
         "to_bytes()": ("LWWMap", contender(lambda _: state.to_bytes()), 1_000, "µs"),

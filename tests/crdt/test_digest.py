@@ -1,11 +1,15 @@
 """The digest is the sum over the state, whatever of it was put off when it was asked for."""
 
 import random
+import time
 
 import pytest
 
 import crdt
 from crdt import Composite, GCounter, GSet, LWWMap, LWWRegister, MVRegister, ORMap, ORSet, PNCounter
+
+# Many times what the digest may leave uncounted.
+ROWS = 200_000
 
 
 class Tally(Composite):
@@ -113,3 +117,28 @@ def test_removing_what_was_just_added():
     for n in range(0, 10, 2):
         elements.discard(n)
     assert elements.digest() == wanted(elements)
+
+
+@pytest.mark.no_sanitizer
+@pytest.mark.parametrize(
+    "make", [lambda data: LWWMap.from_bytes(data), lambda data: filled(ROWS)], ids=["load", "fill"]
+)
+def test_asking_costs_as_much_however_much_was_changed_since(make):
+    data = filled(ROWS).to_bytes()
+    times = []
+    for _ in range(5):
+        state = make(data)
+        start = time.perf_counter()
+        first = state.digest()
+        times.append(time.perf_counter() - start)
+        assert state.digest() == first
+    start = time.perf_counter()
+    filled(ROWS)
+    assert min(times) < (time.perf_counter() - start) / 100  # to hash all rows takes a tenth of that and more
+
+
+def filled(n):
+    state = LWWMap("a", clock=clock)
+    for key in range(n):
+        state[key] = key
+    return state
