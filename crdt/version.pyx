@@ -41,15 +41,16 @@ cdef VersionVector make_version(dict others, str own, unsigned long long own_cou
     return v
 
 
-def _check(writer, count):
+cdef int check_count(writer, count) except -1:
     if type(writer) is not str:
         raise TypeError(f"a writer's name is a str, not {type(writer).__name__}: {writer!r}")
     if type(count) is not int:
         raise TypeError(f"the count of writer {writer!r} is an int, not {type(count).__name__}")
     if not 0 <= count <= SEQUENCE_MAX:
         raise ValueError(f"the count of writer {writer!r} must be 0..2**48-1, not {count}")
-    if not 1 <= len(writer.encode()) <= REPLICA_ID_BYTES_MAX:
+    if not 1 <= len((<str>writer).encode()) <= REPLICA_ID_BYTES_MAX:
         raise ValueError(f"a writer's name is 1 to {REPLICA_ID_BYTES_MAX} bytes of UTF-8, not {writer!r}")
+    return 0
 
 
 def restore(data):
@@ -73,7 +74,7 @@ cdef class VersionVector:
     def __init__(self, counts=None):
         self.counts = {}
         for writer, count in dict(counts or {}).items():
-            _check(writer, count)
+            check_count(writer, count)
             if count:
                 self.counts[writer] = count
 
@@ -146,6 +147,16 @@ cdef class VersionVector:
 
     def __copy__(self):
         return VersionVector(self.all_counts())
+
+    def _with(self, str writer not None, unsigned long long count, /):
+        """A vector that holds so much of this writer, and of the others what this one does. Nothing is checked."""
+        cdef VersionVector v = make_version(None, None, 0)
+        v.counts = dict(self.all_counts())
+        if count:
+            v.counts[writer] = count
+        else:
+            v.counts.pop(writer, None)
+        return v
 
     def __reduce__(self):
         return restore, (self.to_bytes(),)

@@ -15,7 +15,7 @@ from replication.slot cimport Slot
 from collections import deque
 from time import monotonic
 
-from crdt import DecodeError, VersionVector
+from crdt import DecodeError
 from replication.core import Change, Told
 from replication.errors import Closed, Timeout
 from replication.storage import Part
@@ -238,7 +238,7 @@ cdef class Changes:
             if written and stored is not None and not slot.merged and stored.get(writer, 0) == slot.told:
                 base, delta = stored, written
             else:
-                base = VersionVector({**version, writer: slot.told})
+                base = version._with(writer, slot.told)
                 delta = slot.state.delta(base)
         change = new_tuple(Change, (slot.agent_id, slot.mode, delta, base, version, count, tuple(slot.tickets)))
         slot.told, slot.mode, slot.tickets = count, 0, None

@@ -303,7 +303,7 @@ class Rounds:
         if top.get(writer, 0) > attempt.base:
             # With what the log has not brought of weaker changes: it may be built on.
             held = self._machine().held(head.agent_id)
-            attempt.delta = head.state.delta(VersionVector({**held, writer: attempt.base}))
+            attempt.delta = head.state.delta(held._with(writer, attempt.base))
             attempt.top = top.to_bytes()
 
     def _offer(self, head: _Head, attempt: Attempt, is_durable: bool) -> None:
