@@ -69,8 +69,8 @@ cdef extern from *:
     static void syncer_ask(syncer *self, int file) {
         pthread_mutex_lock(&self->lock);
         self->file = file;
-        pthread_cond_signal(&self->is_asked);
         pthread_mutex_unlock(&self->lock);
+        pthread_cond_signal(&self->is_asked);  /* after it, or who wakes up at once sleeps again for the lock */
     }
 
     static void syncer_end(syncer *self) {
