@@ -131,6 +131,8 @@ class Outgoing:
 
     def ready(self) -> tuple[Send, ...]:
         """The chunks to send now; each is handed out once."""
+        if not self._out:
+            return ()
         out, self._out = self._out, []
         return tuple(out)
 

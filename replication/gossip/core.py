@@ -95,13 +95,13 @@ class GossipCore:
                 self._tell(agent_id)
 
     def ready(self) -> Ready:
+        if not (self._fresh or self._items or self._wishes or self._deliver or self._settle):
+            return NOTHING
         for agent_id in self._fresh:
             self._tell(agent_id)
         self._fresh.clear()
         sends: list[Send | Tell] = [send for peer, items in self._items.items() for send in self._pack(peer, items)]
         sends += self._wishes
-        if not (sends or self._deliver or self._settle):
-            return NOTHING
         ready = Ready((), tuple(sends), tuple(self._deliver), tuple(self._settle))
         self._items, self._wishes, self._deliver, self._settle = {}, [], [], []
         return ready

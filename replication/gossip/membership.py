@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from replication.config import Config
-from replication.core import Change, Landing, Ready, Send
+from replication.core import NOTHING, Change, Landing, Ready, Send
 from replication.gossip.claims import (
     ALIVE,
     DEAD,
@@ -145,9 +145,12 @@ class Membership:
                 self._tell_everything(peer, reply=True)
 
     def ready(self) -> Ready:
+        note = self._note()
+        if not (note or self._outgoing):
+            return NOTHING
         send = tuple(self._outgoing)
         self._outgoing.clear()
-        return Ready(self._note(), send)
+        return Ready(note, send)
 
     # Links
 

@@ -28,7 +28,7 @@ from crdt import CRDTError, VersionVector
 from crdt.repair import KEY_BYTES, symbols_end
 from replication.budget import Budget
 from replication.config import Config
-from replication.core import Ready, Send
+from replication.core import NOTHING, Ready, Send
 from replication.message_fields import MessageError
 from replication.messages import (
     Message,
@@ -153,8 +153,11 @@ class Repairs:
         self._work(now)
 
     def ready(self) -> Ready:
-        out, self._out = self._out, []
-        return Ready(send=(*out, *self._outgoing.ready()))
+        out, chunks = self._out, self._outgoing.ready()
+        if not (out or chunks):
+            return NOTHING
+        self._out = []
+        return Ready(send=(*out, *chunks))
 
     def status(self) -> dict[str, Any]:
         return {

@@ -27,6 +27,8 @@ from replication.storage.layout import INLINE_BYTES_MAX
 PART_BYTES_MAX = 2 << 10
 # When it is full, this part of it is moved.
 _ROOM = 8
+# Makes a tuple of names from the values in their order; to call its class takes three times as long.
+_new_tuple = tuple.__new__
 
 # The number of a journal row, and of a part in it the number, data, whether it is a snapshot, and the digest.
 _Entry = tuple[int, int, bytes, bool, bytes]
@@ -82,7 +84,7 @@ class Journal:
     def parts(self, agent_id: str) -> list[Part]:
         """What it holds of an agent, oldest first."""
         entries = self._agents.get(agent_id, ())
-        return [Part(agent_id, number, data, snapshot, digest) for _, number, data, snapshot, digest in entries]
+        return [_new_tuple(Part, (agent_id, *entry[1:])) for entry in entries]
 
     def digest(self, agent_id: str) -> bytes:
         """The newest digest of an agent; b"" if it holds nothing of it."""

@@ -267,7 +267,9 @@ class StrongCore:
 
     def ready(self) -> Ready:
         if not self._out and not self.heir:
-            self._take(self.raft.ready())
+            wanted = self.raft.ready()
+            if any(wanted):
+                self._take(wanted)
             if self.raft.news_due < self._reminded_at:
                 self._reminded_at = self.raft.news_due
                 self._later(max(_NEXT_MOMENT, self._reminded_at - self._now))

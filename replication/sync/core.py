@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from crdt import DecodeError, VersionVector
 from replication.budget import Budget
 from replication.config import Config
-from replication.core import Change, Landing, Ready, Send, Tell
+from replication.core import NOTHING, Change, Landing, Ready, Send, Tell
 from replication.messages import PAYLOAD_BYTES_MAX, Check, Head, Heads, Holding, Holdings, InSync, Message, Sums
 from replication.storage.buckets import BUCKETS, DIGEST_BYTES
 from replication.sync.asks import Asks
@@ -154,6 +154,8 @@ class Sync:
             self._to_check[self._random.choice(self._names)] = None
 
     def ready(self) -> Ready:
+        if not (self._to_check or self._out):
+            return NOTHING
         for peer in self._to_check:
             self._counts["checks"] += 1
             self._send(peer, Check(self._summary.root))
