@@ -199,7 +199,7 @@ def look(watch: Any, latencies: list[float]) -> None:
             latencies.append(time.monotonic() - change.after)
 
 
-def main() -> None:
+def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("throughput", "latency"))
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -208,41 +208,63 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=256)
     parser.add_argument("--rate", type=float, default=10_000)
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    return parser
+
+
+def run(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What each of the three processes saw."""
     context = multiprocessing.get_context("spawn")
     addresses = free_ports(PROCESSES)
     with tempfile.TemporaryDirectory() as path:
         barrier, out = context.Barrier(PROCESSES), context.Queue()
-        arguments = (addresses, path, options, barrier, out)
-        processes = [context.Process(target=one_process, args=(k, *arguments)) for k in range(PROCESSES)]
+        given = (addresses, path, options, barrier, out)
+        processes = [context.Process(target=one_process, args=(k, *given)) for k in range(PROCESSES)]
         for process in processes:
             process.start()
-        runs = [run for _, run in sorted((out.get() for _ in processes), key=lambda each: each[0])]
+        runs = [each for _, each in sorted((out.get() for _ in processes), key=lambda pair: pair[0])]
         for process in processes:
             process.join()
+    return runs
+
+
+def main() -> None:
+    options = arguments().parse_args()
+    runs = run(options)
     report(options, runs)
     if options.json:
         options.json.write_text(json.dumps(runs, indent=1))
 
 
+def is_complete(runs: list[dict[str, Any]]) -> bool:
+    """Whether every process has the updates of all."""
+    return all(run["seen"] == sum(each["updates"] for each in runs) for run in runs)
+
+
+def merged_per_second(runs: list[dict[str, Any]]) -> float:
+    """Updates of all over the time until all were equal, without what `settled` waits to be sure."""
+    return float(sum(run["updates"] for run in runs) / (max(run["seconds"] for run in runs) - 1.0))
+
+
+def percentile(runs: list[dict[str, Any]], share: float) -> float:
+    """Of the times from a call to when another process heard of it, in milliseconds."""
+    latencies = sorted(latency for run in runs for latency in run["latencies"])
+    return float(latencies[int(share * (len(latencies) - 1))] * 1000)
+
+
 def report(options: argparse.Namespace, runs: list[dict[str, Any]]) -> None:
     updates = sum(run["updates"] for run in runs)
-    complete = all(run["seen"] == updates for run in runs)
     writing = max(run["seconds_writing"] for run in runs)
-    print(f"{options.what} {options.mode}: {updates} updates, everything everywhere: {complete}")
+    print(f"{options.what} {options.mode}: {updates} updates, everything everywhere: {is_complete(runs)}")
     if options.what == "throughput":
-        until_equal = max(run["seconds"] for run in runs) - 1.0  # what `settled` waits to be sure
+        until_equal = max(run["seconds"] for run in runs) - 1.0
         print(
-            f"  {updates / until_equal:,.0f} updates a second, merged everywhere "
+            f"  {merged_per_second(runs):,.0f} updates a second, merged everywhere "
             f"({writing:.1f} s writing, equal after {until_equal:.1f} s)"
         )
     else:
-        latencies = sorted(latency for run in runs for latency in run["latencies"])
+        latencies = [latency for run in runs for latency in run["latencies"]]
         mean = statistics.fmean(latencies) * 1000
-        shown = [
-            f"p{int(q * 100)} {latencies[int(q * (len(latencies) - 1))] * 1000:.2f} ms"
-            for q in (0.5, 0.9, 0.95, 0.99, 1.0)
-        ]
+        shown = [f"p{int(q * 100)} {percentile(runs, q):.2f} ms" for q in (0.5, 0.9, 0.95, 0.99, 1.0)]
         print(f"  {updates / writing:,.0f} updates a second; {len(latencies)} samples, mean {mean:.2f} ms")
         print(f"  {', '.join(shown)}")
     for place, run in enumerate(runs):
