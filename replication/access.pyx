@@ -153,13 +153,16 @@ cdef class Access:
             self._transactions.check_timeout(timeout)
         if plan is not None and plan.rank == BY_LOG:
             self._arrive(agent_id)
-            change = self._calls.change(agent_id, update_fn, op_id, expected, timeout)
+            change = self._calls.change(agent_id, update_fn, op_id, expected, timeout, bool(plan.weaker))
             try:
                 result = self._calls.update(change)
             except Unavailable as error:
                 word, rest = self._calls.weaker(error, agent_id, op_id, plan.weaker), plan.weaker[1:]
-                return self.update_state(
-                    agent_id, update_fn, word, timeout=timeout, op_id=op_id, expected=expected, fallback=rest
+                left = None if timeout is None else max(0.0, timeout - (access_now() - started))
+                asked = self._transactions.acks_in(word, acks)
+                result = self.update_state(
+                    agent_id, update_fn, word, timeout=left, durable=durable, acks=asked, op_id=op_id,
+                    expected=expected, fallback=rest
                 )
             result.elapsed = access_now() - started
             return result

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crdt import DecodeError, VersionVector
 from replication.changes import OUTCOMES
 from replication.config import Config
+from replication.consistency import REPLICATED
 from replication.core import Delivery
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.growth.promises import Promises
@@ -143,7 +144,7 @@ class Deliveries:
         if landing <= _NO_NEWS and slot.state._is_retired and self.meeting is not None:
             self.meeting.rename(slot)
         if watches and landing == 0:
-            _tell(watches, slot, before, peer)
+            _tell(watches, slot, before, peer, REPLICATED.word if delivery.is_ordered else None)
         return OUTCOMES[landing]
 
     def treat(self, agent_id: str, peer: str, act: Callable[[Any], None]) -> bool:
@@ -231,12 +232,14 @@ def _question(slot: Slot, version: bytes) -> str:
         return "refused"
 
 
-def _tell(watches: tuple[Watch, ...], slot: Slot, before: dict[str, Any], peer: str) -> None:
+def _tell(
+    watches: tuple[Watch, ...], slot: Slot, before: dict[str, Any], peer: str, consistency: str | None = None
+) -> None:
     """Put what a merge changed into these streams; `peer` is who told, who made it stands in the version."""
     after = slot.state.value
     version = slot.state.version
     for field, value in after.items():
         if value != before.get(field):
-            change = Change(slot.agent_id, field, before.get(field), value, peer, None, version)
+            change = Change(slot.agent_id, field, before.get(field), value, peer, consistency, version)
             for watch in watches:
                 watch.put(change)

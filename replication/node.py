@@ -129,13 +129,15 @@ class Node(Access):
         started, begun = perf_counter(), self._runtime.time()
         plan, slot = self._prepare(agent_id, consistency, timeout, acks, fallback)
         if plan is not None and plan.rank == modes.REPLICATED.rank:
-            change = self._calls.change(agent_id, update_fn, op_id, expected, timeout)
+            change = self._calls.change(agent_id, update_fn, op_id, expected, timeout, bool(plan.weaker))
             try:
                 result = await self._calls.aupdate(change)
             except Unavailable as error:
                 mode, rest = self._calls.weaker(error, agent_id, op_id, plan.weaker), plan.weaker[1:]
-                options: dict[str, Any] = {"timeout": timeout, "op_id": op_id, "expected": expected, "fallback": rest}
-                return await self.aupdate_state(agent_id, update_fn, mode, **options)
+                left = None if timeout is None else max(0.0, timeout - (self._runtime.time() - begun))
+                options: dict[str, Any] = {"timeout": left, "op_id": op_id, "expected": expected, "fallback": rest}
+                options |= {"durable": durable, "acks": self._transactions.acks_in(mode, acks)}
+                result = await self.aupdate_state(agent_id, update_fn, mode, **options)
             self._mark_elapsed(result, started)
             return result
         if slot is None:

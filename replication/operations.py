@@ -71,13 +71,18 @@ class OperationTable:
                 self._forgotten.append(record.as_operation())
 
 
+# The msgpack extension that a tuple is remembered as, with its items: a dict may have one for a key.
+_TUPLE = 1
+_PLAIN: tuple[type[Any], ...] = (int, float, str, bytes, list, dict)
+
+
 def encode_result(op_id: str, agent_id: str, consistency: str, version: bytes, value: Any, bytes_max: int) -> bytes:
     """The record of a result; TypeError or ValueError if it cannot be remembered."""
     import msgpack
 
     try:
-        data: bytes = msgpack.packb((agent_id, consistency, version, value))
-    except (TypeError, ValueError, OverflowError) as error:
+        data: bytes = msgpack.packb([agent_id, consistency, version, value], default=_plain, strict_types=True)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TypeError(
             f"op_id={op_id!r}: update_fn returned a {type(value).__name__} that cannot be remembered ({error}). "
             "Return None, bool, int (64 bits), float, str, bytes, or lists and dicts of them; nothing was applied"
@@ -94,8 +99,26 @@ def decode_result(data: bytes) -> tuple[str, str, bytes, Any]:
     """The agent, the mode, the version and the value of a record."""
     import msgpack
 
-    agent_id, consistency, version, value = msgpack.unpackb(data, strict_map_key=False)
+    agent_id, consistency, version, value = msgpack.unpackb(data, strict_map_key=False, ext_hook=_restored)
     return agent_id, consistency, version, value
+
+
+def _plain(value: Any) -> Any:
+    """What msgpack has no form for, in one that it has; of a subclass of something plain, what is plain in it."""
+    import msgpack
+
+    if isinstance(value, tuple):
+        return msgpack.ExtType(_TUPLE, msgpack.packb(list(value), default=_plain, strict_types=True))
+    for plain in _PLAIN:
+        if isinstance(value, plain):
+            return plain(value)
+    raise TypeError(f"can not serialize {type(value).__name__!r} object")
+
+
+def _restored(code: int, data: bytes) -> Any:
+    import msgpack
+
+    return tuple(msgpack.unpackb(data, strict_map_key=False, ext_hook=_restored))
 
 
 def check_op_id(op_id: Any) -> None:

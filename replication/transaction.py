@@ -9,12 +9,22 @@ from typing import Any
 from crdt import RefusedError, VersionVector
 from replication import arguments
 from replication.access import UpdateResult
-from replication.errors import ConflictError, ConsistencyError
+from replication.consistency import REPLICATED, parse
+from replication.errors import ConflictError, ConsistencyError, OutcomeUnknown
 from replication.operations import check_op_id, decode_result, encode_result
 from replication.result import Change
 from replication.slot import Slot
 from replication.store import Store
 from replication.watch import Watch
+
+
+def under_way(op_id: str) -> OutcomeUnknown:
+    """What a weaker mode answers whose operation has no verdict yet."""
+    return OutcomeUnknown(
+        f"op_id={op_id!r} was put to the group before, and may be committed once there is one again: it was "
+        "not served in another mode, which would apply it twice. Ask again later with the same op_id",
+        op_id=op_id,
+    )
 
 
 class Recording:
@@ -30,7 +40,7 @@ class Recording:
         value = self._fn(state)
         version = state.version.to_bytes()
         self.data = encode_result(self._op_id, self.agent_id, self._word, version, value, self._bytes_max)
-        return value
+        return decode_result(self.data)[3]  # what every repetition of the call is answered
 
 
 class Transactions:
@@ -43,8 +53,9 @@ class Transactions:
         self._origin = origin
         self._operation_bytes_max = operation_bytes_max
         self._others = others
-        # The result that the log has of an operation, if it has one; set by the node.
+        # The result that the log has of an operation, if it has one, and whether one may come into it; set by the node.
         self.committed: Callable[[str], bytes | None] = lambda op_id: None
+        self.is_under_way: Callable[[str, str], bool] = lambda agent_id, op_id: False
 
     # Checked before an agent is taken; here because `access` knows no modes.
     check_read_mode = staticmethod(arguments.check_read_mode)
@@ -54,16 +65,30 @@ class Transactions:
         """How an update travels, None for "reactive"; Unavailable if no mode allowed can keep its promise."""
         return arguments.plan(consistency, acks, fallback, self._others)
 
+    def acks_in(self, word: str, acks: int | str) -> int | str:
+        """What a mode that serves a call in place of another is asked for."""
+        return acks if parse(word).counts_acks else 0
+
     def before(self, slot: Slot, op_id: str | None, expected: VersionVector | None) -> UpdateResult | None:
-        """The recorded result, if there is one; ConflictError unless the agent is at `expected`."""
+        """The recorded result, if there is one; ConflictError unless the agent is at `expected`.
+
+        OutcomeUnknown if the operation was put to the group and has no verdict. With the slot's lock held, as it stays
+        until the function has run: whoever goes to the group asks `served` between noting that and running.
+        """
         if op_id is not None:
             check_op_id(op_id)
             served = self.served(op_id)
             if served is not None:
                 return self.replayed(slot.agent_id, op_id, served)
+            self.check_not_under_way(slot.agent_id, op_id)
         if expected is not None:
             self.check_expected(slot.agent_id, slot.state.version, expected)
         return None
+
+    def check_not_under_way(self, agent_id: str, op_id: str) -> None:
+        """OutcomeUnknown if an operation may come into the log: served in another mode, it could be applied twice."""
+        if self.is_under_way(agent_id, op_id):
+            raise under_way(op_id)
 
     def served(self, op_id: str) -> bytes | None:
         """What is recorded of an operation, in whatever mode it was served."""
@@ -83,7 +108,7 @@ class Transactions:
                 actual=actual,
             )
 
-    def replayed(self, agent_id: str, op_id: str, data: bytes, outcome: str = "applied") -> UpdateResult:
+    def replayed(self, agent_id: str, op_id: str, data: bytes) -> UpdateResult:
         """The recorded result of an operation; ValueError if it was one of another agent."""
         used_for, consistency, version, value = decode_result(data)
         if used_for != agent_id:
@@ -91,6 +116,8 @@ class Transactions:
                 f"op_id={op_id!r} was used for agent {used_for!r} and cannot name a change of agent "
                 f"{agent_id!r}: make a new one for every change, such as uuid.uuid4().hex"
             )
+        # Only its own node knows what a weaker mode served: nothing was agreed on, whatever is asked for now.
+        outcome = "committed" if consistency == REPLICATED.word else "applied"
         return UpdateResult(value, outcome, consistency, VersionVector.from_bytes(version), 0.0, replayed=True)
 
     def recording(self, fn: Any, op_id: str, agent_id: str, word: str) -> Recording:

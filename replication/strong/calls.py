@@ -17,6 +17,7 @@ from replication.strong.machine import HOLDS, INVALID
 from replication.strong.recovery import is_over, rejoin_advice
 from replication.strong.rounds import Joined, Rounds, Wait
 from replication.ticket import FutureTicket, Ticket
+from replication.transaction import under_way
 
 # Seconds between two looks whether somebody leads, or whether there is room.
 _LOOK_EVERY = 0.005
@@ -39,7 +40,7 @@ NOT_MET, OTHER_GROUP = "not met", "of another group"
 
 
 class Change(NamedTuple):
-    """What a caller wants done; until when, on the runtime's clock."""
+    """What a caller wants done; until when, on the runtime's clock, and until when somebody has to lead."""
 
     agent_id: str
     fn: Callable[[Any], Any]
@@ -47,6 +48,7 @@ class Change(NamedTuple):
     expected: VersionVector | None
     timeout: float | None
     deadline: float
+    led_by: float
 
 
 class Calls:
@@ -79,20 +81,24 @@ class Calls:
         self._is_asking = False
 
     def change(
-        self, agent_id: str, fn: Any, op_id: str | None, expected: VersionVector | None, timeout: float | None
+        self,
+        agent_id: str,
+        fn: Any,
+        op_id: str | None,
+        expected: VersionVector | None,
+        timeout: float | None,
+        has_weaker: bool,
     ) -> Change:
-        """What `update` and `aupdate` take. The time begins to run."""
-        deadline = inf if timeout is None else self._runtime.time() + timeout
-        return Change(agent_id, fn, op_id, expected, timeout, deadline)
+        """What `update` and `aupdate` take. The time begins to run: half of it is left for a mode that may follow."""
+        now = self._runtime.time()
+        deadline = inf if timeout is None else now + timeout
+        led_by = deadline if timeout is None or not has_weaker else now + timeout / 2
+        return Change(agent_id, fn, op_id, expected, timeout, deadline, led_by)
 
     def weaker(self, error: Unavailable, agent_id: str, op_id: str | None, words: tuple[str, ...]) -> str:
         """The mode that may serve a call that this one cannot; the error if there is none."""
         if op_id is not None and self._rounds.is_under_way(agent_id, op_id):
-            raise OutcomeUnknown(
-                f"op_id={op_id!r} was put to the group before, and may be committed once there is one again: it was "
-                "not served in another mode, which would apply it twice. Ask again later with the same op_id",
-                op_id=op_id,
-            ) from error
+            raise under_way(op_id) from error
         if not words:
             raise error
         return words[0]
@@ -100,7 +106,7 @@ class Calls:
     def update(self, change: Change) -> UpdateResult:
         """Return once it is committed, and applied here. Unavailable, OutcomeUnknown, or what the function raises."""
         while True:
-            self._wait_for_leader(change.deadline)
+            self._wait_for_leader(change.led_by)
             waiter = self._runtime.waiter()
             ticket = _ticket_of(waiter, change.op_id)
             left = self._left(change.deadline)
@@ -121,7 +127,7 @@ class Calls:
         """As `update`. An agent that is busy is looked at again later: the event loop waits for no lock and no disk."""
         pause = _LOOK_SOON
         while True:
-            await self._await_leader(change.deadline)
+            await self._await_leader(change.led_by)
             ticket = FutureTicket(None, change.op_id)
             joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, 0.0)
             if joined is Wait.ABSENT:

@@ -160,6 +160,7 @@ class Group:
             store, self._runtime, transactions, lambda: self.core.writer, run, self._when_durable, self._put,
             lambda: self.core.machine, lambda agent_id: self.core.wait(agent_id, self._runtime.time()),
         )  # fmt: skip
+        transactions.is_under_way = self._rounds.is_under_way
         return Calls(
             self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._missing,
             self._patience,

@@ -42,13 +42,26 @@ _TOGETHER_MAX = 1024
 class _Head:
     """An agent as the group would have it if everything that was put into the log held."""
 
-    __slots__ = ("agent_id", "is_due", "is_wanted", "late_at", "lock", "most", "open", "state", "under_way", "version")
+    __slots__ = (
+        "agent_id",
+        "asked",
+        "is_due",
+        "is_wanted",
+        "late_at",
+        "lock",
+        "most",
+        "open",
+        "state",
+        "under_way",
+        "version",
+    )
 
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id
         self.lock = threading.Lock()  # held while a function runs
         self.state: Any = None
         self.version = VersionVector()  # of the agent, as far as the head has it
+        self.asked: str | None = None  # the operation of who holds the lock
         self.open: Attempt | None = None  # is joined by whoever runs a function now
         self.under_way: Attempt | None = None
         self.is_due = False
@@ -58,7 +71,7 @@ class _Head:
 
     @property
     def is_idle(self) -> bool:
-        return self.open is None and self.under_way is None
+        return self.open is None and self.under_way is None and self.asked is None
 
 
 def _merges(state: Any, delta: bytes) -> bool:
@@ -144,9 +157,9 @@ class Rounds:
         """
         if op_id is not None:
             check_op_id(op_id)
-            served = self._transactions.served(op_id)
+            served = self._served(agent_id, op_id)
             if served is not None:
-                return Joined(self._transactions.replayed(agent_id, op_id, served, "committed"), None)
+                return served
         if not self._store.is_in_memory(agent_id) and patience == 0.0:
             return Wait.ABSENT
         head = self._head(agent_id)
@@ -154,6 +167,7 @@ class Rounds:
             return Wait.BUSY
         try:
             if op_id is not None:
+                head.asked = op_id
                 joined = self._rejoin(head, op_id, ticket)
                 if joined is not None:
                     return joined
@@ -161,20 +175,31 @@ class Rounds:
                 return Wait.FULL
             if not self._refresh(head, patience):
                 return Wait.BUSY
+            # A weaker mode that served it had the agent before `_refresh`; one that comes after that sees it is asked.
+            served = None if op_id is None else self._served(agent_id, op_id)
+            if served is not None:
+                return served
             return self._run(head, update_fn, op_id, expected, ticket)
         finally:
+            head.asked = None
             head.lock.release()
             if head.is_wanted:
                 head.is_wanted = False
                 self._close_soon(head)
+
+    def _served(self, agent_id: str, op_id: str) -> Joined | None:
+        served = self._transactions.served(op_id)
+        return None if served is None else Joined(self._transactions.replayed(agent_id, op_id, served), None)
 
     def fetch(self, agent_id: str) -> None:
         """Have the agent in memory, where it may stay or not. Reads the disk."""
         self._store.fetch(agent_id)
 
     def is_under_way(self, agent_id: str, op_id: str) -> bool:
-        """Whether an operation has been done here, and may come into the log."""
+        """Whether an operation has been done here, or is about to be, and may come into the log."""
         head = self._heads.get(agent_id)
+        if head is not None and head.asked == op_id:
+            return True
         attempts = () if head is None else (head.under_way, head.open)
         return any(result.op_id == op_id for attempt in attempts if attempt is not None for result in attempt.results)
 
@@ -186,7 +211,7 @@ class Rounds:
                     attempt.tickets.append(ticket)
                     if attempt.verdict:  # since just now, and its tickets may have been taken
                         ticket.finish()
-                    return Joined(self._transactions.replayed(head.agent_id, op_id, result.data, "committed"), attempt)
+                    return Joined(self._transactions.replayed(head.agent_id, op_id, result.data), attempt)
         return None
 
     def _head(self, agent_id: str) -> _Head:

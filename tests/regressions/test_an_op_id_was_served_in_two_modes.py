@@ -1,12 +1,15 @@
-"""A call that a weaker mode served, by `fallback`, had a second effect when it was repeated with the same op_id."""
+"""A call had two effects, or was called committed, when it was repeated with its op_id in another mode."""
 
+import asyncio
 from contextlib import suppress
+from threading import Thread
 
 import pytest
 
 import replication
 from replication.errors import OutcomeUnknown, ReplicationError
 from replication.simulation import Cluster
+from replication.strong.rounds import Rounds
 from tests.replication.agents import AgentState, bump, count
 
 
@@ -60,3 +63,73 @@ def test_by_the_log_and_then_in_a_weaker_mode() -> None:
         node.update_state("x", bump, "replicated", op_id="once")
         assert node.update_state("x", bump, "crdt_enhanced", op_id="once").replayed
         assert count(node, "x") == 1
+
+
+def test_what_a_weaker_mode_served_was_called_committed() -> None:
+    with replication.open(schema=AgentState) as node:
+        node.update_state("x", bump, op_id="once")
+        again = node.update_state("x", bump, "replicated", op_id="once")
+        assert (again.outcome, again.consistency) == ("applied", "reactive")
+
+
+def test_in_a_weaker_mode_while_the_log_has_no_verdict() -> None:
+    cluster = made()
+    with pytest.raises(OutcomeUnknown):
+        cluster["a"].update_state("x", bump, "replicated", op_id="once", timeout=0)
+    with pytest.raises(OutcomeUnknown, match="put to the group before"):
+        cluster["a"].update_state("x", bump, "crdt_enhanced", op_id="once")
+    assert counts(cluster) == [1, 1, 1]
+    assert cluster["a"].update_state("x", bump, "crdt_enhanced", op_id="once").replayed
+
+
+def test_in_a_weaker_mode_while_the_function_for_the_log_runs() -> None:
+    outcomes: list[str] = []
+
+    def weaker() -> None:
+        try:
+            node.update_state("x", bump, op_id="once")
+        except OutcomeUnknown:
+            outcomes.append("unknown")
+
+    def slow(state: AgentState) -> None:
+        thread = Thread(target=weaker)
+        thread.start()
+        thread.join()
+        bump(state)
+
+    with replication.open(schema=AgentState) as node:
+        node.update_state("x", slow, "replicated", op_id="once")
+        assert (outcomes, count(node, "x")) == (["unknown"], 1)
+
+
+def test_in_a_weaker_mode_just_before_the_function_for_the_log_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = Rounds._head
+
+    def served_meanwhile(rounds: Rounds, agent_id: str) -> object:
+        monkeypatch.undo()
+        thread = Thread(target=node.update_state, args=("x", bump), kwargs={"op_id": "once"})
+        thread.start()
+        thread.join()
+        return find(rounds, agent_id)
+
+    with replication.open(schema=AgentState) as node:
+        node.update_state("x", lambda s: None, "replicated")
+        monkeypatch.setattr(Rounds, "_head", served_meanwhile)
+        assert node.update_state("x", bump, "replicated", op_id="once").replayed
+        assert count(node, "x") == 1
+
+
+def test_many_in_all_modes_at_one_time() -> None:
+    async def ask(node: replication.Node, number: int) -> None:
+        mode = ("reactive", "crdt_enhanced", "replicated")[number % 3]
+        with suppress(OutcomeUnknown):
+            await node.aupdate_state("x", bump, mode, op_id=f"op {number % 40}")
+
+    async def ask_all(node: replication.Node) -> None:
+        await asyncio.gather(*(ask(node, number) for number in range(200)))
+
+    with replication.open(schema=AgentState) as node:
+        asyncio.run(ask_all(node))
+        for number in range(40):
+            node.update_state("x", bump, "replicated", op_id=f"op {number}")
+        assert count(node, "x") == 40

@@ -1,6 +1,8 @@
 """`op_id`: a call repeated with it is answered from the record, also after a crash."""
 
+import enum
 import threading
+from collections import OrderedDict
 
 import pytest
 
@@ -101,3 +103,22 @@ def test_threads_that_repeat_one_op_id_apply_it_once(node):
         thread.join()
     assert sorted(result.replayed for result in results) == [False] + [True] * 7
     assert count(node, "a") == 1 and all(result.value == "v" for result in results)
+
+
+def test_a_dict_with_tuples_for_keys_comes_back(open_node):
+    node = open_node()
+    value = {("a", 1): [(2, "b"), {True: None}], "n": (1.5, b"x", ())}
+    assert node.update_state("a", lambda s: value, op_id="x1").value == value
+    assert node.update_state("a", bump, op_id="x1").value == value
+    node.close()
+    assert open_node().update_state("a", bump, op_id="x1").value == value
+
+
+def test_the_first_call_gets_what_every_later_one_does(node):
+    class Level(enum.IntEnum):
+        LOW = 1
+
+    first = node.update_state("a", lambda s: [Level.LOW, bytearray(b"x"), OrderedDict(k="v")], op_id="x1").value
+    again = node.update_state("a", bump, op_id="x1").value
+    assert first == again == [1, b"x", {"k": "v"}]
+    assert [type(each) for each in first] == [type(each) for each in again] == [int, bytes, dict]

@@ -158,3 +158,10 @@ def test_an_event_loop_is_told_what_it_missed_and_of_the_end(open_node):
     seen, rest = asyncio.run(main())
     assert seen[:2] == [(1, 0), (2, 0)] and seen[2][0]["counters"] == 10 and seen[2][1] == 8
     assert rest == [] and count(node, "a") == 10
+
+
+def test_what_the_group_committed_says_so(node):
+    watch = node.watch("a")
+    node.update_state("a", bump, "replicated")
+    change = next(watch)
+    assert (change.origin, change.consistency) == ("replicated", "replicated")
