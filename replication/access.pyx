@@ -181,7 +181,7 @@ cdef class Access:
             self._driver.keep(promise, None if timeout is None else timeout - (access_now() - started), timeout)
             self._mark_carried(result, promise.ticket, started)
         elif durable and not self._volatile:
-            self._driver.wait({slot}, None if timeout is None else timeout - (access_now() - started), op_id)
+            self._driver.wait({slot}, None if timeout is None else max(0.0, timeout - (access_now() - started)), op_id)
             self._mark_durable(result, started)
         return result
 

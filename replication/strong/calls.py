@@ -227,9 +227,12 @@ class Calls:
 
     def _give_up(self, change: Change, ticket: Ticket) -> OutcomeUnknown:
         ticket.abandoned = True
+        then = "Ask again with the same op_id, which applies it at most once"
+        if change.op_id is None:
+            then = "It has no op_id, so to ask again may apply it twice: read the agent first, and give the next one"
         return OutcomeUnknown(
             f"the change of agent {change.agent_id!r} was put to the group, and was not committed within "
-            f"{change.timeout} s: it may be, later. Ask again with the same op_id, which applies it at most once",
+            f"{change.timeout} s: it may be, later. {then}",
             op_id=change.op_id,
         )
 

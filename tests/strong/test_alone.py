@@ -312,3 +312,12 @@ def test_what_was_done_after_a_conflict_is_not_put_into_the_log(node: replicatio
     caller.join(10)
     assert was_under_way, "or else what the function did could go into the log as soon as it ended"
     assert (runs, count(node, "a")) == ([1, 1], 2)
+
+
+def test_who_gave_no_op_id_is_not_told_to_ask_again_with_it() -> None:
+    with alone() as node:
+        node.update_state("a", bump, "replicated")
+        with pytest.raises(replication.OutcomeUnknown, match="has no op_id"):
+            node.update_state("a", bump, "replicated", timeout=0)
+        with pytest.raises(replication.OutcomeUnknown, match="Ask again with the same op_id"):
+            node.update_state("a", bump, "replicated", timeout=0, op_id="once")
