@@ -90,6 +90,8 @@ static int begin(Sequence *s, u32 position, Dot first, u32 n, Insert *insert)
     }
     insert->leaf = insert->at.leaf;
     insert->right = tree_element_at(&s->tree, insert->at);
+    runs_prefetch(&s->runs, insert->left);
+    runs_prefetch(&s->runs, insert->right);
     return s->condemned.n == 0 || insert->right == NOTHING ? DONE : pass_over_idle(s, first, insert);
 }
 
