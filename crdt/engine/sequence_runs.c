@@ -137,7 +137,7 @@ Dot runs_previous(const Runs *r, Dot dot, Dot begin)
     return end > begin ? end : begin;
 }
 
-int runs_reserve(Runs *r, u16 replica)
+int runs_make_room(Runs *r, u16 replica)
 {
     int status = array_reserve(&r->all, &r->capacity, r->n + 1, sizeof(Run));
     if (status == DONE)
@@ -154,6 +154,7 @@ int runs_reserve(Runs *r, u16 replica)
         r->authors[place] = (Author){.replica = replica};
         r->n_authors++;
     }
+    r->author = place;
     Author *author = &r->authors[place];
     return array_reserve(&author->runs, &author->capacity, author->n + 1, sizeof(u32));
 }
@@ -161,7 +162,7 @@ int runs_reserve(Runs *r, u16 replica)
 void runs_append(Runs *r, Dot first, u32 n, u32 left, u32 right)
 {
     if (!runs_continues(r, first, left, right)) {
-        Author *author = &r->authors[author_place(r, dot_replica(first))];
+        Author *author = &r->authors[r->author];
         u64 sequence = dot_sequence(first);
         author->runs[author->n++] = r->n;
         r->all[r->n++] = (Run){r->count,
@@ -208,6 +209,7 @@ static void authors_take_out(Runs *r, const u32 *place)
             r->authors[authors++] = author;
     }
     r->n_authors = authors;
+    r->author = 0;
     array_shrink(&r->authors, &r->authors_capacity, authors, sizeof(Author));
 }
 

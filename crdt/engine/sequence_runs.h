@@ -31,6 +31,7 @@ typedef struct {
     u32 *pages; /* the run of each number whose low `page_bits` bits are 0, up to where the last run begins */
     u32 n, capacity, n_authors, authors_capacity, n_pages, pages_capacity;
     u32 page_bits, paged; /* runs when the size of pages was chosen */
+    u32 author;           /* the place of the one of the last reserve */
     u32 count; /* elements */
 } Runs;
 
@@ -134,8 +135,17 @@ static inline bool runs_continues(const Runs *r, Dot first, u32 left, u32 right)
     return right == run->right && run_dot(run) + (r->count - run->first) == first;
 }
 
-/* Room for one more run of this writer, so that the next runs_append cannot fail. */
-int runs_reserve(Runs *r, u16 replica);
+int runs_make_room(Runs *r, u16 replica);
+
+/* Room for one more run of this writer, so that the next runs_append, which is of the same writer, cannot fail. */
+static inline int runs_reserve(Runs *r, u16 replica)
+{
+    const Author *author = &r->authors[r->author];
+    bool has_room = r->n < r->capacity && r->n < 2 * r->paged && r->count >> r->page_bits < r->pages_capacity;
+    if (likely(has_room && author->replica == replica && author->n < author->capacity))
+        return DONE;
+    return runs_make_room(r, replica);
+}
 
 /* n new elements; they get the local numbers from r->count on. */
 void runs_append(Runs *r, Dot first, u32 n, u32 left, u32 right);
