@@ -118,18 +118,6 @@ Point tree_find_in_leaf(const Tree *t, u32 leaf, u32 position)
     return (Point){leaf, i, left, position};
 }
 
-/* Ask for what an access to a unit of a leaf needs, so that the waits overlap. */
-static inline void prefetch_unit(const Leaf *leaf, u32 unit)
-{
-    enum { LINE = 64 };
-    const Content *c = &leaf->content;
-    for (size_t at = LINE; at < sizeof(Leaf) / 2; at += LINE)
-        __builtin_prefetch((const u8 *)leaf + at);
-    __builtin_prefetch(content_units(c, unit).p);
-    if (c->width == CELL_WIDTH)
-        __builtin_prefetch(content_heads(c) + unit);
-}
-
 Point tree_find(const Tree *t, u32 position, u32 *leaf_start)
 {
     u32 place = t->root, left = position;
@@ -141,8 +129,6 @@ Point tree_find(const Tree *t, u32 position, u32 *leaf_start)
         place = node->child[i];
     }
     *leaf_start = position - left;
-    if (t->height != 0)
-        prefetch_unit(&t->leaves[place], left);
     return tree_find_in_leaf(t, place, left);
 }
 

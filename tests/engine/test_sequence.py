@@ -382,6 +382,23 @@ def test_deleted_elements_cost_nothing(lib) -> None:
         engine.merge(writers((b"more", 0, 2**48 - 1)) + number(1) + bytes([129]) + number(2**31 - 1) + number(1))
 
 
+def test_runs_are_found_among_long_and_short_ones(lib) -> None:
+    """What finds the run of an element takes no room for the elements, and is right when both come by turns."""
+    rng = random.Random(1)
+    lengths = [1] * 300 + [200_000] + [rng.choice((1, 1, 63, 64, 65, 900)) for _ in range(1500)] + [1_000_000, 1, 1]
+    runs = b"".join(
+        bytes([128 | 32 | (4 if i else 1)]) + number(1) + number(length) + b"\0"[: i > 0]
+        for i, length in enumerate(lengths)
+    )
+    engine = Replica(lib, b"victim")
+    engine.merge(writers((b"evil", 0, 2**48 - 1)) + number(len(lengths)) + runs + number(0))
+    assert lib.doc_elements(engine.doc) == sum(lengths)
+    assert lib.doc_memory(engine.doc) < 48 * len(lengths)
+    for _ in range(300):
+        engine.insert(rng.randint(0, len(engine)), [97])
+    assert engine.broken() is None
+
+
 def test_deleting_all_again_and_again_is_refused(lib) -> None:
     engine = Replica(lib, b"victim")
     engine.insert(0, [97] * 1000)
