@@ -262,7 +262,7 @@ int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n, DeletionKin
         return status;
     Digest before = sequence_digest(s->sequence);
     Dot first = upcoming_event(doc);
-    status = sequence_delete(s->sequence, position, n, first, kind);
+    status = sequence_delete(s->sequence, position, n, first, kind, doc->is_open);
     if (status < 0)
         return status;
     (void)edit_event(doc, &s->base, events);

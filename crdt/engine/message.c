@@ -170,7 +170,9 @@ static Landing landing_of(const Document *doc, const Decoder *d)
             return MESSAGE_BASE_MISSING;
         has_news |= d->writers[i].top > held;
     }
-    return has_news ? growth_landing(doc, d) : MESSAGE_NO_NEWS;
+    if (!has_news)
+        return MESSAGE_NO_NEWS;
+    return d->flags & FLAGS_GROWTH || has_cut(&doc->replicas) ? growth_landing(doc, d) : MESSAGE_LANDED;
 }
 
 /* A whole state where there is nothing yet, of a sequence alone, is read once: what turns out to be wrong is
@@ -280,7 +282,7 @@ static int read_preamble(Decoder *d, u64 *shape)
     d->is_full = flags & FLAG_FULL;
     *shape = read_number(&d->in);
     status = read_writers(d);
-    return status == DONE ? growth_read(d, flags) : status;
+    return status == DONE && (flags & FLAGS_GROWTH) ? growth_read(d, flags) : status;
 }
 
 static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *section_at)

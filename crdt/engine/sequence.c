@@ -96,8 +96,6 @@ static void compact(Sequence *s)
 
 void sequence_settle(Sequence *s)
 {
-    if (s->pile.n == 0)
-        return; /* nothing was deleted */
     if (s->pile.n > 256)
         content_free(&s->pile);
     s->pile.n = 0;

@@ -98,11 +98,12 @@ int sequence_position_of(const Sequence *s, Dot dot, u32 *position, bool *visibl
  * `first` is the id of the first new element, the next ones take the sequence numbers after it.
  * A delete is one event, however many elements it takes (ONE_EVENT), or deletes them one after another, from
  * the first of them on or from the last one backwards, each by the next event. Sequence numbers of a writer rise.
+ * Without `may_undo` what is deleted need not be kept: it cannot be undone.
  * ERROR_RANGE, ERROR_LIMIT, ERROR_MEMORY: nothing was changed.
  */
 int text_insert(Sequence *s, u32 position, Dot first, const void *units, int width, u32 n);
 int list_insert(Sequence *s, u32 position, Dot first, const Item *items, u32 n);
-int sequence_delete(Sequence *s, u32 position, u32 n, Dot first, DeletionKind kind);
+int sequence_delete(Sequence *s, u32 position, u32 n, Dot first, DeletionKind kind, bool may_undo);
 int sequence_clear(Sequence *s, Dot event);
 
 /* Undo the last local edit not yet undone since `sequence_settle`, newest first. */

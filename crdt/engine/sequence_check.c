@@ -2,10 +2,16 @@
 #include "sequence_apply.h"
 #include "sequence_purge.h"
 
+/* Whether ids up to here that are not held have been taken out. */
+static bool may_be_gone(const Decoder *d, RemoteDot first, u64 n)
+{
+    return first.sequence + n - 1 <= gone_below(d, first.place);
+}
+
 /* Whether all of these ids are elements here, or were. */
 static bool all_held(const Sequence *s, const Decoder *d, RemoteDot first, u64 n)
 {
-    if (first.sequence + n - 1 <= gone_below(d, first.place))
+    if (may_be_gone(d, first, n))
         return true;
     if (s == NULL || d->writers[first.place].local < 0)
         return false;
@@ -27,7 +33,7 @@ static bool is_held(const Sequence *s, const Decoder *d, RemoteDot id)
 
 static int check_origins(const Sequence *s, Decoder *d, const WireRun *run)
 {
-    if (run->sequence + run->n - 1 <= gone_below(d, run->place))
+    if (may_be_gone(d, (RemoteDot){run->place, run->sequence}, run->n))
         return DONE; /* nothing of it is new */
     bool held = run->left.form != ORIGIN_HELD || is_held(s, d, run->left.held);
     if (run->right.form == ORIGIN_HELD)
@@ -101,11 +107,13 @@ int check_deletions(const Sequence *s, SectionReader *r)
                            : section_read_deletion(r, &deletion);
         if (status != DONE)
             return status;
-        named += deletion.is_new ? deletion.n : count_held(s, d, deletion.target, deletion.n);
-        if (named > elements * DELETIONS_PER_ELEMENT)
-            return refuse(&d->in, "deletions that name all elements over and over");
         if (!deletion.is_new && !all_held(s, d, deletion.target, deletion.n))
             return refuse(&d->in, "a deletion of an element that does not exist");
+        named += deletion.is_new || !may_be_gone(d, deletion.target, deletion.n)
+                     ? deletion.n
+                     : count_held(s, d, deletion.target, deletion.n);
+        if (named > elements * DELETIONS_PER_ELEMENT)
+            return refuse(&d->in, "deletions that name all elements over and over");
     }
     return d->in.error == NULL ? DONE : ERROR_DECODE;
 }

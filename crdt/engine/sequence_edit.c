@@ -90,6 +90,8 @@ static int begin(Sequence *s, u32 position, Dot first, u32 n, Insert *insert)
     }
     insert->leaf = insert->at.leaf;
     insert->right = tree_element_at(&s->tree, insert->at);
+    runs_prefetch(&s->runs, insert->left);
+    runs_prefetch(&s->runs, insert->right);
     return s->condemned.n == 0 || insert->right == NOTHING ? DONE : pass_over_idle(s, first, insert);
 }
 
@@ -173,7 +175,7 @@ int list_insert(Sequence *s, u32 position, Dot first, const Item *items, u32 n)
     return DONE;
 }
 
-int sequence_delete(Sequence *s, u32 position, u32 n, Dot first, DeletionKind kind)
+int sequence_delete(Sequence *s, u32 position, u32 n, Dot first, DeletionKind kind, bool may_undo)
 {
     if (position > s->tree.visible || n > s->tree.visible - position)
         return ERROR_RANGE;
@@ -190,13 +192,14 @@ int sequence_delete(Sequence *s, u32 position, u32 n, Dot first, DeletionKind ki
             at.unit -= piece - 1;
         }
         u32 number = span.first + at.offset;
+        bool keep = may_undo || piece != n; /* those before the last are undone when it fails */
         if (status == DONE)
-            status = delete_elements(s, &at, piece, true);
+            status = delete_elements(s, &at, piece, keep);
         if (status != DONE) {
             (void)sequence_undo_delete(s, first, (u32)(event - first) + 1);
             return status;
         }
-        if (kind == EACH_BACKWARD)
+        if (kind == EACH_BACKWARD && keep)
             content_reverse(&s->pile, s->pile.n - piece);
         log_append(&s->log, event, number, piece, piece == 1 ? EACH_FORWARD : kind);
         end_typing(s);
@@ -210,5 +213,5 @@ int sequence_delete(Sequence *s, u32 position, u32 n, Dot first, DeletionKind ki
 
 int sequence_clear(Sequence *s, Dot event)
 {
-    return sequence_delete(s, 0, s->tree.visible, event, ONE_EVENT);
+    return sequence_delete(s, 0, s->tree.visible, event, ONE_EVENT, true);
 }

@@ -14,13 +14,42 @@ static u32 last_not_above(const u32 *starts, u32 n, u32 number)
     return low;
 }
 
+/* The chunk that holds a number, by its place in the directory. It looks where the number would be if all chunks held
+ * as many, and from there on in growing steps. */
+static u32 chunk_of(const Index *ix, u32 number)
+{
+    const u32 *starts = ix->starts;
+    u32 last = ix->n - 1, step = 1, low, high;
+    if (number >= starts[last])
+        return last;
+    u32 guess = (u32)((u64)number * last / starts[last]);
+    if (starts[guess] <= number) {
+        for (low = guess; low + step < last && starts[low + step] <= number; step *= 4)
+            low += step;
+        high = low + step < last ? low + step : last;
+    } else {
+        for (high = guess; high > step && starts[high - step] > number; step *= 4)
+            high -= step;
+        low = high > step ? high - step : 0;
+    }
+    return low + last_not_above(starts + low, high - low, number);
+}
+
+static inline u32 entry_of(const IndexChunk *chunk, u32 number)
+{
+    u32 offset = number - chunk->start[0];
+    if (chunk->is_dense)
+        return offset < chunk->n ? offset : chunk->n - 1u;
+    return last_not_above(chunk->start, chunk->n, number);
+}
+
 u32 index_leaf(const Index *ix, u32 number)
 {
     const IndexChunk *chunk = &ix->chunks[ix->order[ix->n - 1]];
     if (number >= chunk->start[chunk->n - 1]) /* the newest are asked for most */
         return ix->last_leaf;
-    chunk = &ix->chunks[ix->order[last_not_above(ix->starts, ix->n, number)]];
-    return chunk->leaf[last_not_above(chunk->start, chunk->n, number)];
+    chunk = &ix->chunks[ix->order[chunk_of(ix, number)]];
+    return chunk->leaf[entry_of(chunk, number)];
 }
 
 void index_free(Index *ix)
@@ -52,7 +81,13 @@ static IndexChunk *new_chunk(Index *ix, u32 place, u32 start)
     ix->order[place] = ix->n;
     IndexChunk *chunk = &ix->chunks[ix->n++];
     chunk->n = 0;
+    chunk->is_dense = true;
     return chunk;
+}
+
+static void note_density(IndexChunk *chunk)
+{
+    chunk->is_dense = chunk->n == 0 || chunk->start[chunk->n - 1] - chunk->start[0] == chunk->n - 1u;
 }
 
 /* Insert an entry at `at` of the chunk at `place`. */
@@ -67,10 +102,12 @@ static void insert(Index *ix, u32 place, u32 at, u32 start, u32 leaf)
         if (fresh == NULL)
             return;
         chunk = &ix->chunks[ix->order[place]];
-        fresh->n = CHUNK_ENTRIES - keep;
+        fresh->n = (u16)(CHUNK_ENTRIES - keep);
         memcpy(fresh->start, chunk->start + keep, fresh->n * sizeof(u32));
         memcpy(fresh->leaf, chunk->leaf + keep, fresh->n * sizeof(u32));
-        chunk->n = keep;
+        chunk->n = (u16)keep;
+        note_density(chunk);
+        note_density(fresh);
         if (at > keep || keep == CHUNK_ENTRIES) {
             chunk = fresh;
             at -= keep;
@@ -81,6 +118,7 @@ static void insert(Index *ix, u32 place, u32 at, u32 start, u32 leaf)
     chunk->start[at] = start;
     chunk->leaf[at] = leaf;
     chunk->n++;
+    note_density(chunk);
 }
 
 void index_append(Index *ix, u32 number, u32 leaf)
@@ -90,7 +128,14 @@ void index_append(Index *ix, u32 number, u32 leaf)
     if (ix->n == 0 && new_chunk(ix, 0, number) == NULL)
         return;
     u32 place = ix->n - 1;
-    insert(ix, place, ix->chunks[ix->order[place]].n, number, leaf);
+    IndexChunk *chunk = &ix->chunks[ix->order[place]];
+    if (chunk->n < CHUNK_ENTRIES) {
+        chunk->is_dense &= chunk->n == 0 || number - chunk->start[0] == chunk->n;
+        chunk->start[chunk->n] = number;
+        chunk->leaf[chunk->n++] = leaf;
+    } else {
+        insert(ix, place, CHUNK_ENTRIES, number, leaf);
+    }
     ix->last_leaf = leaf;
 }
 
@@ -98,9 +143,13 @@ void index_assign(Index *ix, u32 number, u32 n, u32 limit, u32 leaf)
 {
     u32 end = number + n;
     while (number < end && !ix->lost) {
-        u32 place = last_not_above(ix->starts, ix->n, number);
+        u32 place = chunk_of(ix, number);
         IndexChunk *chunk = &ix->chunks[ix->order[place]];
-        u32 at = last_not_above(chunk->start, chunk->n, number);
+        u32 at = entry_of(chunk, number);
+        if (n == 1 && at + 1 < chunk->n && chunk->is_dense) {
+            chunk->leaf[at] = leaf;
+            return;
+        }
         u32 start = chunk->start[at], old = chunk->leaf[at];
         u32 stop = at + 1 < chunk->n      ? chunk->start[at + 1]
                    : place + 1 < ix->n    ? ix->starts[place + 1]
@@ -117,6 +166,7 @@ void index_assign(Index *ix, u32 number, u32 n, u32 limit, u32 leaf)
             memmove(chunk->start + at, chunk->start + at + 1, (chunk->n - at - 1) * sizeof(u32));
             memmove(chunk->leaf + at, chunk->leaf + at + 1, (chunk->n - at - 1) * sizeof(u32));
             chunk->n--;
+            note_density(chunk);
         } else {
             chunk->leaf[at] = leaf;
         }

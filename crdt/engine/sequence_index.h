@@ -13,7 +13,8 @@
 enum { CHUNK_ENTRIES = 62 };
 
 typedef struct {
-    u32 n;
+    u16 n;
+    bool is_dense; /* each number is an entry, as where elements came in at random places */
     u32 start[CHUNK_ENTRIES]; /* an entry reaches to the next one's start */
     u32 leaf[CHUNK_ENTRIES];
 } IndexChunk;

@@ -86,6 +86,8 @@ static const char *broken_runs(const Runs *r)
         const Run *run = &r->all[i];
         if (run_end(r, i) <= run->first)
             return "6: runs do not rise";
+        if (runs_find(r, run->first) != i || runs_find(r, run_end(r, i) - 1) != i)
+            return "6: an element is looked for in another run";
         if ((run->left != NOTHING && run->left >= run->first) ||
             (run->right != NOTHING && run->right >= run->first))
             return "6: an origin is no earlier element";

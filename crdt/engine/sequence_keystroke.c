@@ -5,7 +5,9 @@
  * makes (sequence_encode.c) and takes (sequence_check.c, sequence_apply.c); when anything is unusual these
  * functions do nothing, and the general way is gone.
  */
+#include "sequence_apply.h"
 #include "sequence_news.h"
+#include "sequence_purge.h"
 
 /* The only writer of whom the receiver lacks something, or none. */
 static bool find_only_writer(const Encoder *e, u16 *writer)
@@ -121,49 +123,167 @@ static bool take_typing(Sequence *s, Decoder *d)
     return true;
 }
 
-/* One event that deletes visible elements of one span. */
-static bool take_deletion(Sequence *s, Decoder *d)
+/* An edit that builds on what is held alone: at most one run, then deletions of few stretches of ids. */
+enum { DELETIONS_FEW = 4 };
+
+typedef struct {
+    Dot first;
+    const u8 *units; /* ASCII; NULL: there is no run */
+    u32 n, left, right;
+} TakenRun;
+
+typedef struct {
+    Dot event;
+    u32 number, n;
+} TakenDeletion;
+
+typedef struct {
+    TakenRun run;
+    TakenDeletion deletions[DELETIONS_FEW];
+    u32 n;
+} TakenEdit;
+
+/* The local number of an origin that is held; NOTHING also when it is not here. */
+static u32 held_number(const Sequence *s, const Decoder *d, RemoteDot id)
+{
+    return s->tree.count == 0 ? NOTHING : runs_number(&s->runs, local_dot(d, id));
+}
+
+static bool find_origins(const Sequence *s, const Decoder *d, const WireRun *wire, TakenRun *run)
+{
+    RemoteDot held = wire->left.held;
+    run->left = run->right = NOTHING;
+    if (wire->left.form == ORIGIN_HELD && (run->left = held_number(s, d, held)) == NOTHING)
+        return false;
+    switch (wire->right.form) {
+    case ORIGIN_NONE:
+        return true;
+    case ORIGIN_SAME:
+        if (run->left != NOTHING)
+            run->right = runs_right(&s->runs, run->left);
+        return run->left != NOTHING;
+    case ORIGIN_NEXT:
+        held.sequence++;
+        if (held.sequence > section_base(d, held.place))
+            return false;
+        break;
+    default:
+        held = wire->right.held;
+    }
+    run->right = held_number(s, d, held);
+    return run->right != NOTHING;
+}
+
+static bool is_unseen(const Decoder *d, u32 place, u64 sequence)
+{
+    return sequence > d->replicas->all[d->writers[place].local].seen;
+}
+
+static bool read_insert(const Sequence *s, SectionReader *r, TakenRun *run)
+{
+    WireRun wire;
+    Reader *in = &r->d->in;
+    if (section_read_run(r, &wire) != DONE || wire.life > ALL_VISIBLE || wire.n >= reader_left(in) ||
+        !is_unseen(r->d, wire.place, wire.sequence) || !find_origins(s, r->d, &wire, run))
+        return false;
+    run->first = local_dot(r->d, (RemoteDot){wire.place, wire.sequence});
+    run->units = in->p;
+    run->n = (u32)wire.n;
+    in->p += wire.n;
+    return count_ascii(run->units, run->n) == run->n;
+}
+
+/* Each is one event of which all elements are held. */
+static bool read_deletions(const Sequence *s, SectionReader *r, TakenEdit *edit)
+{
+    u64 head = read_number(&r->d->in);
+    if ((head & 1) != 0 || head >> 1 > DELETIONS_FEW)
+        return false;
+    section_begin_deletions(r);
+    for (u64 left = head >> 1; left != 0; left--) {
+        WireDeletion wire;
+        TakenDeletion *deletion = &edit->deletions[edit->n++];
+        if (section_read_deletion(r, &wire) != DONE || wire.is_new || (wire.kind != ONE_EVENT && wire.n != 1) ||
+            !is_unseen(r->d, wire.event.place, wire.event.sequence))
+            return false;
+        deletion->event = local_dot(r->d, wire.event);
+        deletion->n = runs_limit(wire.n);
+        Dot target = local_dot(r->d, wire.target);
+        if (s->tree.count == 0 || runs_stretch(&s->runs, target, deletion->n, &deletion->number) != deletion->n)
+            return false;
+    }
+    return true;
+}
+
+static bool read_edit(const Sequence *s, Decoder *d, TakenEdit *edit)
 {
     SectionReader r;
-    WireDeletion deletion;
-    Reader before = d->in;
-    d->in.p += 2;
-    section_open(&r, d, 0);
-    int status = section_read_deletion(&r, &deletion);
-    bool is_read = status == DONE && reader_left(&d->in) == 0 && !deletion.is_new &&
-                   (deletion.kind == ONE_EVENT || deletion.n == 1);
+    section_open(&r, d, ELEMENTS_MAX - s->tree.count);
+    u64 runs = read_number(&d->in);
+    bool is_read = runs == 0 || (runs == 1 && read_insert(s, &r, &edit->run));
+    is_read = is_read && read_deletions(s, &r, edit) && reader_left(&d->in) == 0 && d->in.error == NULL;
     section_close(&r);
-    d->in = before;
-    if (!is_read)
-        return false;
-    const Sender *writer = &d->writers[deletion.event.place], *author = &d->writers[deletion.target.place];
-    u32 number, n = runs_limit(deletion.n);
-    if (writer->local < 0 || author->local < 0 || s->tree.count == 0 ||
-        log_known(&s->log, (u16)writer->local) >= deletion.event.sequence ||
-        runs_stretch(&s->runs, local_dot(d, deletion.target), n, &number) != n)
-        return false;
-    Point at = tree_locate(&s->tree, number);
-    Span span = point_span(&s->tree, at);
-    if (span_visible(span) < at.offset + n || log_reserve(&s->log, (u16)writer->local) != DONE ||
-        delete_elements(s, &at, n, false) != DONE)
-        return false;
-    log_append(&s->log, local_dot(d, deletion.event), number, n, n == 1 ? EACH_FORWARD : ONE_EVENT);
+    return is_read;
+}
+
+static bool insert_run(Sequence *s, const TakenRun *run)
+{
+    Units units = {run->units, NULL, 1};
+    u32 count = s->tree.count;
+    Digest before = s->digest;
     end_typing(s);
-    if (s->pile.n == 0)
-        sequence_tidy(s);
+    if (tree_begin(&s->tree) != DONE || runs_reserve(&s->runs, dot_replica(run->first)) != DONE)
+        return false;
+    Point at = fugue_place(s, run->first, run->left, run->right);
+    if (insert_elements(s, &at, run->first, run->n, &units) != DONE) {
+        tree_pop(&s->tree, s->tree.count - count);
+        s->digest = before;
+        return false;
+    }
+    digest_add(&s->digest, digest_of_origins(s, run->first, run->left, run->right));
+    runs_append(&s->runs, run->first, run->n, run->left, run->right);
+    idle_meet(s, run->left, run->right);
+    begin_typing(s, run->first + run->n, &at, NOTHING);
     return true;
+}
+
+static bool delete_stretch(Sequence *s, const TakenDeletion *deletion)
+{
+    u32 number = deletion->number, end = number + deletion->n;
+    if (log_reserve(&s->log, dot_replica(deletion->event)) != DONE)
+        return false;
+    end_typing(s);
+    while (number < end) {
+        Point at = tree_locate(&s->tree, number);
+        Span span = point_span(&s->tree, at);
+        u32 n = span_n(span) - at.offset < end - number ? span_n(span) - at.offset : end - number;
+        if (!span_is_deleted(span) && delete_elements(s, &at, n, false) != DONE)
+            return false;
+        number += n;
+    }
+    log_append(&s->log, deletion->event, deletion->number, deletion->n, deletion->n == 1 ? EACH_FORWARD : ONE_EVENT);
+    return true;
+}
+
+/* False also when out of memory: a part may have been joined then, and joining it again completes it. */
+static bool take_edit(Sequence *s, Decoder *d)
+{
+    TakenEdit edit = {0};
+    Reader before = d->in;
+    bool taken = read_edit(s, d, &edit);
+    d->in = before;
+    if (taken && edit.run.units != NULL)
+        taken = insert_run(s, &edit.run);
+    for (u32 i = 0; i < edit.n && taken; i++)
+        taken = delete_stretch(s, &edit.deletions[i]);
+    if (taken && edit.n != 0 && s->pile.n == 0)
+        sequence_tidy(s);
+    return taken;
 }
 
 bool sequence_take_keystroke(Sequence *s, Decoder *d)
 {
-    const u8 *p = d->in.p;
-    bool taken = false;
-    if (!s->is_text || reader_left(&d->in) < 4)
-        return false;
-    if (p[0] == 1)
-        taken = take_typing(s, d);
-    else if (p[0] == 0 && p[1] == 1 << 1)
-        taken = take_deletion(s, d);
+    bool taken = s->is_text && reader_left(&d->in) >= 4 && ((d->in.p[0] == 1 && take_typing(s, d)) || take_edit(s, d));
     if (taken)
         d->in.p = d->in.end;
     return taken;

@@ -1,29 +1,49 @@
 #include "sequence_runs.h"
 
-/* Runs of about the same length are where their share of all numbers says: it looks from there on in growing
- * steps, so that it is never much slower than halving, and mostly a look or two into memory that is far away. */
-u32 runs_find(const Runs *r, u32 number)
+/* Pages have 2^PAGE_BITS numbers, or more when there would be more pages than this for so many runs: a run of
+ * deleted elements may be as long as it likes. */
+enum { PAGE_BITS = 6 };
+
+static inline u64 pages_most(u32 runs)
 {
-    const Run *all = r->all;
-    u32 low, high, step = 2;
-    if (all[r->n - 1].first <= number)
-        return r->n - 1;
-    u32 guess = (u32)((u64)number * r->n / r->count);
-    if (all[guess].first <= number) {
-        for (low = guess; low + step < r->n && all[low + step].first <= number; step *= 4)
-            low += step;
-        high = low + step < r->n ? low + step : r->n;
-    } else {
-        for (high = guess; high > step && all[high - step].first > number; step *= 4)
-            high -= step;
-        low = high > step ? high - step : 0;
-    }
-    for (u32 n = high - low; n > 1;) {
-        u32 half = n / 2;
-        low += all[low + half].first <= number ? half : 0;
-        n -= half;
-    }
-    return low;
+    return 64 + 4 * (u64)runs;
+}
+
+/* Say of the pages that begin up to where the last run does, and after where the one before does, what they begin in.
+ * There is room. */
+static void fill_pages(Runs *r)
+{
+    u32 last = r->n - 1, first = r->all[last].first, pages = (first >> r->page_bits) + 1;
+    for (; r->n_pages < pages; r->n_pages++)
+        r->pages[r->n_pages] = r->n_pages << r->page_bits < first ? last - 1 : last;
+}
+
+static void refill_pages(Runs *r)
+{
+    u32 n = r->n;
+    r->n_pages = 0;
+    for (r->n = 1; r->n <= n; r->n++)
+        fill_pages(r);
+    r->n = r->paged = n;
+}
+
+/* Room for the pages when a run is appended. Their size is chosen again for twice as many runs, and when a quarter
+ * of what is allowed would do: each time that is a step for each run. */
+static int reserve_pages(Runs *r)
+{
+    u64 most = 2 * pages_most(r->paged);
+    bool anew = r->n >= 2 * r->paged || r->count >> r->page_bits >= most;
+    if (anew)
+        most = pages_most(r->n);
+    u64 need = anew ? most : ((u64)r->count >> r->page_bits) + 1;
+    u64 all = ((u64)r->count >> PAGE_BITS) + 1;
+    int status = array_reserve(&r->pages, &r->pages_capacity, need < all ? need : all, sizeof(u32));
+    if (status != DONE || !anew)
+        return status;
+    for (r->page_bits = PAGE_BITS; r->count >> r->page_bits >= most;)
+        r->page_bits++;
+    refill_pages(r);
+    return DONE;
 }
 
 /* The place of the first author not below a replica index. */
@@ -117,9 +137,11 @@ Dot runs_previous(const Runs *r, Dot dot, Dot begin)
     return end > begin ? end : begin;
 }
 
-int runs_reserve(Runs *r, u16 replica)
+int runs_make_room(Runs *r, u16 replica)
 {
     int status = array_reserve(&r->all, &r->capacity, r->n + 1, sizeof(Run));
+    if (status == DONE)
+        status = reserve_pages(r);
     if (status != DONE)
         return status;
     u32 place = author_place(r, replica);
@@ -132,6 +154,7 @@ int runs_reserve(Runs *r, u16 replica)
         r->authors[place] = (Author){.replica = replica};
         r->n_authors++;
     }
+    r->author = place;
     Author *author = &r->authors[place];
     return array_reserve(&author->runs, &author->capacity, author->n + 1, sizeof(u32));
 }
@@ -139,7 +162,7 @@ int runs_reserve(Runs *r, u16 replica)
 void runs_append(Runs *r, Dot first, u32 n, u32 left, u32 right)
 {
     if (!runs_continues(r, first, left, right)) {
-        Author *author = &r->authors[author_place(r, dot_replica(first))];
+        Author *author = &r->authors[r->author];
         u64 sequence = dot_sequence(first);
         author->runs[author->n++] = r->n;
         r->all[r->n++] = (Run){r->count,
@@ -148,6 +171,7 @@ void runs_append(Runs *r, Dot first, u32 n, u32 left, u32 right)
                                (u32)sequence,
                                (u16)(sequence >> 32),
                                dot_replica(first)};
+        fill_pages(r);
     }
     r->count += n;
 }
@@ -161,6 +185,7 @@ void runs_pop(Runs *r, u32 n)
     u32 place = author_place(r, run->replica);
     r->n--;
     r->authors[place].n--;
+    r->n_pages = r->n == 0 ? 0 : (r->all[r->n - 1].first >> r->page_bits) + 1;
 }
 
 static u32 origin_after(const Gaps *gaps, u32 origin)
@@ -184,6 +209,7 @@ static void authors_take_out(Runs *r, const u32 *place)
             r->authors[authors++] = author;
     }
     r->n_authors = authors;
+    r->author = 0;
     array_shrink(&r->authors, &r->authors_capacity, authors, sizeof(Author));
 }
 
@@ -204,6 +230,7 @@ void runs_take_out(Runs *r, const Gaps *gaps, u32 *kept)
     authors_take_out(r, kept);
     r->n = n;
     r->count = gaps_below(gaps, r->count);
+    refill_pages(r);
     array_shrink(&r->all, &r->capacity, n, sizeof(Run));
 }
 
@@ -213,6 +240,7 @@ void runs_free(Runs *r)
         block_free(r->authors[i].runs, r->authors[i].capacity * sizeof(u32));
     block_free(r->authors, r->authors_capacity * sizeof(Author));
     block_free(r->all, r->capacity * sizeof(Run));
+    block_free(r->pages, r->pages_capacity * sizeof(u32));
     *r = (Runs){0};
 }
 
@@ -220,11 +248,17 @@ int runs_copy(Runs *to, const Runs *from)
 {
     *to = (Runs){0};
     if (array_reserve(&to->all, &to->capacity, from->n, sizeof(Run)) != DONE ||
+        array_reserve(&to->pages, &to->pages_capacity, from->n_pages, sizeof(u32)) != DONE ||
         array_reserve(&to->authors, &to->authors_capacity, from->n_authors, sizeof(Author)) != DONE)
         goto fail;
     if (from->n != 0)
         memcpy(to->all, from->all, from->n * sizeof(Run));
+    if (from->n_pages != 0)
+        memcpy(to->pages, from->pages, from->n_pages * sizeof(u32));
     to->n = from->n;
+    to->n_pages = from->n_pages;
+    to->page_bits = from->page_bits;
+    to->paged = from->paged;
     to->count = from->count;
     for (u32 i = 0; i < from->n_authors; i++) {
         const Author *source = &from->authors[i];
@@ -245,7 +279,7 @@ fail:
 
 size_t runs_memory(const Runs *r)
 {
-    size_t bytes = block_footprint(r->capacity * sizeof(Run)) +
+    size_t bytes = block_footprint(r->capacity * sizeof(Run)) + block_footprint(r->pages_capacity * sizeof(u32)) +
                    block_footprint(r->authors_capacity * sizeof(Author));
     for (u32 i = 0; i < r->n_authors; i++)
         bytes += block_footprint(r->authors[i].capacity * sizeof(u32));

@@ -28,7 +28,10 @@ typedef struct {
 typedef struct {
     Run *all;
     Author *authors; /* by replica index */
-    u32 n, capacity, n_authors, authors_capacity;
+    u32 *pages; /* the run of each number whose low `page_bits` bits are 0, up to where the last run begins */
+    u32 n, capacity, n_authors, authors_capacity, n_pages, pages_capacity;
+    u32 page_bits, paged; /* runs when the size of pages was chosen */
+    u32 author;           /* the place of the one of the last reserve */
     u32 count; /* elements */
 } Runs;
 
@@ -42,8 +45,30 @@ static inline u32 run_end(const Runs *r, u32 index)
     return index + 1 < r->n ? r->all[index + 1].first : r->count;
 }
 
-/* The run of an element. O(log n), O(1) for one of the last run. */
-u32 runs_find(const Runs *r, u32 number);
+/* The run of an element. O(log n), and mostly O(1). */
+static inline u32 runs_find(const Runs *r, u32 number)
+{
+    if (number >= r->all[r->n - 1].first)
+        return r->n - 1;
+    u32 page = number >> r->page_bits, low = r->pages[page];
+    u32 more = (page + 1 < r->n_pages ? r->pages[page + 1] : r->n - 1) - low;
+    if (more >> r->page_bits != 0) /* each is a run of its own */
+        return low + number - (page << r->page_bits);
+    for (u32 n = more + 1; n > 1;) {
+        u32 half = n / 2;
+        low += r->all[low + half].first <= number ? half : 0;
+        n -= half;
+    }
+    return low;
+}
+
+/* Ask for the memory that finding an element's run will need, before other work. */
+static inline void runs_prefetch(const Runs *r, u32 number)
+{
+    u32 page = number >> r->page_bits, offset = number - (page << r->page_bits);
+    if (page < r->n_pages && r->pages[page] + offset < r->n)
+        __builtin_prefetch(&r->all[r->pages[page] + offset]);
+}
 
 /* The same, but first look into run `hint`. */
 static inline u32 runs_find_near(const Runs *r, u32 number, u32 hint)
@@ -110,8 +135,17 @@ static inline bool runs_continues(const Runs *r, Dot first, u32 left, u32 right)
     return right == run->right && run_dot(run) + (r->count - run->first) == first;
 }
 
-/* Room for one more run of this writer, so that the next runs_append cannot fail. */
-int runs_reserve(Runs *r, u16 replica);
+int runs_make_room(Runs *r, u16 replica);
+
+/* Room for one more run of this writer, so that the next runs_append, which is of the same writer, cannot fail. */
+static inline int runs_reserve(Runs *r, u16 replica)
+{
+    const Author *author = &r->authors[r->author];
+    bool has_room = r->n < r->capacity && r->n < 2 * r->paged && r->count >> r->page_bits < r->pages_capacity;
+    if (likely(has_room && author->replica == replica && author->n < author->capacity))
+        return DONE;
+    return runs_make_room(r, replica);
+}
 
 /* n new elements; they get the local numbers from r->count on. */
 void runs_append(Runs *r, Dot first, u32 n, u32 left, u32 right);

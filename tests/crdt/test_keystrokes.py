@@ -86,6 +86,35 @@ def test_keystrokes_of_three_writers_land_everywhere(seed: int) -> None:
     assert len({text.to_bytes() for text in texts}) == 1
 
 
+def test_an_insert_elsewhere_and_a_replacement_are_taken_at_once() -> None:
+    a, b = pair()
+    assert a.merge(news(b, lambda t: t.insert(2, "abc")))
+    assert a.merge(news(b, lambda t: t.apply([(1, 6, "xyz")])))
+    assert a.merge(news(b, lambda t: t.apply([(0, 1, ""), (2, 1, "q")])))
+    assert a == b
+    assert str(a) == str(b) == "xyqox"
+    a.check_invariants()
+
+
+def test_a_damaged_edit_leaves_all_as_it_was() -> None:
+    a, b = pair()
+    a.merge(news(b, lambda t: t.insert(3, "middle")))
+    edit = news(b, lambda t: t.apply([(1, 2, "new"), (6, 3, "")]))
+    kept, refused = a.to_bytes(), 0
+    for place in range(6, len(edit)):
+        for change in (0x01, 0x04, 0x20, 0x80):
+            damaged = with_checksum(edit[:place] + bytes([edit[place] ^ change]) + edit[place + 1 :])
+            reader = Text.from_bytes(kept)
+            try:
+                reader.merge(damaged)
+            except DecodeError:
+                refused += 1
+                assert reader.to_bytes() == kept
+            reader.check_invariants()
+    assert refused > len(edit)
+    assert a.merge(edit) and a == b
+
+
 @pytest.mark.parametrize("type_", [Text, OpBasedList])
 def test_a_damaged_whole_state_leaves_nothing_where_nothing_was(type_: Any) -> None:
     state = type_("first")

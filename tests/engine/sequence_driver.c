@@ -76,7 +76,7 @@ EXPORT int doc_insert(Doc *doc, u32 position, const u32 *units, u32 n)
 
 EXPORT int doc_delete(Doc *doc, u32 position, u32 n)
 {
-    int status = sequence_delete(doc->sequence, position, n, next_dot(doc), ONE_EVENT);
+    int status = sequence_delete(doc->sequence, position, n, next_dot(doc), ONE_EVENT, true);
     if (status == DONE)
         doc->replicas.all[doc->own].seen++;
     return status;
@@ -84,7 +84,8 @@ EXPORT int doc_delete(Doc *doc, u32 position, u32 n)
 
 EXPORT int doc_delete_each(Doc *doc, u32 position, u32 n, int backward)
 {
-    int status = sequence_delete(doc->sequence, position, n, next_dot(doc), backward ? EACH_BACKWARD : EACH_FORWARD);
+    DeletionKind kind = backward ? EACH_BACKWARD : EACH_FORWARD;
+    int status = sequence_delete(doc->sequence, position, n, next_dot(doc), kind, true);
     if (status == DONE)
         doc->replicas.all[doc->own].seen += n;
     return status;
@@ -299,6 +300,26 @@ EXPORT int doc_merge(Doc *doc, const u8 *p, u64 n, u64 *where, const char **what
         if (doc->replicas.all[few[i].local].seen < few[i].top)
             doc->replicas.all[few[i].local].seen = few[i].top;
     return d.changed;
+}
+
+/* Whether a message was taken the short way, which is for those whose writers are all known. */
+EXPORT int doc_take(Doc *doc, const u8 *p, u64 n)
+{
+    Decoder d = {.in = {p, p + n, p, NULL}, .replicas = &doc->replicas};
+    Sender few[64];
+    d.n = (u32)read_count(&d.in, 3);
+    d.writers = few;
+    if (d.n > 64 || read_writers(doc, &d, few) != DONE)
+        return false;
+    for (u32 i = 0; i < d.n; i++)
+        if (few[i].local < 0)
+            return false;
+    if (!sequence_take_keystroke(doc->sequence, &d))
+        return false;
+    for (u32 i = 0; i < d.n; i++)
+        if (doc->replicas.all[few[i].local].seen < few[i].top)
+            doc->replicas.all[few[i].local].seen = few[i].top;
+    return true;
 }
 
 /* ---- an editing history ------------------------------------------------------------------ */

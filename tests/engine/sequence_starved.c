@@ -46,7 +46,7 @@ static int edit(Doc *doc)
     if (length != 0 && draw(3) == 0) {
         u32 at = (u32)draw(length), n = 1 + (u32)draw(length - at < 30 ? length - at : 30);
         DeletionKind kind = (DeletionKind)draw(3);
-        int status = sequence_delete(doc->sequence, at, n, dot, kind);
+        int status = sequence_delete(doc->sequence, at, n, dot, kind, draw(2));
         doc->replicas.all[own].seen += status != DONE ? 0 : kind == ONE_EVENT ? 1 : n;
         return status;
     }
