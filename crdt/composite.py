@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from crdt.document import LEVELS, MAX_DRIFT, _register
 from crdt.fields import CompositeState, FieldView, build_schema
-from crdt.shapes import KINDS, kind_of, shape_of_type
+from crdt.shapes import KINDS, LEVELS_MAX, levels_of_type, shape_of_type
 
 __all__ = ["Composite", "Field", "field"]
 
@@ -82,7 +82,8 @@ def _declared_field(cls: type, name: str, annotation: object) -> Field:
     declared.name = name
     declared.type = _resolve(cls, name, annotation)
     try:
-        kind_of(declared.type)
+        if levels_of_type(declared.type, declared.of) >= LEVELS_MAX:
+            raise TypeError(f"states nest at most {LEVELS_MAX} levels deep")
     except TypeError as error:
         raise TypeError(f"{cls.__name__}.{name}: {error}") from None
     return declared
@@ -105,6 +106,7 @@ class Composite(CompositeState):
 
     _declared: ClassVar[tuple[Field, ...]] = ()
     _schema: ClassVar[int] = 0
+    _levels: ClassVar[int] = 0
     _strictest: ClassVar[int] = 0
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -118,6 +120,7 @@ class Composite(CompositeState):
             raise TypeError(f"{cls.__name__}: {len(fields)} fields; at most {FIELDS_MAX} are possible")
         cls._declared = tuple(fields.values())
         cls._schema = build_schema([(f.name, *shape_of_type(f.type, f.of)) for f in cls._declared])
+        cls._levels = max((1 + levels_of_type(f.type, f.of) for f in cls._declared), default=0)
         cls._strictest = max((f.rank for f in cls._declared), default=0)
         for index, declared in enumerate(cls._declared):
             setattr(cls, declared.name, FieldView(declared, index))
