@@ -10,11 +10,12 @@ has retyped a field, is kept, merged and passed on, and shows under `.unknown`.
 """
 
 import sys
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from crdt.document import LEVELS, MAX_DRIFT, _register
 from crdt.fields import CompositeState, FieldView, build_schema
-from crdt.shapes import KINDS, LEVELS_MAX, levels_of_type, shape_of_type
+from crdt.shapes import KINDS, LEVELS_MAX, levels_of_type, shape_of_type, strictest_of_type
 
 __all__ = ["Composite", "Field", "field"]
 
@@ -107,7 +108,7 @@ class Composite(CompositeState):
     _declared: ClassVar[tuple[Field, ...]] = ()
     _schema: ClassVar[int] = 0
     _levels: ClassVar[int] = 0
-    _strictest: ClassVar[int] = 0
+    _strictest: ClassVar[Field | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -121,7 +122,8 @@ class Composite(CompositeState):
         cls._declared = tuple(fields.values())
         cls._schema = build_schema([(f.name, *shape_of_type(f.type, f.of)) for f in cls._declared])
         cls._levels = max((1 + levels_of_type(f.type, f.of) for f in cls._declared), default=0)
-        cls._strictest = max((f.rank for f in cls._declared), default=0)
+        below = [strictest_of_type(f.type, f.of) for f in cls._declared]
+        cls._strictest = max((f for f in (*cls._declared, *below) if f), key=attrgetter("rank"), default=None)
         for index, declared in enumerate(cls._declared):
             setattr(cls, declared.name, FieldView(declared, index))
 

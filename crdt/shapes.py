@@ -3,7 +3,9 @@
 A shape is a number: the kind in its low byte and, for an ORMap, the shape of its children above.
 """
 
-__all__ = ["KINDS", "LEVELS_MAX", "kind_of", "levels_of_type", "shape_of_type"]
+from typing import Any
+
+__all__ = ["KINDS", "LEVELS_MAX", "kind_of", "levels_of_type", "shape_of_type", "strictest_of_type"]
 
 # The numbers of crdt/engine/container.h, which are on the wire and never change.
 KINDS = {
@@ -52,6 +54,13 @@ def levels_of_type(type_: object, of: object = None) -> int:
     if kind_of(type_) == KINDS["ORMap"]:
         return 1 + levels_of_type(of if of is not None else default_child())
     return getattr(type_, "_levels", 0)
+
+
+def strictest_of_type(type_: object, of: object = None) -> Any:
+    """The field with the strongest `at_least` anywhere below a state of this type; None if there is no field."""
+    if kind_of(type_) == KINDS["ORMap"]:
+        return strictest_of_type(of if of is not None else default_child())
+    return getattr(type_, "_strictest", None)
 
 
 def default_child() -> type:
