@@ -173,10 +173,11 @@ cdef Root new_root(Document *doc, replica, clock, max_drift):
 
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place):
+    cdef u32 epoch = root.doc.epoch  # raises before there is a view of what was never started
     cdef Replicated v = new_instance(cls, ())
     v.root = root
     v.node = node
-    v.epoch = root.doc.epoch
+    v.epoch = epoch
     v.parent = parent
     v.place_in_parent = place
     return v
