@@ -13,7 +13,9 @@ from crdt.document cimport (
     Replicated, finish, place_of, place_to_change, raise_status, time_of, wall_clock_ms
 )
 from crdt.engine cimport *
-from crdt.values cimport AHEAD, hold_key, hold_value, list_prefetch, pack_key, pack_keys, pack_plain, pack_value, unpack
+from crdt.values cimport (
+    AHEAD, dict_of_equal_keys, hold_key, hold_value, list_prefetch, pack_key, pack_keys, pack_plain, pack_value, unpack
+)
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -344,7 +346,7 @@ cdef class LWWMap(Replicated):
         cdef dict result = {}
         cdef Table *t = <Table *>node
         cdef Item item
-        cdef u32 row
+        cdef u32 row, n = 0
         if node == NULL:
             return result
         for row in range(t.n):
@@ -353,7 +355,8 @@ cdef class LWWMap(Replicated):
                 key = unpack(&item)
                 item = table_value(t, row)
                 result[key] = unpack(&item)
-        return result
+                n += 1
+        return result if <u32>len(result) == n else dict_of_equal_keys(list(self.walk(True)))
 
 
 MutableMapping.register(LWWMap)

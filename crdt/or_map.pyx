@@ -11,7 +11,7 @@ cimport cython
 
 from crdt.document cimport RESTRICTED, Replicated, view
 from crdt.engine cimport *
-from crdt.values cimport pack_key, unpack
+from crdt.values cimport dict_of_equal_keys, pack_key, unpack
 
 from crdt.document import LEVELS, MAX_DRIFT, _register, restore
 from crdt.errors import RefusedError
@@ -129,7 +129,9 @@ cdef class ORMap(Replicated):
         return [(key, self[key]) for key in self]
 
     cdef object value_of(self, Container *node):
-        return {} if node == NULL else {key: self[key].value for key in self}
+        keys = list(self)
+        result = {key: self[key].value for key in keys}
+        return result if len(result) == len(keys) else dict_of_equal_keys([(key, self[key].value) for key in keys])
 
     def __reduce__(self):
         self._only_root("pickling")

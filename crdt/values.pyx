@@ -253,6 +253,13 @@ def first(row):
     return row[0]
 
 
+cdef dict dict_of_equal_keys(list pairs):
+    cdef dict result = {}
+    for _, key, value in sorted([(packed_key(key, 0, None, None), key, value) for key, value in pairs], key=first):
+        result.setdefault(key, value)
+    return result
+
+
 cdef object unpack(const Item *item):
     cdef Reader r
     cdef u8 kind = item.type
