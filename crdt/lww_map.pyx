@@ -130,7 +130,7 @@ cdef class LWWMap(Replicated):
         cdef Item k, v
         if not pack_plain(key, &k, KEY_BYTES_MAX) or not pack_plain(value, &v, VALUE_BYTES_MAX):
             _holders = pack_key(key, &k, self), pack_value(value, &v, self, key)
-        cdef u64 now = time_of(self.root)
+        cdef u64 now = time_of(self)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put(self.root.doc, t, &k, &v, now))
 
@@ -151,7 +151,7 @@ cdef class LWWMap(Replicated):
         absent.type = ABSENT
         absent.n = 0
         absent.p = NULL
-        cdef u64 now = time_of(self.root)
+        cdef u64 now = time_of(self)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put(self.root.doc, t, &k, &absent, now))
 
@@ -266,7 +266,7 @@ cdef class LWWMap(Replicated):
         cdef Item[BATCH] v
         cdef Py_ssize_t at = 0
         cdef int i, n, ahead, half = 0
-        if not entries or self.root is None or self.root.clock is not None:
+        if not entries or self.root is None or self.root.clock is not None or self.root.held_back:
             return False
         cdef Table *t = <Table *>place_to_change(self)
         if not is_plain(entries):
@@ -309,7 +309,7 @@ cdef class LWWMap(Replicated):
             list_prefetch(values, at + i + AHEAD)
             if not pack_plain(values[at + i], &value[i], VALUE_BYTES_MAX):
                 holders.append(pack_value(values[at + i], &value[i], self, keys[at + i]))
-        cdef u64 now = time_of(self.root)
+        cdef u64 now = time_of(self)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put_many(self.root.doc, t, key, value, n, now))
 

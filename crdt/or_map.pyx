@@ -86,8 +86,8 @@ cdef class ORMap(Replicated):
         field = self.too_strict()
         if field is not None:
             raise RefusedError(
-                f"{self._place()}[{key!r}]: its field {field.name!r} is declared at_least={field.at_least!r} and refuses "
-                f"to be removed by a {LEVELS[self.root.rank]!r} update; "
+                f"{self._place()}[{key!r}]: its field {field.name!r} is declared at_least={field.at_least!r} and "
+                f"refuses to be removed by a {LEVELS[self.root.rank]!r} update; "
                 f"call update_state(..., consistency={field.at_least!r})",
                 field.name,
                 field.at_least,
@@ -135,7 +135,7 @@ cdef class ORMap(Replicated):
 
     def __reduce__(self):
         self._only_root("pickling")
-        return restore, (ORMap, self.to_bytes(), self._of)
+        return restore, (ORMap, self.to_bytes(), self._of, self._waiting())
 
 
 _register(OR_MAP, ORMap)
