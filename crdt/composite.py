@@ -10,11 +10,12 @@ has retyped a field, is kept, merged and passed on, and shows under `.unknown`.
 """
 
 import sys
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from crdt.document import LEVELS, MAX_DRIFT, _register
 from crdt.fields import CompositeState, FieldView, build_schema
-from crdt.shapes import KINDS, kind_of, shape_of_type
+from crdt.shapes import KINDS, LEVELS_MAX, levels_of_type, shape_of_type, strictest_of_type
 
 __all__ = ["Composite", "Field", "field"]
 
@@ -82,7 +83,8 @@ def _declared_field(cls: type, name: str, annotation: object) -> Field:
     declared.name = name
     declared.type = _resolve(cls, name, annotation)
     try:
-        kind_of(declared.type)
+        if levels_of_type(declared.type, declared.of) >= LEVELS_MAX:
+            raise TypeError(f"states nest at most {LEVELS_MAX} levels deep")
     except TypeError as error:
         raise TypeError(f"{cls.__name__}.{name}: {error}") from None
     return declared
@@ -105,7 +107,8 @@ class Composite(CompositeState):
 
     _declared: ClassVar[tuple[Field, ...]] = ()
     _schema: ClassVar[int] = 0
-    _strictest: ClassVar[int] = 0
+    _levels: ClassVar[int] = 0
+    _strictest: ClassVar[Field | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -118,7 +121,9 @@ class Composite(CompositeState):
             raise TypeError(f"{cls.__name__}: {len(fields)} fields; at most {FIELDS_MAX} are possible")
         cls._declared = tuple(fields.values())
         cls._schema = build_schema([(f.name, *shape_of_type(f.type, f.of)) for f in cls._declared])
-        cls._strictest = max((f.rank for f in cls._declared), default=0)
+        cls._levels = max((1 + levels_of_type(f.type, f.of) for f in cls._declared), default=0)
+        below = [strictest_of_type(f.type, f.of) for f in cls._declared]
+        cls._strictest = max((f for f in (*cls._declared, *below) if f), key=attrgetter("rank"), default=None)
         for index, declared in enumerate(cls._declared):
             setattr(cls, declared.name, FieldView(declared, index))
 

@@ -71,6 +71,8 @@ cdef class Replicated:
     cdef Landing land(self, bytes data, bint mind_drift) except *
     cdef Landing take_in(self, bytes data, bint mind_drift) except *
     cdef str writer(self, int index)
+    cdef bint land_due(self) except -1
+    cdef u64 time_to_write(self) except? 0
     cdef u64 *counts_of(self, vector, bint exact) except NULL
 
 # The common case of an access, without a call: nobody is at work, nothing is guarded, the place is known.
@@ -96,9 +98,9 @@ cdef inline int finish(Replicated state, int status) except -1:
     return status if status > 0 else state.done(status)
 
 
-cdef inline u64 time_of(Root root) except? 0:
-    """`root.now_ms()`."""
-    return wall_clock_ms() if root.clock is None else root.now_ms()
+cdef inline u64 time_of(Replicated state) except? 0:
+    """`state.time_to_write()`."""
+    return wall_clock_ms() if state.root.clock is None and not state.root.held_back else state.time_to_write()
 
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place)

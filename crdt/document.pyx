@@ -173,10 +173,11 @@ cdef Root new_root(Document *doc, replica, clock, max_drift):
 
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place):
+    cdef u32 epoch = root.doc.epoch  # raises before there is a view of what was never started
     cdef Replicated v = new_instance(cls, ())
     v.root = root
     v.node = node
-    v.epoch = root.doc.epoch
+    v.epoch = epoch
     v.parent = parent
     v.place_in_parent = place
     return v
@@ -213,9 +214,12 @@ cdef int raise_landing(Landing landing, Replicated who) except -1:
     return 0
 
 
-def restore(cls, data, of):
+def restore(cls, data, of, waiting=()):
     """Unpickle: the copy is a writer of its own, since two live writers never share a name."""
-    return cls.from_bytes(data) if of is None else cls.from_bytes(data, of=of)
+    state = cls.from_bytes(data) if of is None else cls.from_bytes(data, of=of)
+    for delta in waiting:
+        state.merge(delta)
+    return state
 
 
 cdef class Replicated:
@@ -396,9 +400,22 @@ cdef class Replicated:
     def pending(self):
         """How many deltas are held back, since what they build on is missing or their time is to come."""
         self._only_root("pending")
-        if self.root.held_back and not self.root.guard:
-            self._land_held_back()
+        self.land_due()
         return len(self.root.held_back) if self.root.held_back else 0
+
+    cdef bint land_due(self) except -1:
+        """Land what waits and need not wait any longer; whether something landed."""
+        cdef Root root = self.root
+        return root.held_back and not root.guard and not root.doc.is_open and self._land_held_back()
+
+    cdef u64 time_to_write(self) except? 0:
+        """The time for a stamp. What has come before is landed first, so that the write is later than it."""
+        self.land_due()
+        return self.root.now_ms()
+
+    def _waiting(self):
+        """The deltas that are held back."""
+        return [data for _, data in self.root.held_back or ()]
 
     @property
     def _is_waiting(self):
@@ -590,7 +607,7 @@ cdef class Replicated:
         else:
             data = self._bytes(other)
         if PyBytes_GET_SIZE(data) == 0:
-            return False
+            return self.land_due()
         landing = self.take_in(data, True)
         if landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY:
             self._hold_back(data)
@@ -622,7 +639,7 @@ cdef class Replicated:
             raise TypeError(f"a {name} merges with a {name}, not with a {type(other).__name__}")
         other._only_root("merge")
         if other.root is self.root:
-            return False
+            return self.land_due()
         data = other.delta_for(self.version)
         return self.merge(data)
 
@@ -652,11 +669,15 @@ cdef class Replicated:
         while progress and root.held_back:
             progress = False
             waiting, root.held_back, root.held_back_bytes = root.held_back, [], 0
-            for base, data in waiting:
+            for at, (base, data) in enumerate(waiting):
                 try:
                     landing = self.take_in(data, True)
                 except (DecodeError, RetiredError):
                     continue  # its base has come and shows that it was never valid, or what it adds comes too late
+                except BaseException:  # of the clock, say: what is waiting goes on waiting
+                    root.held_back.extend(waiting[at:])
+                    root.held_back_bytes += sum(len(data) for _, data in waiting[at:])
+                    raise
                 if landing == MESSAGE_LANDED:
                     changed = progress = True
                 elif landing != MESSAGE_NO_NEWS:
@@ -706,7 +727,7 @@ cdef class Replicated:
 
     def __reduce__(self):
         self._only_root("pickling")
-        return restore, (type(self), self.to_bytes(), None)
+        return restore, (type(self), self.to_bytes(), None, self._waiting())
 
     def __eq__(self, other):
         if type(other) is not type(self):

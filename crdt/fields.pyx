@@ -119,7 +119,8 @@ cdef class CompositeState(Replicated):
         return result
 
     def _is_restricted(self):
-        return type(self)._strictest > self.root.rank
+        strictest = type(self)._strictest
+        return strictest is not None and strictest.rank > self.root.rank
 
     cdef object value_of(self, Container *node):
         return {f.name: getattr(self, f.name).value for f in type(self)._declared}

@@ -13,7 +13,9 @@ from crdt.document cimport (
     Replicated, finish, place_of, place_to_change, raise_status, time_of, wall_clock_ms
 )
 from crdt.engine cimport *
-from crdt.values cimport AHEAD, hold_key, hold_value, list_prefetch, pack_key, pack_keys, pack_plain, pack_value, unpack
+from crdt.values cimport (
+    AHEAD, dict_of_equal_keys, hold_key, hold_value, list_prefetch, pack_key, pack_keys, pack_plain, pack_value, unpack
+)
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -128,7 +130,7 @@ cdef class LWWMap(Replicated):
         cdef Item k, v
         if not pack_plain(key, &k, KEY_BYTES_MAX) or not pack_plain(value, &v, VALUE_BYTES_MAX):
             _holders = pack_key(key, &k, self), pack_value(value, &v, self, key)
-        cdef u64 now = time_of(self.root)
+        cdef u64 now = time_of(self)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put(self.root.doc, t, &k, &v, now))
 
@@ -149,7 +151,7 @@ cdef class LWWMap(Replicated):
         absent.type = ABSENT
         absent.n = 0
         absent.p = NULL
-        cdef u64 now = time_of(self.root)
+        cdef u64 now = time_of(self)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put(self.root.doc, t, &k, &absent, now))
 
@@ -264,7 +266,7 @@ cdef class LWWMap(Replicated):
         cdef Item[BATCH] v
         cdef Py_ssize_t at = 0
         cdef int i, n, ahead, half = 0
-        if not entries or self.root is None or self.root.clock is not None:
+        if not entries or self.root is None or self.root.clock is not None or self.root.held_back:
             return False
         cdef Table *t = <Table *>place_to_change(self)
         if not is_plain(entries):
@@ -307,7 +309,7 @@ cdef class LWWMap(Replicated):
             list_prefetch(values, at + i + AHEAD)
             if not pack_plain(values[at + i], &value[i], VALUE_BYTES_MAX):
                 holders.append(pack_value(values[at + i], &value[i], self, keys[at + i]))
-        cdef u64 now = time_of(self.root)
+        cdef u64 now = time_of(self)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put_many(self.root.doc, t, key, value, n, now))
 
@@ -344,7 +346,7 @@ cdef class LWWMap(Replicated):
         cdef dict result = {}
         cdef Table *t = <Table *>node
         cdef Item item
-        cdef u32 row
+        cdef u32 row, n = 0
         if node == NULL:
             return result
         for row in range(t.n):
@@ -353,7 +355,8 @@ cdef class LWWMap(Replicated):
                 key = unpack(&item)
                 item = table_value(t, row)
                 result[key] = unpack(&item)
-        return result
+                n += 1
+        return result if <u32>len(result) == n else dict_of_equal_keys(list(self.walk(True)))
 
 
 MutableMapping.register(LWWMap)

@@ -9,12 +9,13 @@ place and not by who made it (compare the reset-remove map of Almeida, Shoker an
 
 cimport cython
 
-from crdt.document cimport Replicated, view
+from crdt.document cimport RESTRICTED, Replicated, view
 from crdt.engine cimport *
-from crdt.values cimport pack_key, unpack
+from crdt.values cimport dict_of_equal_keys, pack_key, unpack
 
-from crdt.document import MAX_DRIFT, _register, restore
-from crdt.shapes import shape_of_type
+from crdt.document import LEVELS, MAX_DRIFT, _register, restore
+from crdt.errors import RefusedError
+from crdt.shapes import shape_of_type, strictest_of_type
 
 
 @cython.final
@@ -70,8 +71,31 @@ cdef class ORMap(Replicated):
         if key not in self:
             raise KeyError(key)
         _holder = pack_key(key, &item, self)
+        if self.root.guard & RESTRICTED:
+            self.check_removal(key)
         cdef Table *t = <Table *>self.open()
         self.done(map_remove(self.root.doc, t, &item))
+
+    cdef object too_strict(self):
+        """A field of the children that refuses a change in the transaction's mode, or None."""
+        strictest = strictest_of_type(self._of)
+        return strictest if strictest is not None and strictest.rank > self.root.rank else None
+
+    cdef int check_removal(self, object key) except -1:
+        """A removal changes all fields below, so the strictest of them decides."""
+        field = self.too_strict()
+        if field is not None:
+            raise RefusedError(
+                f"{self._place()}[{key!r}]: its field {field.name!r} is declared at_least={field.at_least!r} and "
+                f"refuses to be removed by a {LEVELS[self.root.rank]!r} update; "
+                f"call update_state(..., consistency={field.at_least!r})",
+                field.name,
+                field.at_least,
+            )
+        return 0
+
+    def _is_restricted(self):
+        return self.too_strict() is not None
 
     def __contains__(self, key):
         cdef Item item
@@ -105,11 +129,13 @@ cdef class ORMap(Replicated):
         return [(key, self[key]) for key in self]
 
     cdef object value_of(self, Container *node):
-        return {} if node == NULL else {key: self[key].value for key in self}
+        keys = list(self)
+        result = {key: self[key].value for key in keys}
+        return result if len(result) == len(keys) else dict_of_equal_keys([(key, self[key].value) for key in keys])
 
     def __reduce__(self):
         self._only_root("pickling")
-        return restore, (ORMap, self.to_bytes(), self._of)
+        return restore, (ORMap, self.to_bytes(), self._of, self._waiting())
 
 
 _register(OR_MAP, ORMap)

@@ -6,7 +6,7 @@
 
 cimport cython
 
-from crdt.document cimport Replicated
+from crdt.document cimport Replicated, time_of
 from crdt.engine cimport *
 from crdt.values cimport pack_value, unpack
 
@@ -35,7 +35,7 @@ cdef class LWWRegister(Replicated):
 
     def set(self, value, /):
         """Write a value. `TypeError`: not plain data; nothing is changed then."""
-        put(self, value, self.root.now_ms())
+        put(self, value, time_of(self))
 
     cdef object value_of(self, Container *node):
         cdef Item key = item_none()

@@ -9,7 +9,7 @@ cimport cython
 
 from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_status
 from crdt.engine cimport *
-from crdt.values cimport AHEAD, hold_key, list_prefetch, pack_keys, unpack
+from crdt.values cimport AHEAD, dict_of_equal_keys, hold_key, list_prefetch, pack_keys, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -96,7 +96,9 @@ cdef set elements_of(Replicated owner, Container *node):
     for row in range(t.n):
         key = table_key(t, row)
         result.add(unpack(&key))
-    return result
+    if len(result) == size(node):
+        return result
+    return set(dict_of_equal_keys([(x, None) for x in ElementIterator(owner)]))
 
 
 @cython.final

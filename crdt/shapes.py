@@ -3,7 +3,9 @@
 A shape is a number: the kind in its low byte and, for an ORMap, the shape of its children above.
 """
 
-__all__ = ["KINDS", "kind_of", "shape_of_type"]
+from typing import Any
+
+__all__ = ["KINDS", "LEVELS_MAX", "kind_of", "levels_of_type", "shape_of_type", "strictest_of_type"]
 
 # The numbers of crdt/engine/container.h, which are on the wire and never change.
 KINDS = {
@@ -20,6 +22,7 @@ KINDS = {
     "Composite": 11,
 }
 NESTING_MAX = 3
+LEVELS_MAX = 16  # of states below a whole one; no decoder goes further down
 
 
 def kind_of(type_: object) -> int:
@@ -37,11 +40,27 @@ def shape_of_type(type_: object, of: object = None, nesting: int = 0) -> tuple[i
     if kind == KINDS["ORMap"]:
         if nesting == NESTING_MAX:
             raise TypeError("ORMaps nest at most three deep")
+        if nesting == 0 and levels_of_type(type_, of) > LEVELS_MAX:
+            raise TypeError(f"ORMap(of={getattr(of, '__name__', of)}): states nest at most {LEVELS_MAX} levels deep")
         inner, schema = shape_of_type(of if of is not None else default_child(), None, nesting + 1)
         return kind | inner << 8, schema
     if of is not None:
         raise TypeError(f"of= is for an ORMap, not for a {getattr(type_, '__name__', type_)}")
     return kind, getattr(type_, "_schema", 0)
+
+
+def levels_of_type(type_: object, of: object = None) -> int:
+    """How many levels of states there are below one of this type (with `of`, if it is an ORMap)."""
+    if kind_of(type_) == KINDS["ORMap"]:
+        return 1 + levels_of_type(of if of is not None else default_child())
+    return getattr(type_, "_levels", 0)
+
+
+def strictest_of_type(type_: object, of: object = None) -> Any:
+    """The field with the strongest `at_least` anywhere below a state of this type; None if there is no field."""
+    if kind_of(type_) == KINDS["ORMap"]:
+        return strictest_of_type(of if of is not None else default_child())
+    return getattr(type_, "_strictest", None)
 
 
 def default_child() -> type:

@@ -13,6 +13,8 @@ cdef extern from "Python.h":
 cdef object pack_key(object key, Item *item, object owner)
 cdef object pack_value(object value, Item *item, object owner, object key)
 cdef object unpack(const Item *item)
+# A dict of pairs of which some keys are equal in Python, as 1 and True are: the first of them in canonical order stays.
+cdef dict dict_of_equal_keys(list pairs)
 
 
 cdef inline bint pack_plain(object value, Item *item, Py_ssize_t limit) except -1:

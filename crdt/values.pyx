@@ -110,7 +110,7 @@ cdef inline bint is_singleton(object value, Item *item):
     return True
 
 
-cdef int check_length(Item *item, Py_ssize_t n, bint as_key, object owner, object key) except -1:
+cdef int check_length(Py_ssize_t n, bint as_key, object owner, object key) except -1:
     cdef Py_ssize_t limit = KEY_BYTES_MAX if as_key else VALUE_BYTES_MAX
     if n > limit:
         raise ValueError(
@@ -126,6 +126,7 @@ cdef object pack_key(object key, Item *item, object owner):
     item.p = NULL
     item.n = 0
     if kind is str:
+        check_length(PyUnicode_GET_LENGTH(key), True, owner, key)
         _holder = pack_text(key, item)
     elif kind is int:
         return pack_integer(key, item, owner, None)
@@ -139,13 +140,13 @@ cdef object pack_key(object key, Item *item, object owner):
         item.type = BYTES
         item.p = <const u8 *>PyBytes_AS_STRING(key)
         _holder = key
-        check_length(item, PyBytes_GET_SIZE(key), True, owner, key)
+        check_length(PyBytes_GET_SIZE(key), True, owner, key)
         item.n = <u32>PyBytes_GET_SIZE(key)
     elif kind is tuple:
         _holder = pack_nested(key, item, True, owner, None)
     else:
         refuse_type(key, owner, key, True)
-    check_length(item, item.n, True, owner, key)
+    check_length(item.n, True, owner, key)
     return _holder
 
 
@@ -154,7 +155,7 @@ cdef object pack_value(object value, Item *item, object owner, object key):
     item.p = NULL
     item.n = 0
     if kind is str:
-        check_length(item, PyUnicode_GET_LENGTH(value), False, owner, key)
+        check_length(PyUnicode_GET_LENGTH(value), False, owner, key)
         _holder = pack_text(value, item)
     elif kind is int:
         return pack_integer(value, item, owner, key)
@@ -164,7 +165,7 @@ cdef object pack_value(object value, Item *item, object owner, object key):
         item[0] = item_float(PyFloat_AS_DOUBLE(value))
         return None
     elif kind is bytes:
-        check_length(item, PyBytes_GET_SIZE(value), False, owner, key)
+        check_length(PyBytes_GET_SIZE(value), False, owner, key)
         item.type = BYTES
         item.p = <const u8 *>PyBytes_AS_STRING(value)
         item.n = <u32>PyBytes_GET_SIZE(value)
@@ -173,7 +174,7 @@ cdef object pack_value(object value, Item *item, object owner, object key):
         _holder = pack_nested(value, item, False, owner, key)
     else:
         refuse_type(value, owner, key, False)
-    check_length(item, item.n, False, owner, key)
+    check_length(item.n, False, owner, key)
     return _holder
 
 
@@ -183,7 +184,6 @@ cdef object pack_nested(object value, Item *item, bint as_key, object owner, obj
         write_contents(&w, value, 0, as_key, owner, key)
         if w.failed:
             raise MemoryError()
-        check_length(item, <Py_ssize_t>w.n, as_key, owner, key)
         data = PyBytes_FromStringAndSize(<char *>w.p, w.n)
     finally:
         writer_free(&w)
@@ -195,6 +195,7 @@ cdef object pack_nested(object value, Item *item, bint as_key, object owner, obj
 
 cdef int write_contents(Writer *w, object value, int depth, bint as_key, object owner, object key) except -1:
     """Count and items of a list, tuple or dict, without the head."""
+    cdef size_t start = w.n
     if depth >= VALUE_DEPTH_MAX:
         raise ValueError(
             f"{place_of(owner, key, key is not None)}: nested deeper than {VALUE_DEPTH_MAX} levels "
@@ -202,10 +203,11 @@ cdef int write_contents(Writer *w, object value, int depth, bint as_key, object 
         )
     write_number(w, len(value))
     if type(value) is dict:
-        return write_dict(w, value, depth, owner, key)
-    for inner in value:
-        write_inner(w, inner, depth + 1, as_key, owner, key)
-    return 0
+        write_dict(w, value, depth, owner, key)
+    else:
+        for inner in value:
+            write_inner(w, inner, depth + 1, as_key, owner, key)
+    return check_length(<Py_ssize_t>(w.n - start), as_key, owner, key)  # a tuple in a key has the limit of a key
 
 
 cdef int write_inner(Writer *w, object value, int depth, bint as_key, object owner, object key) except -1:
@@ -249,6 +251,13 @@ cdef int write_dict(Writer *w, dict value, int depth, object owner, object key) 
 
 def first(row):
     return row[0]
+
+
+cdef dict dict_of_equal_keys(list pairs):
+    cdef dict result = {}
+    for _, key, value in sorted([(packed_key(key, 0, None, None), key, value) for key, value in pairs], key=first):
+        result.setdefault(key, value)
+    return result
 
 
 cdef object unpack(const Item *item):

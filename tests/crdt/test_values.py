@@ -173,3 +173,17 @@ def test_what_was_passed_in_or_read_is_not_shared() -> None:
     s.add(1)
     s.value.add(2)
     assert len(s) == 1
+
+
+@pytest.mark.parametrize("short", [(), ("z",), ((("z",),),)])
+def test_a_tuple_within_a_value_has_the_limit_of_a_key(short: tuple[Any, ...]) -> None:
+    """It was taken, and the bytes were then of a state that no decoder took."""
+    m = LWWMap("a")
+    m["k"] = [{("x" * 65_000, *short): 1}]
+    assert LWWMap.from_bytes(m.to_bytes()) == m
+    was = m.to_bytes()
+    for key in [("x" * 40_000, "y" * 40_000), ("x" * 65_530, *short, "yy"), (("x" * 40_000, "y" * 40_000), *short)]:
+        for value in ({key: 1}, [{"a": {key: 1}}]):
+            with pytest.raises(ValueError, match="the limit is 65535"):
+                m["k"] = value
+    assert m.to_bytes() == was
