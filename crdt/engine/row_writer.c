@@ -126,7 +126,8 @@ static inline bool entries_of(const Table *t, const u16 *place, u32 first, u32 n
     u64 head = (u64)place[dot_replica(dot[0])] << 2 | ENTRY_LAST, all = head / 2;
     for (u32 i = 0; i < n; i++) {
         u64 later = dot[i + 1] - dot[i], newer = is_stamped ? stamp[i + 1] - stamp[i] : 0;
-        all |= later | newer;
+        u64 writers = (dot[i + 1] ^ dot[i]) >> 48 << 6; /* another's first event may seem to follow the last one */
+        all |= later | newer | writers;
         entry[i] = (u32)(head | later << 9 | newer << 17);
     }
     return all < 64;
