@@ -160,11 +160,15 @@ int read_any_value(Reader *r, Item *item); /* ABSENT is refused; table.c reads i
 static inline bool is_ascii(const u8 *p, size_t n)
 {
     u64 bits = 0;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        bits |= load64(p + i);
-    for (; i < n; i++)
-        bits |= p[i];
+    if (n >= 8) { /* the last word may overlap the one before */
+        bits = load64(p + n - 8);
+        for (size_t i = 0; i + 8 < n; i += 8)
+            bits |= load64(p + i);
+    } else if (n >= 4) {
+        bits = load32(p) | load32(p + n - 4);
+    } else if (n > 0) {
+        bits = p[0] | p[n / 2] | p[n - 1];
+    }
     return (bits & 0x8080808080808080ull) == 0;
 }
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from crdt import GSet, LWWMap
-from properties.wire_format import HEADER_BYTES, varint
+from crdt import DecodeError, GSet, LWWMap, ORSet
+from properties.wire_format import HEADER_BYTES, varint, with_checksum
 
 N = 1500  # enough to be written without the interpreter lock, and in several chunks
 FULL = 1
@@ -143,6 +143,14 @@ def test_rows_of_several_writers(family: str, count: int) -> None:
     assert body(joined) == written(7, events, rows)
 
 
+def test_the_first_event_of_a_writer_after_the_last_that_another_can_have() -> None:
+    events = {"a": (1 << 48) - 1, "b": 20}
+    rows = {f"{k:03d}": ("b", k, k, k) if k else ("a", events["a"], 1, 0) for k in range(21)}
+    message = written(7, events, rows)
+    state = LWWMap.from_bytes(with_checksum(bytes([0xC5, 0x10]) + bytes(4) + message))
+    assert body(state) == message
+
+
 def test_more_than_was_thought_to_be_enough() -> None:
     """Rows that are longer than a large state's mostly are."""
     now = 0
@@ -157,3 +165,35 @@ def test_more_than_was_thought_to_be_enough() -> None:
     data = body(state)
     assert data == written(7, {"writer": N}, rows)
     assert len(data) > 32 * N
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "a byte too many": lambda data: data + b"\0",
+    "cut short": lambda data: data[:-3],
+    "a key out of order": lambda data: data.replace(b"00299", b"00001"),
+    "a key twice": lambda data: data.replace(b"00299", b"00298"),
+    "an event its sender cannot hold": lambda data: data.replace(b"w\0\xac\x02", b"w\0\xab\x02"),
+    "more rows than there are": lambda data: data.replace(b"\xac\x02u", b"\xff\x02u"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("kind", [GSet, ORSet, LWWMap])
+def test_what_is_checked_while_it_lands_leaves_nothing_behind(kind: Any, damage: str) -> None:
+    """A whole state where there is nothing is read once."""
+    source = kind("w")
+    for k in range(300):
+        source.update({f"{k:05d}": k} if kind is LWWMap else [f"{k:05d}"])
+    good = source.to_bytes()
+    bad = with_checksum(DAMAGES[damage](good))
+    assert bad != good
+    state, untouched = kind("reader"), kind("reader")
+    with pytest.raises(DecodeError):
+        state._merge_bytes(bad, False)
+    state.check_invariants()
+    assert state.to_bytes() == untouched.to_bytes()
+    assert state.digest() == untouched.digest()
+    assert len(state) == 0 and "00007" not in state
+    assert state.merge(good)
+    assert state == source
+    state.check_invariants()
