@@ -15,9 +15,11 @@ from sys import getsizeof
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.ref cimport PyObject, Py_XDECREF
 from libc.string cimport memset
 
 from crdt.engine cimport *
+from crdt.room cimport bytes_written, lend_room
 from crdt.turns cimport LANDING, WALKED
 from crdt.values cimport pack_key
 from crdt.version cimport VersionVector, make_version
@@ -441,23 +443,25 @@ cdef class Replicated:
     # ---- exchange ---------------------------------------------------------------------------
 
     cdef bytes encode(self, u64 *since, bint everything):
-        cdef u8[SMALL_MESSAGE] room
-        cdef Writer out = lent_writer(room, SMALL_MESSAGE)
+        cdef u8[SMALL_MESSAGE] few
+        cdef Writer out = lent_writer(few, SMALL_MESSAGE)
+        cdef PyObject *room = NULL
         cdef Document *doc = self.root.doc
         cdef int status
         if document_weight(doc, NULL if everything else since) < WEIGHT_MIN:
             status = document_encode(doc, since, everything, &out)
         else:
             self.root.begin_walk()
+            room = lend_room(&out, document_room(doc) if everything else 0)
             with nogil:
                 status = document_encode(doc, since, everything, &out)
             self.root.end_walk()
         if status < 0:
+            Py_XDECREF(room)
             raise_status(status, self)
         try:
-            return PyBytes_FromStringAndSize(<char *>out.p, out.n)
+            return bytes_written(&out, room)
         finally:
-            writer_free(&out)
             if self.root.waiting != 0:
                 self.root.let_others_in()
 

@@ -185,6 +185,7 @@ cdef extern from "document.h" nogil:
     Document *document_clone(Document *doc)
     size_t document_memory(const Document *doc)
     u64 document_weight(const Document *doc, const u64 *since)
+    u64 document_room(const Document *doc)
     Digest document_digest(Document *doc)
     const char *document_broken_invariant(Document *doc)
     int document_own(Document *doc, const u8 *id, u8 n)

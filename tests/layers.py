@@ -1,6 +1,15 @@
 """Who may import whom. A module that is not here has no place yet: give it one."""
 
-GROUND = {"crdt.engine", "crdt.errors", "crdt.values", "crdt.version", "crdt.cursor", "crdt.turns", "crdt.document"}
+GROUND = {
+    "crdt.engine",
+    "crdt.errors",
+    "crdt.values",
+    "crdt.version",
+    "crdt.cursor",
+    "crdt.turns",
+    "crdt.document",
+    "crdt.room",
+}
 SEQUENCES = {"crdt.op_based_list", "crdt.text"}
 TYPES = {"crdt.counters", "crdt.sets", "crdt.registers", "crdt.lww_map"} | SEQUENCES
 NESTING = {"crdt.or_map", "crdt.composite"}
@@ -13,6 +22,7 @@ MAY_IMPORT = {
     "crdt.version": {"crdt.engine", "crdt.errors", "crdt.values"},
     "crdt.cursor": {"crdt.errors", "crdt.version", "crdt.values"},
     "crdt.turns": set(),
+    "crdt.room": {"crdt.engine"},
     "crdt.document": GROUND,
     "crdt.repair": GROUND,
     "crdt.sequences": GROUND,

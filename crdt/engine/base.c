@@ -8,7 +8,7 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 
-enum { MAPPED_FROM = 128 * 1024, PAGE = 4096 };
+enum { MAPPED_FROM = 128 * 1024, PAGE = 4096, HUGE_PAGE = 2 << 20 };
 
 static size_t pages(size_t bytes)
 {
@@ -54,6 +54,16 @@ void *block_resize(void *block, size_t old_bytes, size_t new_bytes)
     return p;
 }
 
+/* The system gives each page when it is first written, which takes as long as to write it several times. Huge pages
+ * are given rarely, and take what they are for. */
+void block_expect(void *bytes, size_t n)
+{
+    uintptr_t begin = ((uintptr_t)bytes + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    uintptr_t end = ((uintptr_t)bytes + n) & ~(uintptr_t)(HUGE_PAGE - 1);
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+}
+
 size_t block_footprint(size_t bytes)
 {
     if (bytes == 0)
@@ -62,6 +72,12 @@ size_t block_footprint(size_t bytes)
 }
 
 #else
+
+void block_expect(void *bytes, size_t n)
+{
+    (void)bytes;
+    (void)n;
+}
 
 void *block_resize(void *block, size_t old_bytes, size_t new_bytes)
 {

@@ -53,6 +53,9 @@ void *block_resize(void *block, size_t old_bytes, size_t new_bytes);
 /* What a block of this size really occupies. */
 size_t block_footprint(size_t bytes);
 
+/* Of these bytes, of whatever block, most will soon be written for the first time. */
+void block_expect(void *bytes, size_t n);
+
 static inline void block_free(void *block, size_t bytes)
 {
     (void)block_resize(block, bytes, 0);
@@ -120,6 +123,11 @@ static inline void copy_short(u8 *to, const u8 *from, size_t n)
 static inline u64 load64_be(const void *p)
 {
     return __builtin_bswap64(load64(p));
+}
+
+static inline u32 load32_be(const void *p)
+{
+    return __builtin_bswap32(load32(p));
 }
 
 /* How many of the first n bytes of both are equal before they differ. */

@@ -82,6 +82,8 @@ size_t document_memory(const Document *doc);
 /* About how many entries a walk meets that writes what a holder of `since` lacks (NULL: everything), children in
  * maps not looked into. O(fields and writers). */
 u64 document_weight(const Document *doc, const u64 *since);
+/* About how many bytes all of it takes when it is written, rather too many; 0: who can say. */
+u64 document_room(const Document *doc);
 Digest document_digest(Document *doc);
 const char *document_broken_invariant(Document *doc);
 

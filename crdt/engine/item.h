@@ -117,20 +117,24 @@ static inline size_t item_room(const Item *item)
     return (size_t)item->n + 16;
 }
 
-static inline u8 *put_integer(u8 *p, u64 v)
+/* The eight bytes of an INTEGER's payload, as they lie in memory. */
+static inline u8 *put_integer(u8 *p, u64 word)
 {
-    u64 magnitude = v ^ (u64)((i64)v >> 63); /* the bits that differ from the sign */
-    int n = magnitude == 0 ? 1 : (64 - __builtin_clzll(magnitude)) / 8 + 1;
-    *p++ = (u8)(INTEGER << 4 | n);
-    store64_be(p, v << (64 - 8 * n));
-    return p + n;
+    word ^= 0x80; /* two's complement again */
+    i64 v = (i64)__builtin_bswap64(word);
+    u64 magnitude = (u64)(v ^ v >> 63); /* the bits that differ from the sign */
+    u32 more = (63 ^ (u32)__builtin_clzll(magnitude << 1 | 1)) & 56; /* bits of the bytes beyond the first */
+    *p = (u8)((INTEGER << 4 | 1) + more / 8);
+    word >>= 56 ^ more; /* the last bytes in memory come first */
+    memcpy(p + 1, &word, 8);
+    return p + 2 + more / 8;
 }
 
 static inline u8 *put_item(u8 *p, const Item *item)
 {
     switch (item->type) {
     case INTEGER:
-        return put_integer(p, (u64)item_integer_value(item));
+        return put_integer(p, load64(item_bytes(item)));
     case BIG_INTEGER:
     case STRING:
     case BYTES:
@@ -156,11 +160,15 @@ int read_any_value(Reader *r, Item *item); /* ABSENT is refused; table.c reads i
 static inline bool is_ascii(const u8 *p, size_t n)
 {
     u64 bits = 0;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        bits |= load64(p + i);
-    for (; i < n; i++)
-        bits |= p[i];
+    if (n >= 8) { /* the last word may overlap the one before */
+        bits = load64(p + n - 8);
+        for (size_t i = 0; i + 8 < n; i += 8)
+            bits |= load64(p + i);
+    } else if (n >= 4) {
+        bits = load32(p) | load32(p + n - 4);
+    } else if (n > 0) {
+        bits = p[0] | p[n / 2] | p[n - 1];
+    }
     return (bits & 0x8080808080808080ull) == 0;
 }
 

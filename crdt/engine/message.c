@@ -175,21 +175,38 @@ static Landing landing_of(const Document *doc, const Decoder *d)
     return d->flags & FLAGS_GROWTH || has_cut(&doc->replicas) ? growth_landing(doc, d) : MESSAGE_LANDED;
 }
 
-/* A whole state where there is nothing yet, of a sequence alone, is read once: what turns out to be wrong is
- * emptied again. */
-static bool may_land_unchecked(const Document *doc, const Decoder *d)
+static bool is_of_rows(const Document *doc)
 {
-    Kind kind = shape_kind(doc->root->shape);
-    return (kind == TEXT || kind == OP_LIST) && d->flags == FLAG_FULL && !has_cut(&doc->replicas) &&
-           sequence_is_blank(((const SequenceNode *)doc->root)->sequence);
+    Kind kind = container_kind(doc->root);
+    return kind == GSET || kind == ORSET || kind == LWW_MAP;
+}
+
+/* A whole state where there is nothing yet, of a sequence, set or map alone, is read once: what turns out to be wrong
+ * is emptied again. Not if it may turn out to come too early. */
+static bool may_land_unchecked(const Document *doc, const Decoder *d, u64 latest_stamp)
+{
+    if (d->flags != FLAG_FULL || has_cut(&doc->replicas))
+        return false;
+    if (is_of_rows(doc)) {
+        const Table *t = (const Table *)doc->root;
+        return t->n == 0 && t->log == NULL && (latest_stamp == UINT64_MAX || !(t->columns & HAS_STAMP));
+    }
+    Kind kind = container_kind(doc->root);
+    return (kind == TEXT || kind == OP_LIST) && sequence_is_blank(((const SequenceNode *)doc->root)->sequence);
 }
 
 /* As if the message had never come. */
-static void take_back(Document *doc, u32 replicas)
+static void take_back(Document *doc, u32 replicas, Digest digest)
 {
-    Sequence *s = ((SequenceNode *)doc->root)->sequence;
-    digest_subtract(&doc->digest, sequence_digest(s));
-    sequence_empty(s);
+    if (is_of_rows(doc)) {
+        sums_settle(doc); /* which forgets the marks of what goes now */
+        table_empty((Table *)doc->root);
+        doc->digest = digest;
+    } else {
+        Sequence *s = ((SequenceNode *)doc->root)->sequence;
+        digest_subtract(&doc->digest, sequence_digest(s));
+        sequence_empty(s);
+    }
     replicas_truncate(&doc->replicas, replicas);
 }
 
@@ -222,6 +239,9 @@ static int land(Document *doc, Decoder *d)
     if (d->flags & FLAGS_GROWTH)
         growth_land(doc, d);
     d->replaces = doc->is_behind;
+    if (d->unchecked)
+        sums_settle(doc);
+    Digest digest = doc->digest;
     int status = section_apply(doc, d, doc->root, tops);
     if (tops != few)
         free(tops);
@@ -239,7 +259,7 @@ static int land(Document *doc, Decoder *d)
         }
     }
     if (status != DONE && d->unchecked)
-        take_back(doc, replicas);
+        take_back(doc, replicas, digest);
     if (status != DONE)
         return status;
     if (has_cut(&doc->replicas))
@@ -285,7 +305,7 @@ static int read_preamble(Decoder *d, u64 *shape)
     return status == DONE && (flags & FLAGS_GROWTH) ? growth_read(d, flags) : status;
 }
 
-static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *section_at)
+static int check_message(Document *doc, Decoder *d, u64 latest_stamp, Landing *landing, size_t *section_at)
 {
     u64 shape;
     int status = read_preamble(d, &shape);
@@ -301,7 +321,7 @@ static int check_message(Document *doc, Decoder *d, Landing *landing, size_t *se
         d->landed = true;
         return DONE;
     }
-    d->unchecked = *landing == MESSAGE_LANDED && may_land_unchecked(doc, d);
+    d->unchecked = *landing == MESSAGE_LANDED && may_land_unchecked(doc, d, latest_stamp);
     if (d->unchecked)
         return DONE;
     status = section_check(doc, d, (Expected){.shape = doc->root->shape, .here = doc->root});
@@ -319,7 +339,7 @@ int document_merge(Document *doc, const u8 *bytes, size_t n, u64 latest_stamp, L
     Decoder d = {.in = {.p = bytes, .end = bytes + n, .start = bytes}, .replicas = &doc->replicas, .lent = few};
     d.may_be_gone = has_cut(&doc->replicas);
     size_t section_at = 0;
-    int status = check_message(doc, &d, landing, &section_at);
+    int status = check_message(doc, &d, latest_stamp, landing, &section_at);
     if (status == DONE && *landing == MESSAGE_LANDED && !d.landed) {
         if (d.latest_stamp > latest_stamp) {
             *landing = MESSAGE_TOO_EARLY;

@@ -51,6 +51,7 @@ static int index_build(Table *t, u32 buckets, u64 seed)
     Bucket *fresh = block_resize(NULL, 0, bytes);
     if (fresh == NULL)
         return ERROR_MEMORY;
+    block_expect(fresh, bytes);
     memset(fresh, 0, bytes);
     block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
     t->bucket = fresh;
@@ -159,6 +160,19 @@ static void drop_index(Table *t)
     block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
     t->bucket = NULL;
     t->buckets = 0;
+}
+
+void table_empty(Table *t)
+{
+    rows_free(t);
+    drop_index(t);
+    arena_free(&t->arena);
+    t->arena = (Arena){0};
+    t->key = NULL;
+    t->dot = t->word = t->stamp = NULL;
+    t->value = NULL;
+    t->n = t->capacity = t->siblings = t->tombstones = 0;
+    t->mutations++;
 }
 
 int table_load_begin(Table *t, u64 rows)

@@ -100,6 +100,9 @@ typedef struct {
 } Matches;
 u32 table_next_match(const Table *t, const Probe *p, Matches *m);
 
+/* Take out all rows, and give back their room. */
+void table_empty(Table *t);
+
 /* Take out a row; the last one moves into its place. */
 void table_remove(Table *t, u32 row, u64 seed);
 /* Exactly undoes table_remove(row). The room is still there, since removing frees none. */

@@ -80,7 +80,9 @@ static int resize_large(Table *t, u32 capacity)
             *c[i].at = fresh[i];
     }
     for (int i = 0; was_small && i < columns; i++) {
-        if (t->n != 0)
+        if (t->n == 0) /* then all of it is for what comes now */
+            block_expect(fresh[i], c[i].width * capacity);
+        else
             memcpy(fresh[i], *c[i].at, c[i].width * t->n);
         *c[i].at = fresh[i];
     }

@@ -1,174 +1,16 @@
-/* The section of a set, register or map: checking it, and joining it with what is held.
+/* The section of a set, register or map: joining it with what is held.
  *
  * The join of a dot store (Almeida, Shoker and Baquero 2018, section 7) keeps of a key: what both
  * hold, what only we hold and the sender never saw, and what only the sender holds and we never saw.
  * Grow-only and last-writer-wins tables outside of ORMaps have one entry a key: the smallest dot and
  * the largest (stamp, writer) of all that met.
  */
-#include "growth.h"
 #include "entry.h"
+#include "growth.h"
 #include "rows.h"
+#include "table_read.h"
 
 #include <stdlib.h>
-
-typedef struct {
-    RemoteDot dot;
-    u64 stamp;
-    Item value;
-} Entry;
-
-typedef struct {
-    Item key;
-    Entry *all; /* the live entries, by rising writer */
-    u32 n, capacity;
-    RemoteDot removal; /* sequence 0: none */
-} Group;
-
-/* Differences run through the whole section. */
-typedef struct {
-    u64 sequence, stamp;
-    u8 columns;
-} Run;
-
-/* ---- reading one row, with all its checks --------------------------------------------------------- */
-
-static int read_value_or_absent(Reader *r, Item *value)
-{
-    if (r->p < r->end && *r->p == ABSENT) {
-        r->p++;
-        *value = (Item){.type = ABSENT};
-        return DONE;
-    }
-    return read_value(r, value);
-}
-
-static RemoteDot read_entry_dot(Decoder *d, Run *run, u64 place)
-{
-    run->sequence = read_difference(&d->in, run->sequence);
-    return check_remote_dot(d, place, run->sequence);
-}
-
-static int read_entry(Decoder *d, Run *run, u64 place, Group *g)
-{
-    if (g->n == g->capacity && array_reserve(&g->all, &g->capacity, g->n + 1, sizeof(Entry)) != DONE)
-        return ERROR_MEMORY;
-    Entry *entry = &g->all[g->n];
-    *entry = (Entry){.dot = read_entry_dot(d, run, place)};
-    if (g->n > 0 && entry->dot.place <= entry[-1].dot.place)
-        return refuse(&d->in, "the entries of a key are not in order");
-    if (run->columns & HAS_STAMP) {
-        run->stamp = entry->stamp = read_difference(&d->in, run->stamp);
-        if (entry->stamp > d->latest_stamp)
-            d->latest_stamp = entry->stamp;
-    }
-    if (d->in.error != NULL)
-        return ERROR_DECODE;
-    g->n++;
-    if (!(run->columns & HAS_VALUE))
-        return DONE;
-    return run->columns & HAS_STAMP ? read_value_or_absent(&d->in, &entry->value)
-                                    : read_value(&d->in, &entry->value);
-}
-
-static int read_group(Decoder *d, Run *run, Group *g)
-{
-    g->n = 0;
-    g->removal = (RemoteDot){0, 0};
-    g->key = item_none();
-    if ((run->columns & HAS_KEY) && read_key(&d->in, &g->key) != DONE)
-        return ERROR_DECODE;
-    for (;;) {
-        u64 head = read_number(&d->in);
-        if (d->in.error != NULL)
-            return ERROR_DECODE;
-        switch (head & 3) {
-        case ENTRY_NONE:
-            if (head != ENTRY_NONE || g->n != 0 || !(run->columns & HAS_CHILD))
-                return refuse(&d->in, "a key without entries");
-            return DONE;
-        case ENTRY_REMOVAL:
-            g->removal = read_entry_dot(d, run, head >> 2);
-            return d->in.error != NULL ? ERROR_DECODE : DONE;
-        default: {
-            int status = read_entry(d, run, head >> 2, g);
-            if (status != DONE)
-                return status;
-            if ((head & 3) == ENTRY_LAST)
-                return DONE;
-        }
-        }
-    }
-}
-
-/* ---- check ---------------------------------------------------------------------------------------- */
-
-typedef struct {
-    const Document *doc;
-    Expected x;
-    bool complete, keeps_siblings;
-} TableCheck;
-
-static int check_child(const TableCheck *tc, Decoder *d, const Item *key)
-{
-    u8 marker = read_byte(&d->in);
-    if (d->in.error != NULL)
-        return ERROR_DECODE;
-    if (marker == CHILD_UNTOLD || marker == CHILD_BLANK)
-        return DONE;
-    if (marker != CHILD_SECTION)
-        return refuse(&d->in, "an unknown mark of a nested state");
-    const Table *here = (const Table *)tc->x.here;
-    Expected below = {.shape = shape_of_children(tc->x.shape),
-                      .here = here == NULL ? NULL : map_find(tc->doc, here, key),
-                      .path = child_path(tc->x.path, key),
-                      .removable = true,
-                      .depth = tc->x.depth + 1};
-    return section_check(tc->doc, d, below);
-}
-
-static int check_group(const TableCheck *tc, Decoder *d, const Group *g, u8 columns)
-{
-    if (!tc->keeps_siblings && (g->n != 1 || g->removal.sequence != 0))
-        return refuse(&d->in, "a key must have one entry");
-    if (tc->complete && g->removal.sequence != 0)
-        return refuse(&d->in, "a removal in a complete section");
-    if (!(columns & HAS_KEY) && (g->n == 0 || g->removal.sequence != 0))
-        return refuse(&d->in, "a register must have an entry");
-    if (!tc->keeps_siblings && (columns & HAS_STAMP) && g->all[0].value.type == ABSENT &&
-        g->all[0].dot.sequence <= d->writers[g->all[0].dot.place].cut)
-        return refuse(&d->in, "a deletion that its sender has purged");
-    return columns & HAS_CHILD ? check_child(tc, d, &g->key) : DONE;
-}
-
-int table_check(const Document *doc, Decoder *d, Expected x)
-{
-    Container like = {.shape = x.shape, .removable = x.removable};
-    TableCheck tc = {.doc = doc, .x = x, .keeps_siblings = is_dot_store(&like)};
-    Run run = {.columns = table_columns(x.shape)};
-    u8 flags = read_byte(&d->in);
-    bool may_be = tc.keeps_siblings || ((run.columns & HAS_STAMP) && d->complete);
-    if (flags > 1 || (flags == 1 && !may_be))
-        return refuse(&d->in, "unknown flags of a section");
-    if (flags == 0 && may_be && d->complete)
-        return refuse(&d->in, "a part of what must be complete");
-    tc.complete = flags == 1;
-    u64 rows = read_count(&d->in, 2);
-    if (rows > 1 && !(run.columns & HAS_KEY))
-        return refuse(&d->in, "a register with several rows");
-    Group g = {0};
-    Item previous = {0};
-    int status = d->in.error != NULL ? ERROR_DECODE : DONE;
-    for (u64 i = 0; i < rows && status == DONE; i++) {
-        status = read_group(d, &run, &g);
-        if (status == DONE)
-            status = check_group(&tc, d, &g, run.columns);
-        if (status == DONE && i > 0 && (tc.complete || d->is_full) && item_compare(&previous, &g.key) >= 0)
-            status = refuse(&d->in, "the keys are not in order");
-        previous = g.key;
-    }
-    block_free(g.all, g.capacity * sizeof(Entry));
-    return status;
-}
 
 /* ---- join: sets, registers, maps of values -------------------------------------------------------- */
 
@@ -442,25 +284,30 @@ static int sweep(TableJoin *j)
 int table_apply(Document *doc, Decoder *d, Table *t, const u64 *tops)
 {
     TableJoin j = {.doc = doc, .d = d, .t = t, .tops = tops, .held = t->n};
-    Run run = {.columns = t->columns};
+    TableReading r;
     bool keeps_siblings = is_dot_store(&t->base);
-    j.complete = read_byte(&d->in) == 1;
-    u64 rows = read_number(&d->in);
+    int status = table_read_begin(doc, d, (Expected){.shape = t->base.shape, .removable = t->base.removable}, &r);
+    if (status != DONE)
+        return status;
+    j.complete = r.complete;
     if (j.complete && t->n != 0 && (j.kept = calloc(t->n / 8 + 1, 1)) == NULL)
         return ERROR_MEMORY;
-    Group g = {0};
-    j.loads = t->n == 0 && rows > INDEXED_FROM && (j.complete || d->is_full) && !(t->columns & HAS_CHILD);
-    int status = j.loads ? table_load_begin(t, rows) : DONE;
-    for (u64 i = 0; i < rows && status == DONE; i++) {
-        status = read_group(d, &run, &g);
+    j.loads = t->n == 0 && r.rows > INDEXED_FROM && (j.complete || d->is_full) && !(t->columns & HAS_CHILD);
+    u64 most = reader_left(&d->in) / 3; /* that many rows may really be there, in so many bytes each */
+    if (j.loads)
+        status = table_load_begin(t, r.rows < most ? r.rows : most);
+    for (u64 i = 0; i < r.rows && status == DONE; i++) {
+        status = d->unchecked ? table_check_next(&r) : table_read_next(&r);
         if (status == DONE)
-            status = join_group(&j, &g, keeps_siblings);
+            status = join_group(&j, &r.group, keeps_siblings);
     }
+    if (status == DONE && d->unchecked && reader_left(&d->in) != 0)
+        status = refuse(&d->in, "bytes are left over");
     if (status == DONE && j.loads)
         status = table_load_end(t, doc->seed);
     if (status == DONE && j.complete)
         status = sweep(&j);
-    block_free(g.all, g.capacity * sizeof(Entry));
+    table_read_end(&r);
     free(j.kept);
     table_settle(doc, t);
     return status;

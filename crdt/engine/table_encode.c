@@ -4,8 +4,7 @@
  *   row = key (not of a register), entries, and in an ORMap its child (see docs: wire format).
  */
 #include "growth.h"
-#include "entry.h"
-#include "table_sort.h"
+#include "row_writer.h"
 
 #include <stdlib.h>
 
@@ -13,41 +12,17 @@ typedef struct {
     const Document *doc;
     Encoder *e;
     const Table *t;
-    u64 sequence, stamp; /* of the entry before: differences are small */
-    u32 *rows;           /* scratch: the rows of one key */
+    Run run;
+    u32 *rows; /* scratch: the rows of one key */
     u32 capacity, written;
     bool whole;
 } TableEncoder;
 
 /* ---- one row ------------------------------------------------------------------------------------ */
 
-enum { ENTRY_ROOM = 3 * NUMBER_BYTES_MAX };
-
-/* An entry where there is room for it: ENTRY_ROOM, and item_room of its value. */
-static inline u8 *put_entry(TableEncoder *te, u8 *p, Dot dot, u32 row, u8 kind)
-{
-    p = put_number(p, (u64)te->e->place[dot_replica(dot)] << 2 | kind);
-    p = put_number(p, zigzag(dot_sequence(dot) - te->sequence));
-    te->sequence = dot_sequence(dot);
-    if (kind == ENTRY_REMOVAL || row == NO_ROW)
-        return p;
-    if (te->t->columns & HAS_STAMP) {
-        p = put_number(p, zigzag(te->t->stamp[row] - te->stamp));
-        te->stamp = te->t->stamp[row];
-    }
-    if (te->t->columns & HAS_VALUE) {
-        Item value = table_value(te->t, row);
-        p = put_item(p, &value);
-    }
-    return p;
-}
-
 static void write_entry(TableEncoder *te, Dot dot, u32 row, u8 kind)
 {
-    Writer *w = &te->e->out;
-    Item value = row != NO_ROW && (te->t->columns & HAS_VALUE) ? table_value(te->t, row) : item_none();
-    if (writer_reserve(w, ENTRY_ROOM + item_room(&value)))
-        w->n = (size_t)(put_entry(te, w->p + w->n, dot, row, kind) - w->p);
+    entry_write(te->e, te->t, &te->run, dot, row, kind);
 }
 
 static int write_child(TableEncoder *te, u32 row, bool whole)
@@ -140,22 +115,6 @@ static int gather(TableEncoder *te, const Item *key, u32 *n)
 
 /* ---- which rows --------------------------------------------------------------------------------- */
 
-/* A row whose key has no other. */
-static inline void write_only_row(TableEncoder *te, u32 row)
-{
-    const Table *t = te->t;
-    Writer *w = &te->e->out;
-    Item key = t->columns & HAS_KEY ? table_key(t, row) : item_none();
-    size_t value_room = t->columns & HAS_VALUE ? (size_t)table_value(t, row).n + 16 : 0;
-    te->written++;
-    if (!writer_reserve(w, item_room(&key) + ENTRY_ROOM + value_room))
-        return;
-    u8 *p = w->p + w->n;
-    if (t->columns & HAS_KEY)
-        p = put_item(p, &key);
-    w->n = (size_t)(put_entry(te, p, t->dot[row], row, ENTRY_LAST) - w->p);
-}
-
 /* Rows in canonical order; `sorted` is NULL where they lie in it. */
 static inline u32 nth_row(const SortItem *sorted, u32 i)
 {
@@ -181,30 +140,41 @@ static int write_rows_of_key(TableEncoder *te, const SortItem *sorted, u32 i, u3
     return status;
 }
 
+/* Rows that are each the only one of its key: as they lie, where these turn out to be in order. */
+static int write_only_rows(TableEncoder *te)
+{
+    Writer *w = &te->e->out;
+    size_t start = w->n;
+    te->written = te->t->n;
+    if (rows_write_in_order(te->e, te->t) == te->t->n || w->failed)
+        return DONE;
+    w->n = start;
+    SortItem *sorted;
+    int status = rows_sort(te->doc, te->t, &sorted);
+    if (status != DONE)
+        return status;
+    rows_write_sorted(te->e, te->t, sorted);
+    block_free(sorted, rows_sorted_bytes(te->t));
+    return DONE;
+}
+
 static int write_all(TableEncoder *te)
 {
-    enum { FAR = 24, NEAR = 12 }; /* rows ahead: for the columns, for what they point at */
     const Table *t = te->t;
-    SortItem *sorted;
-    int status = rows_in_order(te->doc, t, &sorted);
-    for (u32 i = 0, n; i < t->n && status == DONE; i += n) {
-        u32 row = nth_row(sorted, i);
-        n = 1;
-        if (sorted != NULL && i + FAR < t->n)
-            row_prefetch(t, sorted[i + FAR].row, true);
-        if (sorted != NULL && i + NEAR < t->n)
-            row_prefetch_payload(t, sorted[i + NEAR].row);
+    if (!(t->columns & HAS_CHILD) && t->siblings == 0)
+        return write_only_rows(te);
+    SortItem *sorted = NULL;
+    int status = rows_are_in_order(te->doc, t) ? DONE : rows_sort(te->doc, t, &sorted);
+    for (u32 i = 0, n = 1; i < t->n && status == DONE; i += n) {
         if (t->columns & HAS_CHILD) {
-            Item key = table_key(t, row);
-            status = write_map_row(te, &key, row, 0);
-        } else if (t->siblings != 0) {
-            status = write_rows_of_key(te, sorted, i, &n);
+            Item key = table_key(t, nth_row(sorted, i));
+            status = write_map_row(te, &key, nth_row(sorted, i), 0);
         } else {
-            write_only_row(te, row);
+            status = write_rows_of_key(te, sorted, i, &n);
         }
     }
     if (sorted != NULL)
-        block_free(sorted, rows_in_order_bytes(t));
+        block_free(sorted, rows_sorted_bytes(t));
     return status;
 }
 
@@ -285,10 +255,12 @@ static int write_news(TableEncoder *te)
             for (u32 k = 0; t->siblings != 0 && k < n; k++)
                 if (te->rows[k] < i && is_news(te->e, t->dot[te->rows[k]]))
                     is_first = false;
-            if (status == DONE && is_first && n == 1)
-                write_only_row(te, i);
-            else if (status == DONE && is_first)
+            if (status == DONE && is_first && n == 1) {
+                row_write(te->e, t, &te->run, i);
+                te->written++;
+            } else if (status == DONE && is_first) {
                 write_value_row(te, &key, te->rows, n, 0);
+            }
         }
         if (status != DONE)
             return status;

@@ -19,6 +19,9 @@ typedef struct {
 
 static int compare_rows(const Order *o, u32 a, u32 b)
 {
+    u128 p = key_order(o->t, a), q = key_order(o->t, b);
+    if (p != q)
+        return p < q ? -1 : 1;
     Item x = table_key(o->t, a), y = table_key(o->t, b);
     int c = item_compare(&x, &y);
     return c != 0 ? c : dot_compare(&o->doc->replicas, o->t->dot[a], o->t->dot[b]);
@@ -136,30 +139,23 @@ static void sort_from(const Order *o, SortItem *items, SortItem *spare, u32 n, u
     }
 }
 
-static bool is_sorted(const Order *o)
+bool rows_are_in_order(const Document *doc, const Table *t)
 {
-    Item previous = o->t->n == 0 ? item_none() : table_key(o->t, 0);
-    for (u32 i = 1; i < o->t->n; i++) {
-        Item key = table_key(o->t, i);
-        int c = item_compare(&previous, &key);
-        if (c > 0 || (c == 0 && dot_compare(&o->doc->replicas, o->t->dot[i - 1], o->t->dot[i]) > 0))
+    Order o = {doc, t, NULL};
+    for (u32 i = 1; i < t->n; i++)
+        if (compare_rows(&o, i - 1, i) > 0)
             return false;
-        previous = key;
-    }
     return true;
 }
 
-int rows_in_order(const Document *doc, const Table *t, SortItem **sorted)
+int rows_sort(const Document *doc, const Table *t, SortItem **sorted)
 {
     Order o = {doc, t, NULL};
-    *sorted = NULL;
-    if (is_sorted(&o))
-        return DONE;
-    SortItem *items = block_resize(NULL, 0, rows_in_order_bytes(t));
+    SortItem *items = block_resize(NULL, 0, rows_sorted_bytes(t));
     if (items == NULL)
         return ERROR_MEMORY;
     if (t->n > COMPARED_TO && (o.count = malloc(DIGITS * sizeof *o.count)) == NULL) {
-        block_free(items, rows_in_order_bytes(t));
+        block_free(items, rows_sorted_bytes(t));
         return ERROR_MEMORY;
     }
     for (u32 i = 0; i < t->n; i++)

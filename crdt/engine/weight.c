@@ -1,4 +1,5 @@
-/* How much there is to walk over: what decides whether a walk is worth letting others run meanwhile. */
+/* How much there is to walk over, which decides whether a walk is worth letting others run meanwhile, and how much room
+ * what is written takes. */
 #include "document.h"
 #include "sequence_state.h"
 
@@ -37,4 +38,14 @@ u64 document_weight(const Document *doc, const u64 *since)
     for (u32 i = 0; since != NULL && i < doc->replicas.n; i++)
         events += doc->replicas.all[i].seen - since[i];
     return container_weight(doc->root, since, events) + doc->replicas.n;
+}
+
+u64 document_room(const Document *doc)
+{
+    enum { MAP_ROW = 32, SET_ROW = 18 }; /* as written, without a payload in the arena; few are longer */
+    Kind kind = container_kind(doc->root);
+    if (kind != GSET && kind != ORSET && kind != LWW_MAP)
+        return 0;
+    const Table *t = (const Table *)doc->root;
+    return (u64)t->n * (t->columns & HAS_VALUE ? MAP_ROW : SET_ROW) + arena_used(&t->arena);
 }
