@@ -26,6 +26,7 @@ cdef enum Guard:
     READ_ONLY = 1    # handed out for reading
     RESTRICTED = 2   # in a transaction of a mode that some field refuses
     TRACKED = 4      # note each changed field's value before
+    KEPT = 32        # a node's, between its transactions: nobody else changes it
 
 cdef class Root(Turns):
     """What one document has once: its engine state, its writer, its clock, what it holds back."""

@@ -301,7 +301,7 @@ cdef class Replicated:
         cdef Replicated at = self
         if self.root.guard & (WALKED | LANDING):
             self.root.wait(WALKED | LANDING)
-        if self.root.guard & READ_ONLY:
+        if self.root.guard & (READ_ONLY | KEPT):
             raise ReadOnlyError(
                 f"{self._place()}: this state was handed out for reading; "
                 "change it inside update_state(agent_id, fn), or fork it"
@@ -408,7 +408,7 @@ cdef class Replicated:
     cdef bint land_due(self) except -1:
         """Land what waits and need not wait any longer; whether something landed."""
         cdef Root root = self.root
-        return root.held_back and not root.guard and not root.doc.is_open and self._land_held_back()
+        return root.held_back and not root.guard & ~KEPT and not root.doc.is_open and self._land_held_back()
 
     cdef u64 time_to_write(self) except? 0:
         """The time for a stamp. What has come before is landed first, so that the write is later than it."""
@@ -600,7 +600,7 @@ cdef class Replicated:
         cdef bint changed
         if self.parent is not None:
             self._only_root("merge")
-        if root.guard & (READ_ONLY | WALKED | LANDING):
+        if root.guard & (READ_ONLY | KEPT | WALKED | LANDING):
             self.check_guard()
         if root.doc.is_open:
             raise RuntimeError(f"{type(self).__name__}: merging is not possible inside an update; merge outside of it")
@@ -894,7 +894,7 @@ cdef class Replicated:
     # ---- transactions, for a node ------------------------------------------------------------
 
     def _transact(self, fn, int rank=3, bint track=False, /):
-        """Call `fn(self)`; keep all that it changed, or nothing if it raises."""
+        """Call `fn(self)`; keep all that it changed, or nothing if it raises. From then on nothing else changes it."""
         cdef Root root = self.root
         cdef Document *doc = root.doc
         cdef u64 seen
@@ -914,12 +914,12 @@ cdef class Replicated:
         except BaseException:
             document_rollback(doc)
             take_undo(doc)
-            root.guard = 0
+            root.guard = KEPT
             root.changed = False
             raise
         document_commit(doc)
         take_undo(doc)
-        root.guard = 0
+        root.guard = KEPT
         root.changed = doc.replicas.all[doc.self].seen != seen
         return result
 
@@ -940,4 +940,5 @@ cdef class Replicated:
 
     @_read_only.setter
     def _read_only(self, bint value):
-        self.root.guard = (self.root.guard | READ_ONLY) if value else (self.root.guard & ~READ_ONLY)
+        """While a node hands it out for reading; afterwards it is the node's, as after a transaction."""
+        self.root.guard = (self.root.guard | READ_ONLY) if value else (self.root.guard & ~READ_ONLY | KEPT)

@@ -298,6 +298,5 @@ def repair(Replicated state not None, data, /):
         raise kind(f"{type(state).__name__}: {error.decode()}; nothing of it was applied", offset)
     raise_status(status, state)
     raise_landing(landing, state)
-    if root.held_back and not root.guard:
-        state._land_held_back()
+    state.land_due()
     return landing == MESSAGE_LANDED

@@ -4,6 +4,7 @@ Every mistake here would otherwise show much later and elsewhere: a live state t
 changes under its holder, a coroutine never runs, an update from inside an update waits for itself.
 """
 
+from collections.abc import Iterator, MappingView
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
@@ -22,11 +23,11 @@ def check_update_fn(fn: Any) -> None:
 
 def check_result(fn: Any, value: Any) -> None:
     """TypeError if a function returned what must not leave. Raised inside the transaction, so it undoes it."""
-    if isinstance(value, Replicated):
+    if isinstance(value, Replicated) or _looks_into_a_state(value):
         raise TypeError(
             f"{_name(fn)} returned the live {type(value).__name__}, which must not leave the call: it goes on "
-            "changing. Return plain data, such as its `.value`; read_state(agent_id) gives a copy of the whole state. "
-            "Nothing was applied"
+            "changing. Return plain data, such as its `.value`, or a list of what it yields; read_state(agent_id) "
+            "gives a copy of the whole state. Nothing was applied"
         )
     if isinstance(value, CoroutineType):
         value.close()
@@ -37,6 +38,12 @@ def check_result(fn: Any, value: Any) -> None:
             "Await what you need before the call, and pass a function that only changes the state. "
             "Nothing was applied"
         )
+
+
+def _looks_into_a_state(value: Any) -> bool:
+    """Whether it is a view of a map's keys, values or items, or an iterator over a state."""
+    is_view = isinstance(value, MappingView) and isinstance(getattr(value, "_mapping", None), Replicated)
+    return is_view or (isinstance(value, Iterator) and type(value).__module__.startswith("crdt."))
 
 
 def nested(outer: str, inner: Any) -> ReplicationError:

@@ -180,7 +180,7 @@ class Comeback:
             return True
         # The other node is gone for good, and this one writes its events again.
         writers = to_write_again(theirs.version, ours.version, origin, there)
-        slot.state.merge(theirs._rebase(ours, self._new_name(), writers))
+        slot.state._merge_bytes(theirs._rebase(ours, self._new_name(), writers).to_bytes())
         self.counts["adopted"] += 1
         slot.merged = True
         if not slot.dirty:
