@@ -893,8 +893,8 @@ cdef class Replicated:
 
     # ---- transactions, for a node ------------------------------------------------------------
 
-    def _transact(self, fn, int rank=3, bint track=False, /):
-        """Call `fn(self)`; keep all that it changed, or nothing if it raises. From then on nothing else changes it."""
+    def _transact(self, fn, int rank=3, bint track=False, bint keep=False, /):
+        """Call `fn(self)`; leave all that it changed, or nothing if it raises. With `keep` nobody changes it outside."""
         cdef Root root = self.root
         cdef Document *doc = root.doc
         cdef u64 seen
@@ -914,12 +914,12 @@ cdef class Replicated:
         except BaseException:
             document_rollback(doc)
             take_undo(doc)
-            root.guard = KEPT
+            root.guard = KEPT if keep else 0
             root.changed = False
             raise
         document_commit(doc)
         take_undo(doc)
-        root.guard = KEPT
+        root.guard = KEPT if keep else 0
         root.changed = doc.replicas.all[doc.self].seen != seen
         return result
 

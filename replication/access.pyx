@@ -272,7 +272,7 @@ cdef class Access:
 
         access_push(&frame, <PyObject *>self, <PyObject *>agent_id)
         try:
-            return state._transact(checked, BY_LOG, False)
+            return state._transact(checked, BY_LOG, False, True)
         finally:
             access_pop(&frame)
 
@@ -350,7 +350,7 @@ cdef class Access:
         state = slot.state
         slot._fn = update_fn
         try:
-            value = state._transact(slot, rank, bool(watches))
+            value = state._transact(slot, rank, bool(watches), True)
         except Exception as error:
             refusal = self._transactions.refusal(slot, error, word)
             if refusal is None:
