@@ -108,3 +108,40 @@ def test_a_big_map_keeps_every_key() -> None:
     assert other == m
     assert other.value == m.value
     m.check_invariants()
+
+
+class FailingClock:
+    """Gives the time a few times, then nonsense."""
+
+    def __init__(self) -> None:
+        self.left = 1000
+
+    def __call__(self) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("no clock")
+        return 1000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m, new: m.update(new),
+        lambda m, new: m.update(list(new.items())),
+        lambda m, new: m.update(dict(new), more=1),
+        lambda m, new: m.clear(),
+    ],
+)
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_clock_that_fails_leaves_no_half_of_a_change(change, left) -> None:
+    clock = FailingClock()
+    m = LWWMap("a", clock=clock)
+    m.update({k: "old" for k in range(200)})
+    was, clock.left = m.to_bytes(), left
+    if left == 0:
+        with pytest.raises(OSError, match="no clock"):
+            change(m, {k: "new" for k in range(300)})
+        assert m.to_bytes() == was
+    else:
+        change(m, {k: "new" for k in range(300)})
+        assert "old" not in m.value.values()
