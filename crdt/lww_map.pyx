@@ -243,14 +243,16 @@ cdef class LWWMap(Replicated):
         cdef list keys, values
         if type(other) is dict and not more and self.put_plain(other):
             return
-        if type(other) is dict:
+        if isinstance(other, dict):
+            if type(other) is not dict:
+                other = dict(other)  # reads a subclass as `dict.update` does
             keys, values = list(other), list((<dict>other).values())
-        elif hasattr(other, "keys") and not hasattr(other, "items"):
+        elif hasattr(other, "keys") and type(other) is not LWWMap:
             keys = list(other.keys())
             values = [other[key] for key in keys]
         else:
             keys, values = [], []
-            for key, value in other.items() if hasattr(other, "items") else other:
+            for key, value in other.items() if type(other) is LWWMap else other:
                 keys.append(key)
                 values.append(value)
         keys.extend(more)

@@ -136,12 +136,62 @@ class FailingClock:
 def test_a_clock_that_fails_leaves_no_half_of_a_change(change, left) -> None:
     clock = FailingClock()
     m = LWWMap("a", clock=clock)
-    m.update({k: "old" for k in range(200)})
+    m.update(dict.fromkeys(range(200), "old"))
     was, clock.left = m.to_bytes(), left
     if left == 0:
         with pytest.raises(OSError, match="no clock"):
-            change(m, {k: "new" for k in range(300)})
+            change(m, dict.fromkeys(range(300), "new"))
         assert m.to_bytes() == was
     else:
-        change(m, {k: "new" for k in range(300)})
+        change(m, dict.fromkeys(range(300), "new"))
         assert "old" not in m.value.values()
+
+
+class Shouting(dict):
+    """A dict that is read through its own methods."""
+
+    def __iter__(self):
+        return iter(self.keys())
+
+    def keys(self):
+        return list(map(str.upper, super().keys()))
+
+    def __getitem__(self, key):
+        return f"{super().__getitem__(key.lower())}!"
+
+
+class OwnItems(dict):
+    def items(self):
+        return [("never", "read")]
+
+
+class OnlyItems:
+    """No mapping for `dict.update`, but an iterable of pairs."""
+
+    def __iter__(self):
+        return iter([("a", 1)])
+
+    def items(self):
+        return [("never", "read")]
+
+
+class OwnKeys:
+    def keys(self):
+        return ["a", "b"]
+
+    def items(self):
+        return [("never", "read")]
+
+    def __getitem__(self, key):
+        return key * 2
+
+
+@pytest.mark.parametrize("other", [Shouting(a="x"), OwnItems(a="x"), OnlyItems(), OwnKeys(), [("a", 1)], {"a": 1}])
+def test_update_reads_what_it_is_given_as_a_dict_does(other) -> None:
+    m, plain = LWWMap("a"), {}
+    m.update(other, more=1)
+    plain.update(other, more=1)
+    assert m.value == plain
+    again = LWWMap("b")
+    again.update(m)
+    assert again.value == plain
