@@ -71,6 +71,9 @@ cdef class ORMap(Replicated):
                 f"{cls.__name__}.from_bytes: the children are composites; give their class, of=", error.offset
             ) from None
 
+    def _kind(self):
+        return f"ORMap(of={self._of.__name__})"
+
     def _default(self):
         from crdt.counters import GCounter
         return GCounter
