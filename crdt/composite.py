@@ -42,8 +42,9 @@ class Field:
         self.type: Any = None
 
     def __repr__(self) -> str:
-        of = f", of={self.of.__name__}" if self.of is not None else ""
-        return f"Field({self.name}: {self.type.__name__}, at_least={self.at_least!r}{of})"
+        of = f", of={getattr(self.of, '__name__', self.of)}" if self.of is not None else ""
+        what = f"{self.name}: {self.type.__name__}, " if self.type is not None else ""
+        return f"Field({what}at_least={self.at_least!r}{of})"
 
 
 def field(*, at_least: str = "reactive", of: type | None = None) -> Any:

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final, Self
 
 from typing_extensions import disjoint_base
@@ -8,7 +8,9 @@ from crdt.version import VersionVector
 MAX_DRIFT: Final[float]
 LEVELS: Final[tuple[str, ...]]
 
-def restore(cls: type[Replicated], data: bytes, of: type[Replicated] | None) -> Replicated: ...
+def restore(
+    cls: type[Replicated], data: bytes, of: type[Replicated] | None, waiting: Iterable[bytes] = ()
+) -> Replicated: ...
 def _register(kind: int, cls: type[Replicated]) -> None: ...
 
 @disjoint_base

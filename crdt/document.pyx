@@ -341,6 +341,10 @@ cdef class Replicated:
         name = self._field_name()
         return name if self.parent.parent is None else f"{self.parent._place()}.{name}"
 
+    def _kind(self):
+        """How errors name the type."""
+        return type(self).__name__
+
     def _only_root(self, str what):
         if self.parent is not None:
             raise TypeError(
@@ -639,8 +643,7 @@ cdef class Replicated:
 
     def _merge_state(self, Replicated other):
         if type(other) is not type(self) or other.root.doc.root.shape != self.root.doc.root.shape:
-            name = type(self).__name__
-            raise TypeError(f"a {name} merges with a {name}, not with a {type(other).__name__}")
+            raise TypeError(f"{self._kind()} merges with its own type and bytes of it, not with {other._kind()}")
         other._only_root("merge")
         if other.root is self.root:
             return self.land_due()

@@ -42,6 +42,9 @@ cdef extern from "wire.h" nogil:
     size_t reader_left(const Reader *r)
     bint utf8_is_valid(const u8 *p, size_t n)
 
+cdef extern from "message.h" nogil:
+    enum: HEADER_BYTES
+
 cdef extern from "item.h" nogil:
     enum: ABSENT, NONE, FALSE_, TRUE_, INTEGER, BIG_INTEGER, FLOAT, STRING, BYTES, TUPLE, LIST, DICT
 

@@ -144,14 +144,13 @@ cdef class LWWMap(Replicated):
         item = table_value(t, row)
         return unpack(&item)
 
-    cdef int erase(self, object key) except -1:
+    cdef int erase(self, object key, u64 now) except -1:
         """Delete a key that is there."""
         cdef Item k, absent
         _holder = hold_key(key, &k, self)
         absent.type = ABSENT
         absent.n = 0
         absent.p = NULL
-        cdef u64 now = time_of(self)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put(self.root.doc, t, &k, &absent, now))
 
@@ -167,7 +166,7 @@ cdef class LWWMap(Replicated):
     def __delitem__(self, key):
         if key not in self:
             raise KeyError(key)
-        self.erase(key)
+        self.erase(key, time_of(self))
 
     def __contains__(self, key):
         cdef Item item
@@ -244,14 +243,16 @@ cdef class LWWMap(Replicated):
         cdef list keys, values
         if type(other) is dict and not more and self.put_plain(other):
             return
-        if type(other) is dict:
+        if isinstance(other, dict):
+            if type(other) is not dict:
+                other = dict(other)  # reads a subclass as `dict.update` does
             keys, values = list(other), list((<dict>other).values())
-        elif hasattr(other, "keys") and not hasattr(other, "items"):
+        elif hasattr(other, "keys") and type(other) is not LWWMap:
             keys = list(other.keys())
             values = [other[key] for key in keys]
         else:
             keys, values = [], []
-            for key, value in other.items() if hasattr(other, "items") else other:
+            for key, value in other.items() if type(other) is LWWMap else other:
                 keys.append(key)
                 values.append(value)
         keys.extend(more)
@@ -293,13 +294,14 @@ cdef class LWWMap(Replicated):
             list_prefetch(values, i + AHEAD)
             hold_key(keys[i], &item, self)
             hold_value(values[i], &item, self, keys[i])
+        cdef u64 now = time_of(self)  # once, as in clear
         if len(keys) > BATCH:
             raise_status(table_expect(self.root.doc, <Table *>place_to_change(self), <u64>len(keys)), self)
         for i in range(0, len(keys), BATCH):
-            self.put_batch(keys, values, i, min(BATCH, len(keys) - i))
+            self.put_batch(keys, values, i, min(BATCH, len(keys) - i), now)
         return 0
 
-    cdef int put_batch(self, list keys, list values, Py_ssize_t at, int n) except -1:
+    cdef int put_batch(self, list keys, list values, Py_ssize_t at, int n, u64 now) except -1:
         cdef Item[BATCH] key
         cdef Item[BATCH] value
         cdef int i
@@ -309,18 +311,18 @@ cdef class LWWMap(Replicated):
             list_prefetch(values, at + i + AHEAD)
             if not pack_plain(values[at + i], &value[i], VALUE_BYTES_MAX):
                 holders.append(pack_value(values[at + i], &value[i], self, keys[at + i]))
-        cdef u64 now = time_of(self)
         cdef Table *t = <Table *>place_to_change(self)
         return finish(self, table_put_many(self.root.doc, t, key, value, n, now))
 
     def pop(self, key, default=MISSING):
         """Delete a key and return its value; `default`, or `KeyError`, if it is not there."""
+        cdef u64 now = time_of(self)
         value = self.lookup(key, MISSING)
         if value is MISSING:
             if default is MISSING:
                 raise KeyError(key)
             return default
-        self.erase(key)
+        self.erase(key, now)
         return value
 
     def popitem(self):
@@ -339,8 +341,9 @@ cdef class LWWMap(Replicated):
 
     def clear(self):
         """Delete every key that is here now. O(n)."""
+        cdef u64 now = time_of(self)  # once: a clock that fails must not fail half-way
         for key in list(self):
-            self.erase(key)
+            self.erase(key, now)
 
     cdef object value_of(self, Container *node):
         cdef dict result = {}

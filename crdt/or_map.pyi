@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterator
-from typing import Any, final
+from typing import Any, Self, final
 
 from crdt.document import Replicated
 from crdt.values import _Key
@@ -14,6 +14,15 @@ class ORMap(Replicated):
         clock: Callable[[], float] | None = None,
         max_drift: float = ...,
     ) -> None: ...
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes | bytearray | memoryview,
+        replica: str | None = None,
+        *,
+        of: type[Replicated] | None = None,
+        **options: Any,
+    ) -> Self: ...
     @property
     def value(self) -> dict[_Key, Any]: ...
     @property

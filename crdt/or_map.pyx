@@ -8,14 +8,31 @@ place and not by who made it (compare the reset-remove map of Almeida, Shoker an
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from crdt.document cimport RESTRICTED, Replicated, view
 from crdt.engine cimport *
 from crdt.values cimport dict_of_equal_keys, pack_key, unpack
 
 from crdt.document import LEVELS, MAX_DRIFT, _register, restore
-from crdt.errors import RefusedError
+from crdt.errors import RefusedError, WrongTypeError
 from crdt.shapes import shape_of_type, strictest_of_type
+
+cdef enum:
+    HEAD_BYTES = 32  # of a message, in which its type stands
+
+
+cdef u64 kind_of_children(object data):
+    """The kind of the children in the bytes of an ORMap; 0 if they are no such bytes."""
+    cdef bytes head = bytes(data[:HEAD_BYTES]) if isinstance(data, (bytes, bytearray, memoryview)) else b""
+    cdef Reader r
+    cdef u64 shape
+    r.p = r.start = <const u8 *>PyBytes_AS_STRING(head)
+    r.end = r.p + PyBytes_GET_SIZE(head)
+    r.error = NULL
+    read_bytes(&r, HEADER_BYTES + 1)  # and the flags
+    shape = read_number(&r)
+    return (shape >> 8) & 0xFF if r.error == NULL and shape & 0xFF == OR_MAP else 0
 
 
 @cython.final
@@ -34,6 +51,28 @@ cdef class ORMap(Replicated):
         self._of = self._default() if of is None else of
         shape, schema = shape_of_type(ORMap, self._of)
         self._start(shape, schema, replica, clock, max_drift)
+
+    @classmethod
+    def from_bytes(cls, data, replica=None, *, of=None, **options):
+        """A state from `to_bytes`, as of every type.
+
+        `of` is what the bytes say, if it is left out; for composites it is needed, since no bytes name a class.
+        """
+        kind = kind_of_children(data)
+        if of is None and GCOUNTER <= kind < COMPOSITE:
+            from crdt.registry import class_of_kind
+            of = class_of_kind(kind)
+        try:
+            return super(ORMap, cls).from_bytes(data, replica, of=of, **options)
+        except WrongTypeError as error:
+            if of is not None or kind != COMPOSITE:
+                raise
+            raise WrongTypeError(
+                f"{cls.__name__}.from_bytes: the children are composites; give their class, of=", error.offset
+            ) from None
+
+    def _kind(self):
+        return f"ORMap(of={self._of.__name__})"
 
     def _default(self):
         from crdt.counters import GCounter

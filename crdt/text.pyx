@@ -71,7 +71,7 @@ cdef int check_wide_text(Replicated who, object s) except -1:
     for i in range(PyUnicode_GET_LENGTH(<PyObject *>s)):
         c = (<u16 *>data)[i] if kind == 2 else (<u32 *>data)[i]
         if 0xD800 <= c <= 0xDFFF:
-            (<str>s).encode()  # raises UnicodeEncodeError, which names the place
+            raise UnicodeEncodeError("utf-8", s, i, i + 1, f"{who._place()}: surrogates not allowed")
     return 0
 
 
@@ -119,7 +119,10 @@ cdef class Text(Replicated):
         delete_range(self, pos, n)
 
     def apply(self, patches):
-        """Apply `(pos, n_deleted, inserted)` patches in their order, or none if one is not valid."""
+        """Apply `(pos, n_deleted, inserted)` patches in their order, or none if one is not valid.
+
+        Errors as `insert` and `delete`. A negative pos counts from the end of the text that the patch finds.
+        """
         cdef list checked = patches if type(patches) is list else list(patches)
         cdef Py_ssize_t length = length_of(place_of(self)), pos = 0, n = 0, i
         cdef PyObject *patch
@@ -155,7 +158,7 @@ cdef class Text(Replicated):
 
     cdef PyObject *check_patch(self, Py_ssize_t number, list patches, Py_ssize_t length,
                                Py_ssize_t *pos, Py_ssize_t *n) except NULL:
-        """A patch that is not as most are, which is a tuple of ints and a str from then on."""
+        """A patch that is not as most are, which is a tuple with a str from then on; read as insert and delete read."""
         cdef object patch = patches[number]
         if type(patch) is not tuple or PyTuple_GET_SIZE(<PyObject *>patch) != 3:
             try:
@@ -166,13 +169,18 @@ cdef class Text(Replicated):
                 ) from None
             patch = patches[number] = (at, deleted, s)
         check_text(self, (<tuple>patch)[2])
-        if not PyLong_CheckExact((<tuple>patch)[0]) or not PyLong_CheckExact((<tuple>patch)[1]):
+        at, deleted, s = patch
+        if type(deleted) is not int or isinstance(at, bool) or not hasattr(at, "__index__"):
             raise TypeError(f"{self._place()}: patch {number}: pos and n_deleted are ints: {patch!r}")
-        pos[0] = PyLong_AsSsize_t_or_max((<tuple>patch)[0])
-        n[0] = PyLong_AsSsize_t_or_max((<tuple>patch)[1])
-        if not 0 <= pos[0] <= length or not 0 <= n[0] <= length - pos[0]:
+        if deleted < 0:
+            raise ValueError(f"{self._place()}: patch {number}: how many to delete must be 0 or more: {patch!r}")
+        pos[0] = PyLong_AsSsize_t_or_max(int(at.__index__()))
+        n[0] = PyLong_AsSsize_t_or_max(deleted)
+        if pos[0] < 0:
+            pos[0] += length
+        if not 0 <= pos[0] <= length or n[0] > length - pos[0]:
             raise IndexError(
-                f"{self._place()}: patch {number}, {patch[1]} deleted at {patch[0]}, is out of range; "
+                f"{self._place()}: patch {number}, {deleted} deleted at {at}, is out of range; "
                 f"the length is then {length}"
             )
         return <PyObject *>patch  # the list holds it

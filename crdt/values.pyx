@@ -42,6 +42,8 @@ cdef str hint_for(object value):
         return "store dataclasses.asdict(...)"
     if hasattr(kind, "model_dump"):
         return "store .model_dump()"
+    if kind is list or kind is dict:
+        return "a key never changes: make it a tuple" + (" of pairs" if kind is dict else "")
     for base in (bool, int, float, str, bytes, list, tuple, dict):
         if issubclass(kind, base):
             name = base.__name__
@@ -49,30 +51,33 @@ cdef str hint_for(object value):
     return "store the plain data it is made of"
 
 
-cdef str place_of(object owner, object key, bint has_key):
-    if not has_key:
-        return owner._place()
-    return f"{owner._place()}[{key!r}]"
+cdef str place_of(object owner, object key):
+    return owner._place() if key is None else f"{owner._place()}[{key!r}]"
 
 
 cdef int refuse_type(object value, object owner, object key, bint as_key) except -1:
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     raise TypeError(
-        f"{place_of(owner, key, not as_key and key is not None)}: "
+        f"{place_of(owner, key)}: "
         f"{'a key or element' if as_key else 'a value'} of type {name} cannot be kept; "
         f"accepted: {KEYS if as_key else VALUES} ({hint_for(value)})"
     )
 
 
-cdef object pack_text(object text, Item *item):
+cdef object pack_text(object text, Item *item, object owner, object key):
     """A str: its own bytes when it is ASCII, else a UTF-8 copy; UnicodeEncodeError for lone surrogates."""
     item.type = STRING
     if PyUnicode_IS_COMPACT_ASCII(text):
         item.p = PyUnicode_1BYTE_DATA(text)
         item.n = <u32>PyUnicode_GET_LENGTH(text)
         return text
-    data = (<str>text).encode()
+    try:
+        data = (<str>text).encode()
+    except UnicodeEncodeError as error:
+        raise UnicodeEncodeError(
+            error.encoding, error.object, error.start, error.end, f"{place_of(owner, key)}: {error.reason}"
+        ) from None
     item.p = <const u8 *>PyBytes_AS_STRING(data)
     item.n = <u32>PyBytes_GET_SIZE(data)
     return data
@@ -88,7 +93,7 @@ cdef object pack_integer(object number, Item *item, object owner, object key):
     n = (magnitude.bit_length() + 7) // 8
     if n > INTEGER_BYTES_MAX:
         raise ValueError(
-            f"{place_of(owner, key, key is not None)}: an int of {n} bytes; the limit is {INTEGER_BYTES_MAX}: "
+            f"{place_of(owner, key)}: an int of {n} bytes; the limit is {INTEGER_BYTES_MAX}: "
             "store it as bytes or str"
         )
     data = (b"\x00" if number < 0 else b"\x01") + magnitude.to_bytes(n, "big")
@@ -114,22 +119,27 @@ cdef int check_length(Py_ssize_t n, bint as_key, object owner, object key) excep
     cdef Py_ssize_t limit = KEY_BYTES_MAX if as_key else VALUE_BYTES_MAX
     if n > limit:
         raise ValueError(
-            f"{place_of(owner, key, not as_key and key is not None)}: "
+            f"{place_of(owner, key)}: "
             f"{'a key' if as_key else 'a value'} of {n} bytes; the limit is {limit}"
         )
     return 0
 
 
 cdef object pack_key(object key, Item *item, object owner):
+    return pack_key_in(key, item, owner, None)
+
+
+cdef object pack_key_in(object key, Item *item, object owner, object at):
+    """`pack_key`; `at`, if not None, is the key of the value that the key is in."""
     cdef object kind = type(key)
     cdef double number
     item.p = NULL
     item.n = 0
     if kind is str:
-        check_length(PyUnicode_GET_LENGTH(key), True, owner, key)
-        _holder = pack_text(key, item)
+        check_length(PyUnicode_GET_LENGTH(key), True, owner, at)
+        _holder = pack_text(key, item, owner, at)
     elif kind is int:
-        return pack_integer(key, item, owner, None)
+        return pack_integer(key, item, owner, at)
     elif is_singleton(key, item):
         return None
     elif kind is float:
@@ -140,13 +150,13 @@ cdef object pack_key(object key, Item *item, object owner):
         item.type = BYTES
         item.p = <const u8 *>PyBytes_AS_STRING(key)
         _holder = key
-        check_length(PyBytes_GET_SIZE(key), True, owner, key)
+        check_length(PyBytes_GET_SIZE(key), True, owner, at)
         item.n = <u32>PyBytes_GET_SIZE(key)
     elif kind is tuple:
-        _holder = pack_nested(key, item, True, owner, None)
+        _holder = pack_nested(key, item, True, owner, at)
     else:
-        refuse_type(key, owner, key, True)
-    check_length(item.n, True, owner, key)
+        refuse_type(key, owner, at, True)
+    check_length(item.n, True, owner, at)
     return _holder
 
 
@@ -156,7 +166,7 @@ cdef object pack_value(object value, Item *item, object owner, object key):
     item.n = 0
     if kind is str:
         check_length(PyUnicode_GET_LENGTH(value), False, owner, key)
-        _holder = pack_text(value, item)
+        _holder = pack_text(value, item, owner, key)
     elif kind is int:
         return pack_integer(value, item, owner, key)
     elif is_singleton(value, item):
@@ -198,7 +208,7 @@ cdef int write_contents(Writer *w, object value, int depth, bint as_key, object 
     cdef size_t start = w.n
     if depth >= VALUE_DEPTH_MAX:
         raise ValueError(
-            f"{place_of(owner, key, key is not None)}: nested deeper than {VALUE_DEPTH_MAX} levels "
+            f"{place_of(owner, key)}: nested deeper than {VALUE_DEPTH_MAX} levels "
             "(or a value that contains itself)"
         )
     write_number(w, len(value))
@@ -217,7 +227,7 @@ cdef int write_inner(Writer *w, object value, int depth, bint as_key, object own
         write_byte(w, <u8>((TUPLE if as_key else DICT if kind is dict else LIST) << 4))
         return write_contents(w, value, depth, as_key, owner, key)
     if as_key:
-        _holder = pack_key(value, &item, owner)
+        _holder = pack_key_in(value, &item, owner, key)
     else:
         _holder = pack_value(value, &item, owner, key)
     write_item(w, &item)
@@ -242,7 +252,7 @@ cdef int write_dict(Writer *w, dict value, int depth, object owner, object key) 
     previous = None
     for packed, inner_key in rows:
         if packed == previous:
-            raise ValueError(f"{place_of(owner, key, key is not None)}: a dict with the same key twice: {inner_key!r}")
+            raise ValueError(f"{place_of(owner, key)}: a dict with the same key twice: {inner_key!r}")
         previous = packed
         write_bytes(w, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
         write_inner(w, value[inner_key], depth + 1, False, owner, key)

@@ -108,3 +108,90 @@ def test_a_big_map_keeps_every_key() -> None:
     assert other == m
     assert other.value == m.value
     m.check_invariants()
+
+
+class FailingClock:
+    """Gives the time a few times, then nonsense."""
+
+    def __init__(self) -> None:
+        self.left = 1000
+
+    def __call__(self) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError("no clock")
+        return 1000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m, new: m.update(new),
+        lambda m, new: m.update(list(new.items())),
+        lambda m, new: m.update(dict(new), more=1),
+        lambda m, new: m.clear(),
+    ],
+)
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_clock_that_fails_leaves_no_half_of_a_change(change, left) -> None:
+    clock = FailingClock()
+    m = LWWMap("a", clock=clock)
+    m.update(dict.fromkeys(range(200), "old"))
+    was, clock.left = m.to_bytes(), left
+    if left == 0:
+        with pytest.raises(OSError, match="no clock"):
+            change(m, dict.fromkeys(range(300), "new"))
+        assert m.to_bytes() == was
+    else:
+        change(m, dict.fromkeys(range(300), "new"))
+        assert "old" not in m.value.values()
+
+
+class Shouting(dict):
+    """A dict that is read through its own methods."""
+
+    def __iter__(self):
+        return iter(self.keys())
+
+    def keys(self):
+        return list(map(str.upper, super().keys()))
+
+    def __getitem__(self, key):
+        return f"{super().__getitem__(key.lower())}!"
+
+
+class OwnItems(dict):
+    def items(self):
+        return [("never", "read")]
+
+
+class OnlyItems:
+    """No mapping for `dict.update`, but an iterable of pairs."""
+
+    def __iter__(self):
+        return iter([("a", 1)])
+
+    def items(self):
+        return [("never", "read")]
+
+
+class OwnKeys:
+    def keys(self):
+        return ["a", "b"]
+
+    def items(self):
+        return [("never", "read")]
+
+    def __getitem__(self, key):
+        return key * 2
+
+
+@pytest.mark.parametrize("other", [Shouting(a="x"), OwnItems(a="x"), OnlyItems(), OwnKeys(), [("a", 1)], {"a": 1}])
+def test_update_reads_what_it_is_given_as_a_dict_does(other) -> None:
+    m, plain = LWWMap("a"), {}
+    m.update(other, more=1)
+    plain.update(other, more=1)
+    assert m.value == plain
+    again = LWWMap("b")
+    again.update(m)
+    assert again.value == plain

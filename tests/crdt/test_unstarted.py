@@ -37,7 +37,8 @@ ARGUMENTS = [
 OF_ALL_OBJECTS = (set(dir(object)) - {"__eq__", "__repr__", "__reduce__", "__str__"}) | {"__pyx_vtable__", "__init__"}
 # What says nothing of a state: of the class, or of the arguments alone.
 OF_THE_CLASS = {"of", "fields", "from_bytes", "_bytes", "_default", "_only_root"} | {
-    "_advice", "_declared", "_field_name", "_is_restricted", "_levels", "_place", "_schema", "_strictest", "_top",
+    "_advice", "_declared", "_field_name", "_is_restricted", "_kind", "_levels", "_place", "_schema", "_strictest",
+    "_top",
 }  # fmt: skip
 
 
