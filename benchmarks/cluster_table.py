@@ -38,8 +38,6 @@ FIGURES = (
     Figure("at 10,000 a second, heard elsewhere: p50, ms", "latency", "crdt_enhanced",
            lambda runs: cluster.percentile(runs, 0.5), ".1f"),
     Figure("p95, ms", "latency", "crdt_enhanced", lambda runs: cluster.percentile(runs, 0.95), ".1f"),
-    Figure("processors in use", "latency", "crdt_enhanced",
-           lambda runs: sum(run["cpu"] for run in runs) / max(run["seconds_writing"] for run in runs), ".2f"),
 )  # fmt: skip
 
 
