@@ -44,7 +44,9 @@ void *block_resize(void *block, size_t old_bytes, size_t new_bytes)
         return realloc(block, new_bytes);
     if (was_mapped && be_mapped) {
         void *p = mremap(block, pages(old_bytes), pages(new_bytes), MREMAP_MAYMOVE);
-        return p == MAP_FAILED ? NULL : p;
+        if (p != MAP_FAILED)
+            return p;
+        /* What the system was told of a part of it makes two mappings, which cannot be moved as one. */
     }
     void *p = be_mapped ? map(new_bytes) : malloc(new_bytes);
     if (p != NULL && block != NULL) {
@@ -55,13 +57,12 @@ void *block_resize(void *block, size_t old_bytes, size_t new_bytes)
 }
 
 /* The system gives each page when it is first written, which takes as long as to write it several times. Huge pages
- * are given rarely, and take what they are for. */
+ * are given rarely, and take what they are for. Told of whole pages outward: a block then stays one mapping. */
 void block_expect(void *bytes, size_t n)
 {
-    uintptr_t begin = ((uintptr_t)bytes + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-    uintptr_t end = ((uintptr_t)bytes + n) & ~(uintptr_t)(HUGE_PAGE - 1);
-    if (begin < end)
-        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    uintptr_t begin = (uintptr_t)bytes & ~(uintptr_t)(PAGE - 1);
+    if (n >= HUGE_PAGE)
+        (void)madvise((void *)begin, pages((uintptr_t)bytes + n - begin), MADV_HUGEPAGE);
 }
 
 size_t block_footprint(size_t bytes)
