@@ -77,18 +77,16 @@ class Transactions:
         """
         if op_id is not None:
             check_op_id(op_id)
+            # Asked in this order, for the verdict may come in between: what has one is served.
+            may_be_committed = self.is_under_way(slot.agent_id, op_id)
             served = self.served(op_id)
             if served is not None:
                 return self.replayed(slot.agent_id, op_id, served)
-            self.check_not_under_way(slot.agent_id, op_id)
+            if may_be_committed:
+                raise under_way(op_id)
         if expected is not None:
             self.check_expected(slot.agent_id, slot.state.version, expected)
         return None
-
-    def check_not_under_way(self, agent_id: str, op_id: str) -> None:
-        """OutcomeUnknown if an operation may come into the log: served in another mode, it could be applied twice."""
-        if self.is_under_way(agent_id, op_id):
-            raise under_way(op_id)
 
     def served(self, op_id: str) -> bytes | None:
         """What is recorded of an operation, in whatever mode it was served."""

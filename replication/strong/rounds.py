@@ -42,19 +42,8 @@ _TOGETHER_MAX = 1024
 class _Head:
     """An agent as the group would have it if everything that was put into the log held."""
 
-    __slots__ = (
-        "agent_id",
-        "asked",
-        "is_due",
-        "is_wanted",
-        "late_at",
-        "lock",
-        "most",
-        "open",
-        "state",
-        "under_way",
-        "version",
-    )
+    __slots__ = ("agent_id", "asked", "is_due", "is_wanted", "late_at", "lock",
+                 "most", "open", "state", "under_way", "version")  # fmt: skip
 
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id

@@ -7,7 +7,9 @@ from threading import Thread
 import pytest
 
 import replication
+from crdt import VersionVector
 from replication.errors import OutcomeUnknown, ReplicationError
+from replication.operations import encode_result
 from replication.simulation import Cluster
 from replication.strong.rounds import Rounds
 from tests.replication.agents import AgentState, bump, count
@@ -117,6 +119,24 @@ def test_in_a_weaker_mode_just_before_the_function_for_the_log_runs(monkeypatch:
         monkeypatch.setattr(Rounds, "_head", served_meanwhile)
         assert node.update_state("x", bump, "replicated", op_id="once").replayed
         assert count(node, "x") == 1
+
+
+def test_in_a_weaker_mode_while_the_verdict_comes() -> None:
+    asked: list[str] = []
+
+    def is_under_way(agent_id: str, op_id: str) -> bool:
+        asked.append("whether it is under way")
+        return len(asked) == 1
+
+    def committed(op_id: str) -> bytes | None:
+        asked.append("what was committed")
+        return None if len(asked) == 1 else record
+
+    record = encode_result("once", "x", "replicated", VersionVector().to_bytes(), None, 1000)
+    with replication.open(schema=AgentState) as node:
+        node._transactions.is_under_way, node._transactions.committed = is_under_way, committed
+        assert node.update_state("x", bump, op_id="once").replayed
+        assert count(node, "x") == 0
 
 
 def test_many_in_all_modes_at_one_time() -> None:
