@@ -34,12 +34,15 @@ def grown(build: Callable[..., Any], *arguments: Any) -> Grown:
 
 
 def resident() -> int:
-    """Bytes, exactly where the kernel tells: the plain counter may be late by some pages."""
+    """Bytes of the process' own, exactly where the kernel tells: the plain counter may be late by some pages.
+
+    Pages of files, such as the libraries', are left out: they come and go with what else the machine does.
+    """
     for path in ("/proc/self/smaps_rollup", "/proc/self/status"):
         try:
             with open(path) as lines:
                 for line in lines:
-                    if line.startswith(("Rss:", "VmRSS:")):
+                    if line.startswith(("Anonymous:", "RssAnon:")):
                         return int(line.split()[1]) * 1024
         except OSError:
             continue
