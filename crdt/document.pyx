@@ -11,6 +11,7 @@ The file is long because what all types share is one class, and a cdef class can
 import os
 from base64 import urlsafe_b64encode
 from bisect import bisect_left
+from collections.abc import Mapping
 from sys import getsizeof
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -521,7 +522,9 @@ cdef class Replicated:
             self._only_root("delta")
         if since is None:
             return self.delta_for(None)
-        if type(since) is not VersionVector and not isinstance(since, VersionVector):
+        if type(since) is not VersionVector:
+            if not isinstance(since, Mapping):
+                raise TypeError(f"since is a VersionVector, or None for everything, not {type(since).__name__}")
             since = VersionVector(since)
         return self.delta_for(since)
 

@@ -147,7 +147,7 @@ cdef class Access:
         cdef object promise = None
         if self._refuse is not None:
             raise self._refuse()
-        if consistency != "reactive" or acks or fallback:
+        if consistency != "reactive" or acks != 0 or fallback:
             plan = self._transactions.plan(consistency, acks, fallback)
         if timeout is not None:
             self._transactions.check_timeout(timeout)
@@ -214,7 +214,7 @@ cdef class Access:
         cdef object plan = None
         if self._refuse is not None:
             raise self._refuse()
-        if consistency != "reactive" or acks or fallback:
+        if consistency != "reactive" or acks != 0 or fallback:
             plan = self._transactions.plan(consistency, acks, fallback)
         if timeout is not None:
             self._transactions.check_timeout(timeout)

@@ -41,6 +41,7 @@ def test_acks_mean_nothing_to_a_mode_that_tells_nobody(node):
     raising(ValueError, lambda: node.update_state("a", bump, acks=1), "acks=1", "crdt_enhanced", "durable=True")
     raising(ValueError, lambda: node.update_state("a", bump, acks=-1), "acks=-1", "'majority'")
     raising(ValueError, lambda: node.update_state("a", bump, "crdt_enhanced", acks="most"), "'most'", "'majority'")
+    raising(ValueError, lambda: node.update_state("a", bump, acks=None), "acks=None", "'majority'")
 
 
 def test_an_update_fn_that_is_none(node):
