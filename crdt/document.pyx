@@ -900,7 +900,7 @@ cdef class Replicated:
     # ---- transactions, for a node ------------------------------------------------------------
 
     def _transact(self, fn, int rank=3, bint track=False, bint keep=False, /):
-        """Call `fn(self)`; leave all that it changed, or nothing if it raises. With `keep` nobody changes it outside."""
+        """Call `fn(self)`; leave all it changed, or nothing if it raises. With `keep` nobody changes it outside."""
         cdef Root root = self.root
         cdef Document *doc = root.doc
         cdef u64 seen

@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 from crdt.document cimport Replicated, finish, place_of, place_to_change
 from crdt.engine cimport *
-from crdt.sequences cimport delete_at, delete_range, index_in, length_of, make_cursor, place_of_cursor
+from crdt.sequences cimport counted, delete_at, delete_range, index_in, length_of, make_cursor, place_of_cursor
 from crdt.values cimport pack_value, unpack
 
 from crdt.document import MAX_DRIFT, _register
@@ -66,7 +66,7 @@ cdef class OpBasedList(Replicated):
             for i in range(n):
                 holders.append(pack_value(values[i], &items[i], self, at + i))
             node = place_to_change(self)
-            status = node_insert_items(self.root.doc, <SequenceNode *>node, <u32>at, items, <u32>n)
+            status = node_insert_items(self.root.doc, <SequenceNode *>node, <u32>at, items, counted(n))
         finally:
             PyMem_Free(items)
         return finish(self, status)

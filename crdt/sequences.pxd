@@ -20,6 +20,10 @@ cdef extern from *:
 cdef inline u32 length_of(Container *node):
     return 0 if node == NULL else sequence_length((<SequenceNode *>node).sequence)
 
+cdef inline u32 counted(Py_ssize_t n):
+    """How many elements to insert, for the engine: more than it can count is more than it takes."""
+    return <u32>n if n <= <Py_ssize_t>0xFFFFFFFF else <u32>0xFFFFFFFF
+
 cdef inline Py_ssize_t index_in(Replicated who, object index, Py_ssize_t length, bint may_end) except -1:
     """An index as Python's lists read it, negative from the end; IndexError outside."""
     cdef Py_ssize_t i

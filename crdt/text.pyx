@@ -11,6 +11,7 @@ from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_
 from crdt.engine cimport *
 from crdt.sequences cimport (
     PyLong_AsSsize_t_or_max,
+    counted,
     delete_range,
     index_in,
     length_of,
@@ -97,7 +98,7 @@ cdef class Text(Replicated):
             return 0
         node = place_to_change(self)
         return finish(self, node_insert_text(self.root.doc, <SequenceNode *>node, <u32>at,
-                                             PyUnicode_DATA(<PyObject *>s), PyUnicode_KIND(<PyObject *>s), <u32>n))
+                                             PyUnicode_DATA(<PyObject *>s), PyUnicode_KIND(<PyObject *>s), counted(n)))
 
     def insert(self, pos, s):
         """Insert a str before code point pos. O(log n), O(1) while typing on at one place.
