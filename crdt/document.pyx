@@ -845,7 +845,7 @@ cdef class Replicated:
         data = onto.to_bytes() if type(onto) is type(self) else self._bytes(onto)
         cdef Root mine = self.root
         cdef Container *top = mine.doc.root
-        cdef Root root = new_root(document_new(top.shape, top.schema, hash_seed), replica, mine.clock, 0)
+        cdef Root root = new_root(document_new(top.shape, container_schema(top), hash_seed), replica, mine.clock, 0)
         root.drift_ms = mine.drift_ms
         cdef Replicated state = view(type(self), root, root.doc.root, None, None)
         state._like(self)

@@ -109,7 +109,6 @@ cdef extern from "container.h" nogil:
 
     ctypedef struct Container:
         Container *parent
-        const Schema *schema
         Shape shape
         u32 row
 
@@ -186,6 +185,7 @@ cdef extern from "document.h" nogil:
     Document *document_new(Shape shape, const Schema *schema, u64 seed)
     void document_free(Document *doc)
     Document *document_clone(Document *doc)
+    const Schema *container_schema(const Container *c)
     size_t document_memory(const Document *doc)
     u64 document_weight(const Document *doc, const u64 *since)
     u64 document_room(const Document *doc)

@@ -5,15 +5,24 @@
 
 static const u64 ROOT_PATH = 0x6e657875732d7374ull, ROOT_SALT = 0x7365656e00000001ull;
 
+static size_t block_bytes(Shape shape, const Schema *schema)
+{
+    return offsetof(Document, root) + container_bytes(shape, schema);
+}
+
+static Document *allocate(Shape shape, const Schema *schema)
+{
+    return calloc(1, block_bytes(shape, schema));
+}
+
 Document *document_new(Shape shape, const Schema *schema, u64 seed)
 {
-    Document *doc = calloc(1, sizeof(Document));
+    Document *doc = allocate(shape, schema);
     if (doc == NULL)
         return NULL;
     doc->seed = seed;
     doc->self = -1;
-    doc->root = container_new(doc, shape, schema, NULL, mum(ROOT_PATH ^ shape, ROOT_SALT));
-    if (doc->root == NULL) {
+    if (container_start(doc, doc->root, shape, schema, NULL, mum(ROOT_PATH ^ shape, ROOT_SALT)) != DONE) {
         free(doc);
         return NULL;
     }
@@ -24,7 +33,7 @@ void document_free(Document *doc)
 {
     if (doc == NULL)
         return;
-    container_free(doc->root);
+    container_end(doc->root);
     replicas_free(&doc->replicas);
     marks_free(doc->unsummed.more);
     block_free(doc->undo, doc->undo_capacity * sizeof(UndoRecord));
@@ -34,7 +43,7 @@ void document_free(Document *doc)
 Document *document_clone(Document *from)
 {
     sums_settle(from);
-    Document *doc = calloc(1, sizeof(Document));
+    Document *doc = allocate(from->root->shape, container_schema(from->root));
     if (doc == NULL)
         return NULL;
     doc->seed = from->seed;
@@ -44,7 +53,7 @@ Document *document_clone(Document *from)
     doc->self = from->self;
     doc->digest = from->digest;
     if (replicas_copy(&doc->replicas, &from->replicas) != DONE ||
-        (doc->root = container_clone(from->root, doc, NULL)) == NULL) {
+        container_copy(doc->root, from->root, doc, NULL) != DONE) {
         replicas_free(&doc->replicas);
         free(doc);
         return NULL;
@@ -54,8 +63,10 @@ Document *document_clone(Document *from)
 
 size_t document_memory(const Document *doc)
 {
-    return block_footprint(sizeof(Document)) + replicas_memory(&doc->replicas) + marks_memory(doc->unsummed.more) +
-           block_footprint(doc->undo_capacity * sizeof(UndoRecord)) + container_memory(doc->root);
+    const Container *root = doc->root;
+    return block_footprint(block_bytes(root->shape, container_schema(root))) + replicas_memory(&doc->replicas) +
+           marks_memory(doc->unsummed.more) + block_footprint(doc->undo_capacity * sizeof(UndoRecord)) +
+           container_memory_within(root);
 }
 
 /* ---- rows with digest and undo ------------------------------------------------------------------ */
@@ -197,15 +208,15 @@ static void undo_one(Document *doc, const UndoRecord *r)
         undo_row(doc, r);
         break;
     case UNDO_LOGGED:
-        ((Table *)r->at)->log->n--;
+        table_log(r->at)->n--;
         break;
     case UNDO_RELOGGED: {
-        RemovalLog *log = ((Table *)r->at)->log;
+        RemovalLog *log = table_log(r->at);
         log->all[log->n - 1].event = r->event;
         break;
     }
     case UNDO_HORIZON: {
-        RemovalLog *log = ((Table *)r->at)->log;
+        RemovalLog *log = table_log(r->at);
         log->horizon[doc->self] = r->sequence;
         break;
     }

@@ -50,16 +50,22 @@ typedef struct {
 
 typedef struct {
     CONTAINER_FIELDS;
-    Container **field; /* by place in the schema; NULL until first written */
+    const Schema *schema; /* see SchemaField.of */
     ExtraField *extra;
     u32 extras, extra_capacity;
+    Container *field[]; /* by place in the schema; NULL until first written */
 } Composite;
+
+/* How many fields its class declares. */
+static inline u16 declared_fields(const Composite *c)
+{
+    return c->schema == NULL ? 0 : c->schema->n;
+}
 
 typedef struct UndoRecord UndoRecord;
 
 typedef struct {
     Replicas replicas;
-    Container *root;
     UndoRecord *undo;
     Digest digest; /* all entries but the unsummed, and what is seen of every writer but the own one */
     Unsummed unsummed;
@@ -73,6 +79,7 @@ typedef struct {
     bool is_open;    /* in a transaction */
     bool is_retired; /* the own writer is */
     bool is_behind;  /* while a message lands: it has purged what is still here */
+    Container root[]; /* one, of the document's kind: the two are one block, since most documents are small */
 } Document;
 
 Document *document_new(Shape shape, const Schema *schema, u64 seed);
@@ -200,8 +207,15 @@ struct UndoRecord {
 
 Container *container_new(Document *doc, Shape shape, const Schema *schema, Container *parent, u64 path);
 void container_free(Container *c);
-Container *container_clone(const Container *c, Document *into, Container *parent);
 size_t container_memory(const Container *c);
+/* The same for one that lies in a block of something else, which is zeroed first and has so many bytes for it. */
+size_t container_bytes(Shape shape, const Schema *schema);
+int container_start(Document *doc, Container *c, Shape shape, const Schema *schema, Container *parent, u64 path);
+int container_copy(Container *c, const Container *from, Document *into, Container *parent);
+void container_end(Container *c);
+size_t container_memory_within(const Container *c);
+/* See SchemaField.of. */
+const Schema *container_schema(const Container *c);
 /* Whether nothing at all is held: no entry, floor, tombstone or field. */
 bool container_is_blank(const Container *c);
 u8 table_columns(Shape shape);

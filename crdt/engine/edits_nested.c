@@ -29,7 +29,7 @@ int map_make(Document *doc, Table *t, const Item *key, Container **child)
     if (status != DONE)
         return status;
     u64 path = child_path(t->base.path, key);
-    Container *made = container_new(doc, shape_of_children(t->base.shape), t->base.schema, &t->base, path);
+    Container *made = container_new(doc, shape_of_children(t->base.shape), map_schema(t), &t->base, path);
     if (made == NULL)
         return ERROR_MEMORY;
     Probe p = probe_of(key, doc->seed);
@@ -53,7 +53,7 @@ u32 container_reset_records(const Container *c)
     case COMPOSITE: {
         const Composite *composite = (const Composite *)c;
         u32 n = 0;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             n += composite->field[i] == NULL ? 0 : container_reset_records(composite->field[i]);
         for (u32 i = 0; i < composite->extras; i++)
             n += container_reset_records(composite->extra[i].child);
@@ -145,7 +145,7 @@ int container_reset(Document *doc, Container *c, Dot event)
     case COMPOSITE: {
         Composite *composite = (Composite *)c;
         int status = DONE;
-        for (u16 i = 0; status == DONE && c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; status == DONE && i < declared_fields(composite); i++)
             if (composite->field[i] != NULL)
                 status = container_reset(doc, composite->field[i], event);
         for (u32 i = 0; status == DONE && i < composite->extras; i++)
@@ -193,7 +193,7 @@ int composite_make(Document *doc, Composite *c, u16 field, Container **child)
     int status = edit_prepare(doc, &c->base, 0, 1);
     if (status != DONE)
         return status;
-    const SchemaField *f = &c->base.schema->field[field];
+    const SchemaField *f = &c->schema->field[field];
     *child = container_new(doc, f->shape, f->of, &c->base, field_path(&c->base, f->name, f->name_bytes, f->shape));
     if (*child == NULL)
         return ERROR_MEMORY;

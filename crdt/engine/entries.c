@@ -130,7 +130,7 @@ static int walk_map(const Visitor *v, const Table *map)
 static int walk_composite(const Visitor *v, const Composite *c)
 {
     int status = DONE;
-    for (u16 i = 0; status == DONE && c->base.schema != NULL && i < c->base.schema->n; i++)
+    for (u16 i = 0; status == DONE && i < declared_fields(c); i++)
         if (c->field[i] != NULL)
             status = walk(v, c->field[i]);
     for (u32 i = 0; status == DONE && i < c->extras; i++)

@@ -26,9 +26,9 @@ typedef struct {
 
 static void write_field_step(Writer *w, const Composite *c, const Container *child)
 {
-    for (u16 i = 0; c->base.schema != NULL && i < c->base.schema->n; i++)
+    for (u16 i = 0; i < declared_fields(c); i++)
         if (c->field[i] == child)
-            write_string(w, c->base.schema->field[i].name, c->base.schema->field[i].name_bytes);
+            write_string(w, c->schema->field[i].name, c->schema->field[i].name_bytes);
     for (u32 i = 0; i < c->extras; i++)
         if (c->extra[i].child == child)
             write_string(w, c->extra[i].name, c->extra[i].name_bytes);

@@ -165,7 +165,7 @@ static void sweep_container(Sweep *s, Container *c)
         return;
     case COMPOSITE: {
         Composite *composite = (Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             if (composite->field[i] != NULL)
                 sweep_container(s, composite->field[i]);
         for (u32 i = 0; i < composite->extras; i++)

@@ -30,7 +30,7 @@ static void mark_container(const Container *c, bool *named)
         return;
     case COMPOSITE: {
         const Composite *composite = (const Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             if (composite->field[i] != NULL)
                 mark_container(composite->field[i], named);
         for (u32 i = 0; i < composite->extras; i++)
@@ -68,7 +68,7 @@ static void forget_in_logs(Container *c, u16 writer)
         return;
     case COMPOSITE: {
         Composite *composite = (Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             if (composite->field[i] != NULL)
                 forget_in_logs(composite->field[i], writer);
         for (u32 i = 0; i < composite->extras; i++)
@@ -77,7 +77,7 @@ static void forget_in_logs(Container *c, u16 writer)
     }
     default: {
         Table *t = (Table *)c;
-        removals_forget(t->log, writer);
+        removals_forget(table_log(t), writer);
         for (u32 i = 0; (t->columns & HAS_CHILD) && i < t->n; i++)
             forget_in_logs(map_child(t, i), writer);
     }

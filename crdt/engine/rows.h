@@ -133,7 +133,7 @@ static inline void table_settle(Document *doc, Table *t)
     if (doc->is_open)
         return;
     table_tidy(t, doc->seed);
-    if (t->log != NULL)
+    if (t->extras != NULL)
         (void)removals_trim(t);
 }
 

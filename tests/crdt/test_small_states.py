@@ -33,8 +33,8 @@ MANY = 5000
 
 
 def test_small_states_stay_small() -> None:
-    assert sys.getsizeof(agent()) < 1800
-    for entries, bound in ((1, 700), (5, 850), (10, 1050)):
+    assert sys.getsizeof(agent()) < 1700
+    for entries, bound in ((1, 650), (5, 800), (10, 1000)):
         m = LWWMap()
         for number in range(entries):
             m[f"{number:09d}"] = number
@@ -43,7 +43,7 @@ def test_small_states_stay_small() -> None:
     for number in range(1000):
         for key in range(5):
             maps[str(number)][f"field{key}"] = number
-    assert sys.getsizeof(maps) / 1000 < 430
+    assert sys.getsizeof(maps) / 1000 < 395
 
 
 def test_fields_are_shown_whether_or_not_their_views_were_kept() -> None:
