@@ -51,9 +51,9 @@ cdef enum:
 # Of the process, so that no remote data can choose colliding keys.
 cdef u64 hash_seed = int.from_bytes(os.urandom(8), "little")
 
-# Room for undo records: lent to the document that is in a transaction, so that those at rest have none.
-cdef UndoRecord *spare_undo = NULL
-cdef u32 spare_undo_capacity = 0
+# Room for undo records, for the next transaction.
+cdef Transaction spare
+memset(&spare, 0, sizeof(Transaction))
 
 fork_generation = 0
 
@@ -92,19 +92,16 @@ cdef str checked_name(object replica):
     return replica
 
 
-cdef void lend_undo(Document *doc) noexcept:
-    global spare_undo, spare_undo_capacity
-    if doc.undo == NULL:
-        doc.undo, doc.undo_capacity = spare_undo, spare_undo_capacity
-        spare_undo, spare_undo_capacity = NULL, 0
+cdef Transaction lent_room() noexcept:
+    cdef Transaction room = spare
+    memset(&spare, 0, sizeof(Transaction))
+    return room
 
 
-cdef void take_undo(Document *doc) noexcept:
-    global spare_undo, spare_undo_capacity
-    if spare_undo != NULL:  # a transaction inside of this one has given back its own
-        block_free(spare_undo, spare_undo_capacity * sizeof(UndoRecord))
-    spare_undo, spare_undo_capacity = doc.undo, doc.undo_capacity
-    doc.undo, doc.undo_capacity = NULL, 0
+cdef void take_back(Transaction *room) noexcept:
+    global spare
+    transaction_free(&spare)  # a transaction inside of this one has given back its own
+    spare = room[0]
 
 
 cdef str name_of(Document *doc, int writer):
@@ -412,7 +409,7 @@ cdef class Replicated:
     cdef bint land_due(self) except -1:
         """Land what waits and need not wait any longer; whether something landed."""
         cdef Root root = self.root
-        return root.held_back and not root.guard & ~KEPT and not root.doc.is_open and self._land_held_back()
+        return root.held_back and not root.guard & ~KEPT and root.doc.open == NULL and self._land_held_back()
 
     cdef u64 time_to_write(self) except? 0:
         """The time for a stamp. What has come before is landed first, so that the write is later than it."""
@@ -432,7 +429,7 @@ cdef class Replicated:
     def _is_retired(self):
         """Whether its own writer has been retired: it must `fork` before it can be changed. O(1)."""
         cdef Root root = self.root
-        if root.doc.self < 0 and root.doc.replicas.growth_n != 0:
+        if root.doc.self < 0 and growth_n(&root.doc.replicas) != 0:
             root.own()
         return root.doc.is_retired
 
@@ -494,7 +491,7 @@ cdef class Replicated:
         cdef Document *doc = self.root.doc
         cdef u64[SINCE_FEW] few
         cdef u64 *since = few
-        if doc.is_open:
+        if doc.open != NULL:
             raise RuntimeError(
                 f"{type(self).__name__}: bytes of a state cannot leave an update that may still be undone; "
                 "take them afterwards"
@@ -606,7 +603,7 @@ cdef class Replicated:
             self._only_root("merge")
         if root.guard & (READ_ONLY | KEPT | WALKED | LANDING):
             self.check_guard()
-        if root.doc.is_open:
+        if root.doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: merging is not possible inside an update; merge outside of it")
         if type(other) is bytes:
             data = other
@@ -699,7 +696,7 @@ cdef class Replicated:
         cdef Root mine = self.root
         if mine.guard & LANDING:
             mine.wait(LANDING)
-        if mine.doc.is_open:
+        if mine.doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: copying is not possible inside an update")
         cdef Root root = new_root(document_clone(mine.doc), replica, mine.clock, 0)
         root.drift_ms = mine.drift_ms
@@ -801,7 +798,7 @@ cdef class Replicated:
         cut, retired = VersionVector(cut), VersionVector(retired)
         if root.guard & (READ_ONLY | WALKED | LANDING):
             self.check_guard()
-        if doc.is_open:
+        if doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: purging is not possible inside an update")
         root.own()
         for writer, count in retired.items():
@@ -840,7 +837,7 @@ cdef class Replicated:
         What any of them removed goes.
         """
         self._only_root("rebasing")
-        if self.root.doc.is_open:
+        if self.root.doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: rebasing is not possible inside an update")
         data = onto.to_bytes() if type(onto) is type(self) else self._bytes(onto)
         cdef Root mine = self.root
@@ -884,7 +881,8 @@ cdef class Replicated:
         """Up to where removals have been forgotten, as a `VersionVector`."""
         self.here()
         cdef Replicas *r = &self.root.doc.replicas
-        return VersionVector({self._writer(i): r.growth[i].cut for i in range(<int>r.growth_n) if r.growth[i].cut})
+        return VersionVector({self._writer(i): growth_of(r, i).cut
+                              for i in range(<int>growth_n(r)) if growth_of(r, i).cut})
 
     @property
     def _retired(self):
@@ -892,7 +890,7 @@ cdef class Replicated:
         self.here()
         cdef Replicas *r = &self.root.doc.replicas
         return VersionVector({self._writer(i): r.all[i].seen
-                              for i in range(<int>r.growth_n) if r.growth[i].retirement})
+                              for i in range(<int>growth_n(r)) if growth_of(r, i).retirement})
 
     # ---- transactions, for a node ------------------------------------------------------------
 
@@ -903,25 +901,25 @@ cdef class Replicated:
         cdef u64 seen
         if root.guard & (READ_ONLY | WALKED | LANDING):
             self.check_guard()
-        if doc.is_open:
+        if doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: an update inside an update of the same state")
         root.own()
         root.rank = rank
         root.guard = (RESTRICTED if rank < 3 and self._is_restricted() else 0) | (TRACKED if track else 0)
         root.before = {} if track else None
         seen = doc.replicas.all[doc.self].seen
-        lend_undo(doc)
-        document_begin(doc)
+        cdef Transaction transaction = lent_room()
+        document_begin(doc, &transaction)
         try:
             result = fn(self)
         except BaseException:
             document_rollback(doc)
-            take_undo(doc)
+            take_back(&transaction)
             root.guard = KEPT if keep else 0
             root.changed = False
             raise
         document_commit(doc)
-        take_undo(doc)
+        take_back(&transaction)
         root.guard = KEPT if keep else 0
         root.changed = doc.replicas.all[doc.self].seen != seen
         return result

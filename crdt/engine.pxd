@@ -79,9 +79,10 @@ cdef extern from "clock.h" nogil:
 
     ctypedef struct Replicas:
         Replica *all
-        u16 *by_rank
-        Bounds *growth
-        u32 n, growth_n
+        u32 n
+
+    u32 growth_n(const Replicas *r)
+    Bounds growth_of(const Replicas *r, u16 index)
 
     int replicas_find(const Replicas *r, const u8 *id, u8 n)
     const u8 *replica_id(const Replicas *r, u16 index)
@@ -164,18 +165,21 @@ cdef extern from "document.h" nogil:
         ExtraField *extra
         u32 extras
 
-    ctypedef struct UndoRecord:
-        pass
+    ctypedef struct UndoRecord
+
+    ctypedef struct Transaction:
+        UndoRecord *undo
+        u32 undo_n, undo_capacity
+        u64 seen_before
 
     ctypedef struct Document:
         Replicas replicas
         Container *root
-        UndoRecord *undo
-        u32 undo_capacity
+        Transaction *open
         u64 stamp
         int self
         u32 epoch
-        bint is_open, is_retired
+        bint is_retired
 
     enum: UNCHANGED, CHANGED
 
@@ -192,7 +196,8 @@ cdef extern from "document.h" nogil:
     Digest document_digest(Document *doc)
     const char *document_broken_invariant(Document *doc)
     int document_own(Document *doc, const u8 *id, u8 n)
-    void document_begin(Document *doc)
+    void document_begin(Document *doc, Transaction *transaction)
+    void transaction_free(Transaction *transaction)
     void document_commit(Document *doc)
     void document_rollback(Document *doc)
     int document_encode(const Document *doc, const u64 *since, bint everything, Writer *out)

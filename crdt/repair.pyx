@@ -54,7 +54,7 @@ cdef Root walked_root(Replicated state, str what):
     state._only_root(what)
     cdef Root root = state.root
     root.begin_walk()
-    if root.doc.is_open:
+    if root.doc.open != NULL:
         root.end_walk()
         raise RuntimeError(f"{type(state).__name__}: {what} is not possible inside an update")
     return root
@@ -285,7 +285,7 @@ def repair(Replicated state not None, data, /):
     cdef int status
     if root.guard & (READ_ONLY | WALKED | LANDING):
         state.check_guard()
-    if doc.is_open:
+    if doc.open != NULL:
         raise RuntimeError(f"{type(state).__name__}: a repair is not possible inside an update")
     root.begin_landing()
     with nogil:

@@ -36,7 +36,6 @@ void document_free(Document *doc)
     container_end(doc->root);
     replicas_free(&doc->replicas);
     marks_free(doc->unsummed.more);
-    block_free(doc->undo, doc->undo_capacity * sizeof(UndoRecord));
     free(doc);
 }
 
@@ -48,7 +47,6 @@ Document *document_clone(Document *from)
         return NULL;
     doc->seed = from->seed;
     doc->stamp = from->stamp;
-    doc->cut_stamp = from->cut_stamp;
     doc->is_retired = from->is_retired;
     doc->self = from->self;
     doc->digest = from->digest;
@@ -65,8 +63,7 @@ size_t document_memory(const Document *doc)
 {
     const Container *root = doc->root;
     return block_footprint(block_bytes(root->shape, container_schema(root))) + replicas_memory(&doc->replicas) +
-           marks_memory(doc->unsummed.more) + block_footprint(doc->undo_capacity * sizeof(UndoRecord)) +
-           container_memory_within(root);
+           marks_memory(doc->unsummed.more) + container_memory_within(root);
 }
 
 /* ---- rows with digest and undo ------------------------------------------------------------------ */
@@ -97,7 +94,7 @@ void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more)
     presence_digest(doc, map, row, false);
     undo_push(doc, {.kind = UNDO_PRESENCE, .at = child,
                                 .presence = {map->dot[row], child->more_dots}});
-    if (!doc->is_open)
+    if (doc->open == NULL)
         free(child->more_dots);
     map->tombstones += (dot == 0) - (map->dot[row] == 0);
     map->dot[row] = dot;
@@ -107,19 +104,20 @@ void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more)
 
 /* ---- transactions ------------------------------------------------------------------------------- */
 
-void document_begin(Document *doc)
+void document_begin(Document *doc, Transaction *t)
 {
-    doc->is_open = true;
-    doc->undo_n = 0;
-    doc->seen_before = doc->self < 0 ? 0 : doc->replicas.all[doc->self].seen;
+    t->undo_n = 0;
+    t->seen_before = doc->self < 0 ? 0 : doc->replicas.all[doc->self].seen;
+    doc->open = t;
 }
 
 void document_commit(Document *doc)
 {
-    doc->is_open = false;
+    Transaction *t = doc->open;
+    doc->open = NULL;
     /* Containers are freed last: other records still point to them. */
-    for (u32 i = 0; i < doc->undo_n; i++) {
-        UndoRecord *r = &doc->undo[i];
+    for (u32 i = 0; i < t->undo_n; i++) {
+        UndoRecord *r = &t->undo[i];
         if (r->kind == UNDO_PRESENCE)
             free(r->presence.more);
         else if (r->kind == UNDO_REPLACED_ROW || r->kind == UNDO_REMOVED_ROW || r->kind == UNDO_LOGGED)
@@ -127,15 +125,18 @@ void document_commit(Document *doc)
         else if (r->kind == UNDO_INSERTED || r->kind == UNDO_DELETED)
             sequence_settle(((SequenceNode *)r->at)->sequence);
     }
-    for (u32 i = 0; i < doc->undo_n; i++)
-        if (doc->undo[i].kind == UNDO_REMOVED_CHILD)
-            container_free(doc->undo[i].at);
-    doc->undo_n = 0;
-    if (doc->undo_capacity > 1024) {
-        block_free(doc->undo, doc->undo_capacity * sizeof(UndoRecord));
-        doc->undo = NULL;
-        doc->undo_capacity = 0;
-    }
+    for (u32 i = 0; i < t->undo_n; i++)
+        if (t->undo[i].kind == UNDO_REMOVED_CHILD)
+            container_free(t->undo[i].at);
+    t->undo_n = 0;
+    if (t->undo_capacity > 1024)
+        transaction_free(t);
+}
+
+void transaction_free(Transaction *t)
+{
+    block_free(t->undo, t->undo_capacity * sizeof(UndoRecord));
+    *t = (Transaction){0};
 }
 
 static void undo_row(Document *doc, const UndoRecord *r)
@@ -247,11 +248,12 @@ static void undo_one(Document *doc, const UndoRecord *r)
 
 void document_rollback(Document *doc)
 {
+    Transaction *t = doc->open;
     sums_settle(doc);
-    doc->is_open = false;
+    doc->open = NULL;
     doc->epoch++; /* containers may come and go below */
-    while (doc->undo_n > 0)
-        undo_one(doc, &doc->undo[--doc->undo_n]);
+    while (t->undo_n > 0)
+        undo_one(doc, &t->undo[--t->undo_n]);
     if (doc->self >= 0)
-        doc->replicas.all[doc->self].seen = doc->seen_before;
+        doc->replicas.all[doc->self].seen = t->seen_before;
 }

@@ -94,7 +94,7 @@ void map_drop_if_blank(Document *doc, Table *t, u32 row)
     undo_push(doc, {.kind = UNDO_REMOVED_CHILD, .at = child});
     row_remove(doc, t, row, 0);
     doc->epoch++;
-    if (!doc->is_open)
+    if (doc->open == NULL)
         container_free(child);
 }
 
@@ -138,7 +138,7 @@ int container_reset(Document *doc, Container *c, Dot event)
         digest_add(&doc->digest, sequence_digest(s->sequence));
         if (status >= 0)
             undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = event, .n = 1});
-        if (!doc->is_open)
+        if (doc->open == NULL)
             sequence_settle(s->sequence);
         return status < 0 ? status : DONE;
     }
@@ -262,14 +262,14 @@ int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n, DeletionKin
         return status;
     Digest before = sequence_digest(s->sequence);
     Dot first = upcoming_event(doc);
-    status = sequence_delete(s->sequence, position, n, first, kind, doc->is_open);
+    status = sequence_delete(s->sequence, position, n, first, kind, doc->open != NULL);
     if (status < 0)
         return status;
     (void)edit_event(doc, &s->base, events);
     digest_subtract(&doc->digest, before);
     digest_add(&doc->digest, sequence_digest(s->sequence));
     undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = first, .n = events});
-    if (!doc->is_open)
+    if (doc->open == NULL)
         sequence_settle(s->sequence);
     return CHANGED;
 }

@@ -88,7 +88,7 @@ void writer_forget(Document *doc, u16 writer)
 {
     forget_in_logs(doc->root, writer);
     growth_digest(doc, writer, false);
-    doc->replicas.growth[writer] = (Bounds){0};
+    doc->replicas.growth->of[writer] = (Bounds){0};
     seen_forget(doc, writer);
 }
 
@@ -104,8 +104,8 @@ void keep_who_retired(const Replicas *r, bool *goes)
 {
     for (bool changed = true; changed;) {
         changed = false;
-        for (u32 i = 0; i < r->growth_n; i++) {
-            Dot retirement = r->growth[i].retirement;
+        for (u32 i = 0; i < growth_n(r); i++) {
+            Dot retirement = r->growth->of[i].retirement;
             if (retirement == 0 || goes[i] || !goes[dot_replica(retirement)])
                 continue;
             goes[dot_replica(retirement)] = false;

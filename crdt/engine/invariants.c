@@ -149,18 +149,19 @@ const char *document_broken_invariant(Document *doc)
         seen_raise(doc, (u16)i, seen);
     }
     doc->self = self;
-    for (u32 i = 0; i < doc->replicas.growth_n; i++)
+    for (u32 i = 0; i < growth_n(&doc->replicas); i++)
         growth_digest(doc, (u16)i, true);
-    u64 cut_stamp = doc->cut_stamp;
-    doc->cut_stamp = 0;
-    cut_stamp_raise(doc, cut_stamp);
+    u64 stamp = cut_stamp(&doc->replicas);
+    if (stamp != 0)
+        doc->replicas.growth->stamp = 0;
+    cut_stamp_raise(doc, stamp);
     const char *broken = check_container(doc, doc->root);
     Digest recomputed = doc->digest;
     doc->digest = held;
     if (broken != NULL)
         return broken;
-    for (u32 i = 0; i < doc->replicas.growth_n; i++) {
-        const Bounds *g = &doc->replicas.growth[i];
+    for (u32 i = 0; i < growth_n(&doc->replicas); i++) {
+        const Bounds *g = &doc->replicas.growth->of[i];
         if (g->cut > doc->replicas.all[i].seen || g->purged > doc->replicas.all[i].seen)
             return "a cut that is not seen (7)";
         if (g->retirement != 0 && check_dot(doc, g->retirement) != NULL)

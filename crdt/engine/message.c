@@ -33,7 +33,7 @@ static void write_writers(const Document *doc, Encoder *e)
     write_number(&e->out, n);
     u16 place = 0;
     for (u32 rank = 0; rank < r->n; rank++) {
-        u16 index = r->by_rank[rank];
+        u16 index = replicas_by_rank(r)[rank];
         const Replica *writer = &r->all[index];
         if (writer->seen == 0)
             continue;
