@@ -13,6 +13,7 @@ from base64 import urlsafe_b64encode
 from bisect import bisect_left
 from sys import getsizeof
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.ref cimport PyObject, Py_XDECREF
@@ -36,7 +37,10 @@ cdef extern from *:
     """
     object new_instance(object cls, object no_arguments)
 
-MAX_DRIFT = 60.0
+cdef enum:
+    DRIFT_MS = 60_000
+
+MAX_DRIFT = DRIFT_MS / 1000.0
 # Deltas that wait for their base take at most this much memory in one state; then merging refuses.
 cdef size_t HELD_BACK_BYTES_MAX = 256 << 20
 
@@ -110,6 +114,12 @@ cdef str name_of(Document *doc, int writer):
     ).decode()
 
 
+@cython.no_gc
+cdef class RootExtras:
+    pass
+
+
+@cython.no_gc
 cdef class Root:
     def __dealloc__(self):
         document_free(self.doc)
@@ -143,8 +153,23 @@ cdef class Root:
         return 0
 
     cdef u64 now_ms(self) except? 0:
-        if self.clock is None:
-            return wall_clock_ms()
+        return wall_clock_ms()
+
+    cdef RootExtras made_extras(self):
+        if self.extras is None:
+            self.extras = RootExtras.__new__(RootExtras)
+            self.extras.drift_ms = DRIFT_MS
+        return self.extras
+
+    cdef list held_back(self):
+        return None if self.extras is None else self.extras.held_back
+
+    cdef u64 drift_ms(self):
+        return DRIFT_MS if self.extras is None else self.extras.drift_ms
+
+
+cdef class ClockedRoot(Root):
+    cdef u64 now_ms(self) except? 0:
         now = self.clock()
         if type(now) is float:
             now = int(now)
@@ -155,13 +180,20 @@ cdef class Root:
         return now
 
 
-cdef Root new_root(Document *doc, replica, clock, max_drift):
+cdef object clock_of(Root root):
+    return (<ClockedRoot>root).clock if type(root) is ClockedRoot else None
+
+
+cdef Root new_root(Document *doc, replica, clock, u64 drift_ms):
     if doc == NULL:
         raise MemoryError()
-    cdef Root root = Root.__new__(Root)
+    cdef Root root = Root.__new__(Root) if clock is None else ClockedRoot.__new__(ClockedRoot)
     root.doc = doc
-    root.clock = clock
-    root.drift_ms = <u64>(max_drift * 1000)
+    if clock is not None:
+        (<ClockedRoot>root).clock = clock
+        root.made_extras().has_clock = True
+    if drift_ms != DRIFT_MS:
+        root.made_extras().drift_ms = drift_ms
     root.is_anonymous = replica is None
     if replica is not None:
         root.replica = checked_name(replica)
@@ -232,7 +264,7 @@ cdef class Replicated:
         if type(max_drift) not in (int, float) or not 0 <= max_drift < 1e9:
             raise ValueError(f"max_drift: seconds, 0 or more, not {max_drift!r}")
         cdef Document *doc = document_new(shape, <const Schema *>schema, hash_seed)
-        self.root = new_root(doc, replica, clock, max_drift)
+        self.root = new_root(doc, replica, clock, <u64>(max_drift * 1000))
         self.node = doc.root
 
     # ---- finding and making the place of a view ---------------------------------------------
@@ -318,8 +350,8 @@ cdef class Replicated:
             at = at.parent
         if self.root.guard & TRACKED:
             name = at._field_name()
-            if name not in self.root.before:
-                self.root.before[name] = at.value
+            if name not in self.root.extras.before:
+                self.root.extras.before[name] = at.value
         return 0
 
     def _field_name(self):
@@ -388,12 +420,12 @@ cdef class Replicated:
         )
 
     cdef str writer(self, int index):
-        cdef Root root = self.root
-        if root.names is None:
-            root.names = {}
-        name = root.names.get(index)
+        cdef RootExtras extras = self.root.made_extras()
+        if extras.names is None:
+            extras.names = {}
+        name = extras.names.get(index)
         if name is None:
-            name = root.names[index] = name_of(root.doc, index)
+            name = extras.names[index] = name_of(self.root.doc, index)
         return name
 
     def _writer(self, int index):
@@ -404,12 +436,12 @@ cdef class Replicated:
         """How many deltas are held back, since what they build on is missing or their time is to come."""
         self._only_root("pending")
         self.land_due()
-        return len(self.root.held_back) if self.root.held_back else 0
+        return len(self.root.held_back() or ())
 
     cdef bint land_due(self) except -1:
         """Land what waits and need not wait any longer; whether something landed."""
         cdef Root root = self.root
-        return root.held_back and not root.guard & ~KEPT and root.doc.open == NULL and self._land_held_back()
+        return root.held_back() and not root.guard & ~KEPT and root.doc.open == NULL and self._land_held_back()
 
     cdef u64 time_to_write(self) except? 0:
         """The time for a stamp. What has come before is landed first, so that the write is later than it."""
@@ -418,12 +450,12 @@ cdef class Replicated:
 
     def _waiting(self):
         """The deltas that are held back."""
-        return [data for _, data in self.root.held_back or ()]
+        return [data for _, data in self.root.held_back() or ()]
 
     @property
     def _is_waiting(self):
         """Whether deltas are held back; looking lands none of them, as `pending` does."""
-        return bool(self.root.held_back)
+        return bool(self.root.held_back())
 
     @property
     def _is_retired(self):
@@ -554,7 +586,7 @@ cdef class Replicated:
         cdef size_t offset = 0
         cdef u64 latest = <u64>-1
         if mind_drift:
-            latest = ((root.now_ms() + root.drift_ms) << 16) | 0xFFFF
+            latest = ((root.now_ms() + root.drift_ms()) << 16) | 0xFFFF
         cdef Document *doc = root.doc
         cdef const u8 *message = <const u8 *>PyBytes_AS_STRING(data)
         cdef size_t size = PyBytes_GET_SIZE(data)
@@ -567,7 +599,8 @@ cdef class Replicated:
             with nogil:
                 status = document_merge(doc, message, size, latest, &landing, &error, &offset, &base)
             root.end_landing()
-        root.base = base
+        if landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY:
+            root.made_extras().base = base
         if status == ERROR_DECODE:
             kind = WrongTypeError if error == b"of another type" else DecodeError
             raise kind(f"{type(self).__name__}: {error.decode()}; nothing of it was applied", offset)
@@ -618,7 +651,7 @@ cdef class Replicated:
             self._hold_back(data)
             return False
         changed = landing == MESSAGE_LANDED
-        if root.held_back:
+        if root.held_back():
             changed = self._land_held_back() or changed
         if root.waiting != 0:
             root.let_others_in()
@@ -629,11 +662,11 @@ cdef class Replicated:
         raises RetiredError; what has to wait is dropped beyond so many bytes of it."""
         cdef Landing landing = self.land(data, True)
         if landing == MESSAGE_LANDED:
-            if self.root.held_back:
+            if self.root.held_back():
                 self._land_held_back()
         elif (
             (landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY)
-            and self.root.held_back_bytes + <size_t>len(data) <= held_back_max
+            and self.root.made_extras().held_back_bytes + <size_t>len(data) <= held_back_max
         ):
             self._hold_back(data)
         return landing
@@ -648,45 +681,45 @@ cdef class Replicated:
         return self.merge(data)
 
     def _hold_back(self, bytes data):
-        cdef Root root = self.root
-        waiting = (root.base, data)
-        if root.held_back is None:
-            root.held_back = []
-        at = bisect_left(root.held_back, waiting)
-        if at < len(root.held_back) and root.held_back[at] == waiting:
+        cdef RootExtras extras = self.root.made_extras()
+        waiting = (extras.base, data)
+        if extras.held_back is None:
+            extras.held_back = []
+        at = bisect_left(extras.held_back, waiting)
+        if at < len(extras.held_back) and extras.held_back[at] == waiting:
             return
-        if root.held_back_bytes + <size_t>len(data) > HELD_BACK_BYTES_MAX:
+        if extras.held_back_bytes + <size_t>len(data) > HELD_BACK_BYTES_MAX:
             raise DecodeError(
-                f"{type(self).__name__}: {len(root.held_back)} deltas wait for what they build on, which takes "
-                f"{root.held_back_bytes} bytes; ask a peer for a full state instead", 0)
-        root.held_back.insert(at, waiting)
-        root.held_back_bytes += len(data)
+                f"{type(self).__name__}: {len(extras.held_back)} deltas wait for what they build on, which takes "
+                f"{extras.held_back_bytes} bytes; ask a peer for a full state instead", 0)
+        extras.held_back.insert(at, waiting)
+        extras.held_back_bytes += len(data)
 
     def _land_held_back(self):
         """Try all that waits, again while something lands.
 
         Sorted by how much each builds on, a chain of deltas lands in one pass, whatever the order it came in.
         """
-        cdef Root root = self.root
+        cdef RootExtras extras = self.root.made_extras()
         changed = False
         progress = True
-        while progress and root.held_back:
+        while progress and extras.held_back:
             progress = False
-            waiting, root.held_back, root.held_back_bytes = root.held_back, [], 0
+            waiting, extras.held_back, extras.held_back_bytes = extras.held_back, [], 0
             for at, (base, data) in enumerate(waiting):
                 try:
                     landing = self.take_in(data, True)
                 except (DecodeError, RetiredError):
                     continue  # its base has come and shows that it was never valid, or what it adds comes too late
                 except BaseException:  # of the clock, say: what is waiting goes on waiting
-                    root.held_back.extend(waiting[at:])
-                    root.held_back_bytes += sum(len(data) for _, data in waiting[at:])
+                    extras.held_back.extend(waiting[at:])
+                    extras.held_back_bytes += sum(len(data) for _, data in waiting[at:])
                     raise
                 if landing == MESSAGE_LANDED:
                     changed = progress = True
                 elif landing != MESSAGE_NO_NEWS:
-                    root.held_back.append((base, data))
-                    root.held_back_bytes += len(data)
+                    extras.held_back.append((base, data))
+                    extras.held_back_bytes += len(data)
         return changed
 
     # ---- copies -----------------------------------------------------------------------------
@@ -698,10 +731,10 @@ cdef class Replicated:
             mine.wait(LANDING)
         if mine.doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: copying is not possible inside an update")
-        cdef Root root = new_root(document_clone(mine.doc), replica, mine.clock, 0)
-        root.drift_ms = mine.drift_ms
-        root.held_back = list(mine.held_back) if mine.held_back else None
-        root.held_back_bytes = mine.held_back_bytes
+        cdef Root root = new_root(document_clone(mine.doc), replica, clock_of(mine), mine.drift_ms())
+        if mine.held_back():
+            root.made_extras().held_back = list(mine.extras.held_back)
+            root.extras.held_back_bytes = mine.extras.held_back_bytes
         cdef Replicated copy = view(type(self), root, root.doc.root, None, None)
         copy._like(self)
         return copy
@@ -752,7 +785,9 @@ cdef class Replicated:
         if self.parent is None and self.root is not None:
             self.here()
             size += getsizeof(self.root) + document_memory(self.root.doc)
-            size += sum(150 + len(data) for _, data in self.root.held_back or ())
+            if self.root.extras is not None:
+                size += getsizeof(self.root.extras)
+            size += sum(150 + len(data) for _, data in self.root.held_back() or ())
         return size
 
     def check_invariants(self):
@@ -842,8 +877,8 @@ cdef class Replicated:
         data = onto.to_bytes() if type(onto) is type(self) else self._bytes(onto)
         cdef Root mine = self.root
         cdef Container *top = mine.doc.root
-        cdef Root root = new_root(document_new(top.shape, container_schema(top), hash_seed), replica, mine.clock, 0)
-        root.drift_ms = mine.drift_ms
+        cdef Root root = new_root(document_new(top.shape, container_schema(top), hash_seed), replica,
+                                  clock_of(mine), mine.drift_ms())
         cdef Replicated state = view(type(self), root, root.doc.root, None, None)
         state._like(self)
         if state.take_in(data, False) == MESSAGE_BASE_MISSING:
@@ -906,7 +941,10 @@ cdef class Replicated:
         root.own()
         root.rank = rank
         root.guard = (RESTRICTED if rank < 3 and self._is_restricted() else 0) | (TRACKED if track else 0)
-        root.before = {} if track else None
+        if track:
+            root.made_extras().before = {}
+        elif root.extras is not None:
+            root.extras.before = None
         seen = doc.replicas.all[doc.self].seen
         cdef Transaction transaction = lent_room()
         document_begin(doc, &transaction)
@@ -933,7 +971,7 @@ cdef class Replicated:
 
     @property
     def _before(self):
-        return self.root.before
+        return None if self.root.extras is None else self.root.extras.before
 
     @property
     def _read_only(self):

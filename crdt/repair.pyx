@@ -281,7 +281,7 @@ def repair(Replicated state not None, data, /):
     cdef size_t offset = 0
     cdef const u8 *p = <const u8 *>PyBytes_AS_STRING(message)
     cdef size_t size = PyBytes_GET_SIZE(message)
-    cdef u64 latest = ((root.now_ms() + root.drift_ms) << 16) | 0xFFFF
+    cdef u64 latest = ((root.now_ms() + root.drift_ms()) << 16) | 0xFFFF
     cdef int status
     if root.guard & (READ_ONLY | WALKED | LANDING):
         state.check_guard()

@@ -53,7 +53,7 @@ typedef struct {
 } GrowthBounds;
 
 typedef struct {
-    Replica *all;   /* one block, in which their order and their ids follow */
+    Replica *all;         /* one block, in which their order and their ids follow */
     GrowthBounds *growth; /* NULL before the first purge */
     u32 n, capacity, ids_used, ids_capacity;
 } Replicas;

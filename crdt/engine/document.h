@@ -77,9 +77,9 @@ typedef struct {
     Unsummed unsummed;
     u64 seed;  /* of the hash indexes: random per process */
     u64 stamp; /* the hybrid logical clock */
-    Transaction *open; /* what it is in, or NULL */
-    i32 self;          /* local index of the own writer; -1 until it first writes */
-    u32 epoch : 30;    /* counts frees of containers, so that views know when to look again */
+    Transaction *open;   /* the one it is in, or NULL */
+    i32 self;            /* local index of the own writer; -1 until it first writes */
+    u32 epoch : 30;      /* counts frees of containers, so that views know when to look again */
     bool is_retired : 1; /* the own writer is */
     bool is_behind : 1;  /* while a message lands: it has purged what is still here */
     Container root[]; /* one, of the document's kind: the two are one block, since most documents are small */

@@ -135,7 +135,7 @@ static inline void table_settle(Document *doc, Table *t)
     if (doc->open != NULL)
         return;
     table_tidy(t, doc->seed);
-    if (t->extras != NULL)
+    if (table_log(t) != NULL)
         (void)removals_trim(t);
 }
 
