@@ -73,10 +73,11 @@ def main(report: Report, settings: Settings) -> None:
     for number, case in enumerate(CASES):
         for n in sizes_of(case, settings):
             entries(report, settings, number, n)
-    agents = min(settings.largest, TOGETHER)
+    agents = settings.largest
     at_rest = grown(node_with_agents, agents).resident / agents
     report.amount(
-        "Composite with 4 fields", "bytes an agent", at_rest, on="at rest in a node in memory", n=agents
+        COMPOSITE, "bytes an agent", at_rest, judged="bound", asked=400 if agents >= 1_000_000 else None,
+        on="at rest in a node in memory", n=agents,
     )  # fmt: skip
 
 
@@ -92,12 +93,7 @@ def entries(report: Report, settings: Settings, number: int, n: int) -> None:
         "sys.getsizeof by resident": f"{ours.told / ours.resident:.2f}" if ours.resident else "",
     }
     unit = "bytes an entry" if case.sizes != "one" else "bytes"
-    asked, judged = case.asked(n), "share"
-    if case.what == COMPOSITE:
-        asked, judged = 400, "bound"
-    report.amount(
-        case.what, unit, each, beside, peer=case.peer, judged=judged, asked=asked, on=case.shape, n=n, extra=extra
-    )  # fmt: skip
+    report.amount(case.what, unit, each, beside, peer=case.peer, asked=case.asked(n), on=case.shape, n=n, extra=extra)
     if loro and case.loro and n == max(sizes_of(case, settings)):
         beside = grown(kept, "loro", number, n, 1).resident / n
         asked = 0.3 if case.what == "LWWMap" and n >= 1_000_000 else None

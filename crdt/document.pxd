@@ -1,3 +1,5 @@
+cimport cython
+
 from crdt.engine cimport Container, Document, Landing, Shape, u8, u32, u64
 from crdt.turns cimport Turns
 from crdt.version cimport VersionVector
@@ -28,18 +30,27 @@ cdef enum Guard:
     TRACKED = 4      # note each changed field's value before
     KEPT = 32        # a node's, between its transactions: nobody else changes it
 
-cdef class Root(Turns):
-    """What one document has once: its engine state, its writer, its clock, what it holds back."""
-    cdef Document *doc
-    cdef str replica            # None for a made-up name that nobody asked for
-    cdef object clock
+@cython.no_gc
+cdef class RootExtras:
+    """What few documents need. Plain data: the collector need not look at it."""
     cdef u64 drift_ms
     cdef dict names             # local writer index -> name; filled as needed; None before
-    cdef dict others            # what is held of the other writers, or None after a merge
     cdef list held_back         # (events it builds on, bytes), sorted; None before the first
-    cdef u64 base               # of the message merged last
+    cdef u64 base               # of the message that is to be held back
     cdef dict before
     cdef u32 held_back_bytes
+    cdef bint has_clock         # the root is a ClockedRoot
+
+@cython.no_gc
+cdef class Root(Turns):
+    """What one document has once: its engine state, its writer, what it holds back.
+
+    There is one a document, so it is small, and without the collector's header: nothing in it leads back to it.
+    """
+    cdef Document *doc
+    cdef str replica            # None for a made-up name that nobody asked for
+    cdef dict others            # what is held of the other writers, or None after a merge
+    cdef RootExtras extras      # None until one of them is needed
     cdef unsigned int generation
     cdef u8 rank                # of the transaction's mode
     cdef u8 is_anonymous        # the writer's name was made up, so a forked process must make another
@@ -49,6 +60,13 @@ cdef class Root(Turns):
     cdef str name(self)
     cdef int take_name(self) except -1
     cdef u64 now_ms(self) except? 0
+    cdef RootExtras made_extras(self)
+    cdef list held_back(self)
+    cdef u64 drift_ms(self)
+
+cdef class ClockedRoot(Root):
+    """One with a clock of the caller's, which may well lead back to it."""
+    cdef object clock
 
 cdef class Replicated:
     cdef Root root
@@ -99,9 +117,14 @@ cdef inline int finish(Replicated state, int status) except -1:
     return status if status > 0 else state.done(status)
 
 
+cdef inline bint is_plain(Root root):
+    """Whether the time is the system's, and nothing waits for it to pass."""
+    return root.extras is None or (not root.extras.has_clock and not root.extras.held_back)
+
+
 cdef inline u64 time_of(Replicated state) except? 0:
     """`state.time_to_write()`."""
-    return wall_clock_ms() if state.root.clock is None and not state.root.held_back else state.time_to_write()
+    return wall_clock_ms() if state.root.extras is None or is_plain(state.root) else state.time_to_write()
 
 
 cdef Replicated view(type cls, Root root, Container *node, Replicated parent, object place)

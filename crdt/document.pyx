@@ -14,6 +14,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from sys import getsizeof
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 from cpython.ref cimport PyObject, Py_XDECREF
@@ -37,7 +38,10 @@ cdef extern from *:
     """
     object new_instance(object cls, object no_arguments)
 
-MAX_DRIFT = 60.0
+cdef enum:
+    DRIFT_MS = 60_000
+
+MAX_DRIFT = DRIFT_MS / 1000.0
 # Deltas that wait for their base take at most this much memory in one state; then merging refuses.
 cdef size_t HELD_BACK_BYTES_MAX = 256 << 20
 
@@ -52,9 +56,9 @@ cdef enum:
 # Of the process, so that no remote data can choose colliding keys.
 cdef u64 hash_seed = int.from_bytes(os.urandom(8), "little")
 
-# Room for undo records: lent to the document that is in a transaction, so that those at rest have none.
-cdef UndoRecord *spare_undo = NULL
-cdef u32 spare_undo_capacity = 0
+# Room for undo records, for the next transaction.
+cdef Transaction spare
+memset(&spare, 0, sizeof(Transaction))
 
 fork_generation = 0
 
@@ -93,19 +97,16 @@ cdef str checked_name(object replica):
     return replica
 
 
-cdef void lend_undo(Document *doc) noexcept:
-    global spare_undo, spare_undo_capacity
-    if doc.undo == NULL:
-        doc.undo, doc.undo_capacity = spare_undo, spare_undo_capacity
-        spare_undo, spare_undo_capacity = NULL, 0
+cdef Transaction lent_room() noexcept:
+    cdef Transaction room = spare
+    memset(&spare, 0, sizeof(Transaction))
+    return room
 
 
-cdef void take_undo(Document *doc) noexcept:
-    global spare_undo, spare_undo_capacity
-    if spare_undo != NULL:  # a transaction inside of this one has given back its own
-        block_free(spare_undo, spare_undo_capacity * sizeof(UndoRecord))
-    spare_undo, spare_undo_capacity = doc.undo, doc.undo_capacity
-    doc.undo, doc.undo_capacity = NULL, 0
+cdef void take_back(Transaction *room) noexcept:
+    global spare
+    transaction_free(&spare)  # a transaction inside of this one has given back its own
+    spare = room[0]
 
 
 cdef str name_of(Document *doc, int writer):
@@ -114,6 +115,12 @@ cdef str name_of(Document *doc, int writer):
     ).decode()
 
 
+@cython.no_gc
+cdef class RootExtras:
+    pass
+
+
+@cython.no_gc
 cdef class Root:
     def __dealloc__(self):
         document_free(self.doc)
@@ -147,8 +154,23 @@ cdef class Root:
         return 0
 
     cdef u64 now_ms(self) except? 0:
-        if self.clock is None:
-            return wall_clock_ms()
+        return wall_clock_ms()
+
+    cdef RootExtras made_extras(self):
+        if self.extras is None:
+            self.extras = RootExtras.__new__(RootExtras)
+            self.extras.drift_ms = DRIFT_MS
+        return self.extras
+
+    cdef list held_back(self):
+        return None if self.extras is None else self.extras.held_back
+
+    cdef u64 drift_ms(self):
+        return DRIFT_MS if self.extras is None else self.extras.drift_ms
+
+
+cdef class ClockedRoot(Root):
+    cdef u64 now_ms(self) except? 0:
         now = self.clock()
         if type(now) is float:
             now = int(now)
@@ -159,13 +181,20 @@ cdef class Root:
         return now
 
 
-cdef Root new_root(Document *doc, replica, clock, max_drift):
+cdef object clock_of(Root root):
+    return (<ClockedRoot>root).clock if type(root) is ClockedRoot else None
+
+
+cdef Root new_root(Document *doc, replica, clock, u64 drift_ms):
     if doc == NULL:
         raise MemoryError()
-    cdef Root root = Root.__new__(Root)
+    cdef Root root = Root.__new__(Root) if clock is None else ClockedRoot.__new__(ClockedRoot)
     root.doc = doc
-    root.clock = clock
-    root.drift_ms = <u64>(max_drift * 1000)
+    if clock is not None:
+        (<ClockedRoot>root).clock = clock
+        root.made_extras().has_clock = True
+    if drift_ms != DRIFT_MS:
+        root.made_extras().drift_ms = drift_ms
     root.is_anonymous = replica is None
     if replica is not None:
         root.replica = checked_name(replica)
@@ -236,7 +265,7 @@ cdef class Replicated:
         if type(max_drift) not in (int, float) or not 0 <= max_drift < 1e9:
             raise ValueError(f"max_drift: seconds, 0 or more, not {max_drift!r}")
         cdef Document *doc = document_new(shape, <const Schema *>schema, hash_seed)
-        self.root = new_root(doc, replica, clock, max_drift)
+        self.root = new_root(doc, replica, clock, <u64>(max_drift * 1000))
         self.node = doc.root
 
     # ---- finding and making the place of a view ---------------------------------------------
@@ -322,8 +351,8 @@ cdef class Replicated:
             at = at.parent
         if self.root.guard & TRACKED:
             name = at._field_name()
-            if name not in self.root.before:
-                self.root.before[name] = at.value
+            if name not in self.root.extras.before:
+                self.root.extras.before[name] = at.value
         return 0
 
     def _field_name(self):
@@ -392,12 +421,12 @@ cdef class Replicated:
         )
 
     cdef str writer(self, int index):
-        cdef Root root = self.root
-        if root.names is None:
-            root.names = {}
-        name = root.names.get(index)
+        cdef RootExtras extras = self.root.made_extras()
+        if extras.names is None:
+            extras.names = {}
+        name = extras.names.get(index)
         if name is None:
-            name = root.names[index] = name_of(root.doc, index)
+            name = extras.names[index] = name_of(self.root.doc, index)
         return name
 
     def _writer(self, int index):
@@ -408,12 +437,12 @@ cdef class Replicated:
         """How many deltas are held back, since what they build on is missing or their time is to come."""
         self._only_root("pending")
         self.land_due()
-        return len(self.root.held_back) if self.root.held_back else 0
+        return len(self.root.held_back() or ())
 
     cdef bint land_due(self) except -1:
         """Land what waits and need not wait any longer; whether something landed."""
         cdef Root root = self.root
-        return root.held_back and not root.guard & ~KEPT and not root.doc.is_open and self._land_held_back()
+        return root.held_back() and not root.guard & ~KEPT and root.doc.open == NULL and self._land_held_back()
 
     cdef u64 time_to_write(self) except? 0:
         """The time for a stamp. What has come before is landed first, so that the write is later than it."""
@@ -422,18 +451,18 @@ cdef class Replicated:
 
     def _waiting(self):
         """The deltas that are held back."""
-        return [data for _, data in self.root.held_back or ()]
+        return [data for _, data in self.root.held_back() or ()]
 
     @property
     def _is_waiting(self):
         """Whether deltas are held back; looking lands none of them, as `pending` does."""
-        return bool(self.root.held_back)
+        return bool(self.root.held_back())
 
     @property
     def _is_retired(self):
         """Whether its own writer has been retired: it must `fork` before it can be changed. O(1)."""
         cdef Root root = self.root
-        if root.doc.self < 0 and root.doc.replicas.growth_n != 0:
+        if root.doc.self < 0 and growth_n(&root.doc.replicas) != 0:
             root.own()
         return root.doc.is_retired
 
@@ -495,7 +524,7 @@ cdef class Replicated:
         cdef Document *doc = self.root.doc
         cdef u64[SINCE_FEW] few
         cdef u64 *since = few
-        if doc.is_open:
+        if doc.open != NULL:
             raise RuntimeError(
                 f"{type(self).__name__}: bytes of a state cannot leave an update that may still be undone; "
                 "take them afterwards"
@@ -560,7 +589,7 @@ cdef class Replicated:
         cdef size_t offset = 0
         cdef u64 latest = <u64>-1
         if mind_drift:
-            latest = ((root.now_ms() + root.drift_ms) << 16) | 0xFFFF
+            latest = ((root.now_ms() + root.drift_ms()) << 16) | 0xFFFF
         cdef Document *doc = root.doc
         cdef const u8 *message = <const u8 *>PyBytes_AS_STRING(data)
         cdef size_t size = PyBytes_GET_SIZE(data)
@@ -573,7 +602,8 @@ cdef class Replicated:
             with nogil:
                 status = document_merge(doc, message, size, latest, &landing, &error, &offset, &base)
             root.end_landing()
-        root.base = base
+        if landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY:
+            root.made_extras().base = base
         if status == ERROR_DECODE:
             kind = WrongTypeError if error == b"of another type" else DecodeError
             raise kind(f"{type(self).__name__}: {error.decode()}; nothing of it was applied", offset)
@@ -609,7 +639,7 @@ cdef class Replicated:
             self._only_root("merge")
         if root.guard & (READ_ONLY | KEPT | WALKED | LANDING):
             self.check_guard()
-        if root.doc.is_open:
+        if root.doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: merging is not possible inside an update; merge outside of it")
         if type(other) is bytes:
             data = other
@@ -624,7 +654,7 @@ cdef class Replicated:
             self._hold_back(data)
             return False
         changed = landing == MESSAGE_LANDED
-        if root.held_back:
+        if root.held_back():
             changed = self._land_held_back() or changed
         if root.waiting != 0:
             root.let_others_in()
@@ -635,11 +665,11 @@ cdef class Replicated:
         raises RetiredError; what has to wait is dropped beyond so many bytes of it."""
         cdef Landing landing = self.land(data, True)
         if landing == MESSAGE_LANDED:
-            if self.root.held_back:
+            if self.root.held_back():
                 self._land_held_back()
         elif (
             (landing == MESSAGE_BASE_MISSING or landing == MESSAGE_TOO_EARLY)
-            and self.root.held_back_bytes + <size_t>len(data) <= held_back_max
+            and self.root.made_extras().held_back_bytes + <size_t>len(data) <= held_back_max
         ):
             self._hold_back(data)
         return landing
@@ -654,45 +684,45 @@ cdef class Replicated:
         return self.merge(data)
 
     def _hold_back(self, bytes data):
-        cdef Root root = self.root
-        waiting = (root.base, data)
-        if root.held_back is None:
-            root.held_back = []
-        at = bisect_left(root.held_back, waiting)
-        if at < len(root.held_back) and root.held_back[at] == waiting:
+        cdef RootExtras extras = self.root.made_extras()
+        waiting = (extras.base, data)
+        if extras.held_back is None:
+            extras.held_back = []
+        at = bisect_left(extras.held_back, waiting)
+        if at < len(extras.held_back) and extras.held_back[at] == waiting:
             return
-        if root.held_back_bytes + <size_t>len(data) > HELD_BACK_BYTES_MAX:
+        if extras.held_back_bytes + <size_t>len(data) > HELD_BACK_BYTES_MAX:
             raise DecodeError(
-                f"{type(self).__name__}: {len(root.held_back)} deltas wait for what they build on, which takes "
-                f"{root.held_back_bytes} bytes; ask a peer for a full state instead", 0)
-        root.held_back.insert(at, waiting)
-        root.held_back_bytes += len(data)
+                f"{type(self).__name__}: {len(extras.held_back)} deltas wait for what they build on, which takes "
+                f"{extras.held_back_bytes} bytes; ask a peer for a full state instead", 0)
+        extras.held_back.insert(at, waiting)
+        extras.held_back_bytes += len(data)
 
     def _land_held_back(self):
         """Try all that waits, again while something lands.
 
         Sorted by how much each builds on, a chain of deltas lands in one pass, whatever the order it came in.
         """
-        cdef Root root = self.root
+        cdef RootExtras extras = self.root.made_extras()
         changed = False
         progress = True
-        while progress and root.held_back:
+        while progress and extras.held_back:
             progress = False
-            waiting, root.held_back, root.held_back_bytes = root.held_back, [], 0
+            waiting, extras.held_back, extras.held_back_bytes = extras.held_back, [], 0
             for at, (base, data) in enumerate(waiting):
                 try:
                     landing = self.take_in(data, True)
                 except (DecodeError, RetiredError):
                     continue  # its base has come and shows that it was never valid, or what it adds comes too late
                 except BaseException:  # of the clock, say: what is waiting goes on waiting
-                    root.held_back.extend(waiting[at:])
-                    root.held_back_bytes += sum(len(data) for _, data in waiting[at:])
+                    extras.held_back.extend(waiting[at:])
+                    extras.held_back_bytes += sum(len(data) for _, data in waiting[at:])
                     raise
                 if landing == MESSAGE_LANDED:
                     changed = progress = True
                 elif landing != MESSAGE_NO_NEWS:
-                    root.held_back.append((base, data))
-                    root.held_back_bytes += len(data)
+                    extras.held_back.append((base, data))
+                    extras.held_back_bytes += len(data)
         return changed
 
     # ---- copies -----------------------------------------------------------------------------
@@ -702,12 +732,12 @@ cdef class Replicated:
         cdef Root mine = self.root
         if mine.guard & LANDING:
             mine.wait(LANDING)
-        if mine.doc.is_open:
+        if mine.doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: copying is not possible inside an update")
-        cdef Root root = new_root(document_clone(mine.doc), replica, mine.clock, 0)
-        root.drift_ms = mine.drift_ms
-        root.held_back = list(mine.held_back) if mine.held_back else None
-        root.held_back_bytes = mine.held_back_bytes
+        cdef Root root = new_root(document_clone(mine.doc), replica, clock_of(mine), mine.drift_ms())
+        if mine.held_back():
+            root.made_extras().held_back = list(mine.extras.held_back)
+            root.extras.held_back_bytes = mine.extras.held_back_bytes
         cdef Replicated copy = view(type(self), root, root.doc.root, None, None)
         copy._like(self)
         return copy
@@ -758,7 +788,9 @@ cdef class Replicated:
         if self.parent is None and self.root is not None:
             self.here()
             size += getsizeof(self.root) + document_memory(self.root.doc)
-            size += sum(150 + len(data) for _, data in self.root.held_back or ())
+            if self.root.extras is not None:
+                size += getsizeof(self.root.extras)
+            size += sum(150 + len(data) for _, data in self.root.held_back() or ())
         return size
 
     def check_invariants(self):
@@ -804,7 +836,7 @@ cdef class Replicated:
         cut, retired = VersionVector(cut), VersionVector(retired)
         if root.guard & (READ_ONLY | WALKED | LANDING):
             self.check_guard()
-        if doc.is_open:
+        if doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: purging is not possible inside an update")
         root.own()
         for writer, count in retired.items():
@@ -843,13 +875,13 @@ cdef class Replicated:
         What any of them removed goes.
         """
         self._only_root("rebasing")
-        if self.root.doc.is_open:
+        if self.root.doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: rebasing is not possible inside an update")
         data = onto.to_bytes() if type(onto) is type(self) else self._bytes(onto)
         cdef Root mine = self.root
         cdef Container *top = mine.doc.root
-        cdef Root root = new_root(document_new(top.shape, top.schema, hash_seed), replica, mine.clock, 0)
-        root.drift_ms = mine.drift_ms
+        cdef Root root = new_root(document_new(top.shape, container_schema(top), hash_seed), replica,
+                                  clock_of(mine), mine.drift_ms())
         cdef Replicated state = view(type(self), root, root.doc.root, None, None)
         state._like(self)
         if state.take_in(data, False) == MESSAGE_BASE_MISSING:
@@ -887,7 +919,8 @@ cdef class Replicated:
         """Up to where removals have been forgotten, as a `VersionVector`."""
         self.here()
         cdef Replicas *r = &self.root.doc.replicas
-        return VersionVector({self._writer(i): r.growth[i].cut for i in range(<int>r.growth_n) if r.growth[i].cut})
+        return VersionVector({self._writer(i): growth_of(r, i).cut
+                              for i in range(<int>growth_n(r)) if growth_of(r, i).cut})
 
     @property
     def _retired(self):
@@ -895,7 +928,7 @@ cdef class Replicated:
         self.here()
         cdef Replicas *r = &self.root.doc.replicas
         return VersionVector({self._writer(i): r.all[i].seen
-                              for i in range(<int>r.growth_n) if r.growth[i].retirement})
+                              for i in range(<int>growth_n(r)) if growth_of(r, i).retirement})
 
     # ---- transactions, for a node ------------------------------------------------------------
 
@@ -906,25 +939,28 @@ cdef class Replicated:
         cdef u64 seen
         if root.guard & (READ_ONLY | WALKED | LANDING):
             self.check_guard()
-        if doc.is_open:
+        if doc.open != NULL:
             raise RuntimeError(f"{type(self).__name__}: an update inside an update of the same state")
         root.own()
         root.rank = rank
         root.guard = (RESTRICTED if rank < 3 and self._is_restricted() else 0) | (TRACKED if track else 0)
-        root.before = {} if track else None
+        if track:
+            root.made_extras().before = {}
+        elif root.extras is not None:
+            root.extras.before = None
         seen = doc.replicas.all[doc.self].seen
-        lend_undo(doc)
-        document_begin(doc)
+        cdef Transaction transaction = lent_room()
+        document_begin(doc, &transaction)
         try:
             result = fn(self)
         except BaseException:
             document_rollback(doc)
-            take_undo(doc)
+            take_back(&transaction)
             root.guard = KEPT if keep else 0
             root.changed = False
             raise
         document_commit(doc)
-        take_undo(doc)
+        take_back(&transaction)
         root.guard = KEPT if keep else 0
         root.changed = doc.replicas.all[doc.self].seen != seen
         return result
@@ -938,7 +974,7 @@ cdef class Replicated:
 
     @property
     def _before(self):
-        return self.root.before
+        return None if self.root.extras is None else self.root.extras.before
 
     @property
     def _read_only(self):

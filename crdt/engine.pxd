@@ -79,9 +79,10 @@ cdef extern from "clock.h" nogil:
 
     ctypedef struct Replicas:
         Replica *all
-        u16 *by_rank
-        Bounds *growth
-        u32 n, growth_n
+        u32 n
+
+    u32 growth_n(const Replicas *r)
+    Bounds growth_of(const Replicas *r, u16 index)
 
     int replicas_find(const Replicas *r, const u8 *id, u8 n)
     const u8 *replica_id(const Replicas *r, u16 index)
@@ -109,7 +110,6 @@ cdef extern from "container.h" nogil:
 
     ctypedef struct Container:
         Container *parent
-        const Schema *schema
         Shape shape
         u32 row
 
@@ -165,18 +165,21 @@ cdef extern from "document.h" nogil:
         ExtraField *extra
         u32 extras
 
-    ctypedef struct UndoRecord:
-        pass
+    ctypedef struct UndoRecord
+
+    ctypedef struct Transaction:
+        UndoRecord *undo
+        u32 undo_n, undo_capacity
+        u64 seen_before
 
     ctypedef struct Document:
         Replicas replicas
         Container *root
-        UndoRecord *undo
-        u32 undo_capacity
+        Transaction *open
         u64 stamp
         int self
         u32 epoch
-        bint is_open, is_retired
+        bint is_retired
 
     enum: UNCHANGED, CHANGED
 
@@ -186,13 +189,15 @@ cdef extern from "document.h" nogil:
     Document *document_new(Shape shape, const Schema *schema, u64 seed)
     void document_free(Document *doc)
     Document *document_clone(Document *doc)
+    const Schema *container_schema(const Container *c)
     size_t document_memory(const Document *doc)
     u64 document_weight(const Document *doc, const u64 *since)
     u64 document_room(const Document *doc)
     Digest document_digest(Document *doc)
     const char *document_broken_invariant(Document *doc)
     int document_own(Document *doc, const u8 *id, u8 n)
-    void document_begin(Document *doc)
+    void document_begin(Document *doc, Transaction *transaction)
+    void transaction_free(Transaction *transaction)
     void document_commit(Document *doc)
     void document_rollback(Document *doc)
     int document_encode(const Document *doc, const u64 *since, bint everything, Writer *out)

@@ -10,7 +10,7 @@ cimport cython
 from cpython.ref cimport PyObject
 
 from crdt.document cimport (
-    Replicated, finish, place_of, place_to_change, raise_status, time_of, wall_clock_ms
+    Replicated, finish, is_plain, place_of, place_to_change, raise_status, time_of, wall_clock_ms
 )
 from crdt.engine cimport *
 from crdt.values cimport (
@@ -91,7 +91,7 @@ cdef extern from *:
     int next_pairs(dict entries, Py_ssize_t *at, PyObject **key, PyObject **value)
 
 
-cdef bint is_plain(dict entries) except -1:
+cdef bint all_plain(dict entries) except -1:
     """Whether all keys and values are what `pack_plain` takes."""
     cdef PyObject *key[2 * BATCH]
     cdef PyObject *value[2 * BATCH]
@@ -267,10 +267,10 @@ cdef class LWWMap(Replicated):
         cdef Item[BATCH] v
         cdef Py_ssize_t at = 0
         cdef int i, n, ahead, half = 0
-        if not entries or self.root is None or self.root.clock is not None or self.root.held_back:
+        if not entries or self.root is None or not is_plain(self.root):
             return False
         cdef Table *t = <Table *>place_to_change(self)
-        if not is_plain(entries):
+        if not all_plain(entries):
             finish(self, UNCHANGED)
             return False
         raise_status(table_expect(self.root.doc, t, <u64>len(entries)), self)

@@ -54,7 +54,7 @@ cdef Root walked_root(Replicated state, str what):
     state._only_root(what)
     cdef Root root = state.root
     root.begin_walk()
-    if root.doc.is_open:
+    if root.doc.open != NULL:
         root.end_walk()
         raise RuntimeError(f"{type(state).__name__}: {what} is not possible inside an update")
     return root
@@ -281,11 +281,11 @@ def repair(Replicated state not None, data, /):
     cdef size_t offset = 0
     cdef const u8 *p = <const u8 *>PyBytes_AS_STRING(message)
     cdef size_t size = PyBytes_GET_SIZE(message)
-    cdef u64 latest = ((root.now_ms() + root.drift_ms) << 16) | 0xFFFF
+    cdef u64 latest = ((root.now_ms() + root.drift_ms()) << 16) | 0xFFFF
     cdef int status
     if root.guard & (READ_ONLY | WALKED | LANDING):
         state.check_guard()
-    if doc.is_open:
+    if doc.open != NULL:
         raise RuntimeError(f"{type(state).__name__}: a repair is not possible inside an update")
     root.begin_landing()
     with nogil:

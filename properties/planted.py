@@ -101,8 +101,8 @@ IN_ENGINE = (
         "the cut log of removals is believed to be whole",
         "chitchat's last_gc_version: a delta cannot say what was forgotten",
         "engine/removals.c",
-        "    for (u32 i = 0; i < t->log->horizon_n; i++)\n        if (t->log->horizon[i] >",
-        "    for (u32 i = 0; i < t->log->horizon_n; i++)\n        if (n > REPLICAS_MAX && t->log->horizon[i] >",
+        "    for (u32 i = 0; i < log->horizon_n; i++)\n        if (log->horizon[i] >",
+        "    for (u32 i = 0; i < log->horizon_n; i++)\n        if (n > REPLICAS_MAX && log->horizon[i] >",
         "test_long_histories.py ORSet",
     ),
     Mutant(

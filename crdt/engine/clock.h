@@ -47,12 +47,27 @@ typedef struct {
 } Bounds;
 
 typedef struct {
-    Replica *all; /* the start of the one block that holds all but `growth` */
-    u16 *by_rank; /* local indexes in the order of ids */
-    u8 *ids;
-    Bounds *growth; /* by local index, for the first growth_n; none before the first purge */
-    u32 n, capacity, ids_used, ids_capacity, growth_n, growth_capacity;
+    u64 stamp; /* the clock of the latest who purged: what was purged had no later stamp */
+    u32 n, capacity;
+    Bounds of[]; /* by local index, for the first n */
+} GrowthBounds;
+
+typedef struct {
+    Replica *all;         /* one block, in which their order and their ids follow */
+    GrowthBounds *growth; /* NULL before the first purge */
+    u32 n, capacity, ids_used, ids_capacity;
 } Replicas;
+
+/* Local indexes in the order of ids. */
+static inline u16 *replicas_by_rank(const Replicas *r)
+{
+    return (u16 *)(void *)(r->all + r->capacity);
+}
+
+static inline u8 *replicas_ids(const Replicas *r)
+{
+    return (u8 *)(replicas_by_rank(r) + r->capacity);
+}
 
 /* The local index of an id, or -1. O(log n). */
 i32 replicas_find(const Replicas *r, const u8 *id, u8 n);
@@ -72,12 +87,22 @@ size_t replicas_memory(const Replicas *r);
 
 static inline const u8 *replica_id(const Replicas *r, u16 index)
 {
-    return r->ids + r->all[index].id_at;
+    return replicas_ids(r) + r->all[index].id_at;
+}
+
+static inline u32 growth_n(const Replicas *r)
+{
+    return r->growth == NULL ? 0 : r->growth->n;
+}
+
+static inline u64 cut_stamp(const Replicas *r)
+{
+    return r->growth == NULL ? 0 : r->growth->stamp;
 }
 
 static inline Bounds growth_of(const Replicas *r, u16 index)
 {
-    return index < r->growth_n ? r->growth[index] : (Bounds){0};
+    return index < growth_n(r) ? r->growth->of[index] : (Bounds){0};
 }
 
 /* Room to note the growth of every writer that is known. */
@@ -86,13 +111,13 @@ int growth_reserve(Replicas *r);
 /* Whether anything was ever purged here. */
 static inline bool has_cut(const Replicas *r)
 {
-    return r->growth_n != 0;
+    return growth_n(r) != 0;
 }
 
 /* Whether everyone holds this event, so that its removals need not be told any more. */
 static inline bool is_stable(const Replicas *r, Dot d)
 {
-    return dot_replica(d) < r->growth_n && dot_sequence(d) <= r->growth[dot_replica(d)].cut;
+    return dot_replica(d) < growth_n(r) && dot_sequence(d) <= r->growth->of[dot_replica(d)].cut;
 }
 
 /* The order of two dots that every replica agrees on: by writer's id, then by sequence. */

@@ -33,187 +33,193 @@ u8 table_columns(Shape shape)
     }
 }
 
-/* A composite and the places of its fields are one block. */
-static size_t composite_bytes(const Schema *schema)
-{
-    return sizeof(Composite) + (schema == NULL ? 0 : schema->n * sizeof(Container *));
-}
-
-static Container *allocate(Document *doc, Shape shape, const Schema *schema, u64 path)
+size_t container_bytes(Shape shape, const Schema *schema)
 {
     switch (shape_kind(shape)) {
     case GCOUNTER:
     case PNCOUNTER:
-        return calloc(1, sizeof(Counter));
+        return sizeof(Counter);
+    case OP_LIST:
+    case TEXT:
+        return sizeof(SequenceNode);
+    case COMPOSITE: /* and the places of its fields */
+        return sizeof(Composite) + (schema == NULL ? 0 : schema->n * sizeof(Container *));
+    default:
+        return sizeof(Table);
+    }
+}
+
+const Schema *container_schema(const Container *c)
+{
+    switch (container_kind(c)) {
+    case COMPOSITE:
+        return ((const Composite *)c)->schema;
+    case OR_MAP:
+        return map_schema((const Table *)c);
+    default:
+        return NULL;
+    }
+}
+
+int container_start(Document *doc, Container *c, Shape shape, const Schema *schema, Container *parent, u64 path)
+{
+    c->parent = parent;
+    c->path = path;
+    c->shape = shape;
+    c->removable = parent != NULL && (parent->removable || container_kind(parent) == OR_MAP);
+    int status = DONE;
+    switch (shape_kind(shape)) {
+    case GCOUNTER:
+    case PNCOUNTER:
+        return DONE;
     case OP_LIST:
     case TEXT: {
-        SequenceNode *s = calloc(1, sizeof(SequenceNode));
-        if (s == NULL)
-            return NULL;
-        s->sequence = sequence_new(&doc->replicas, shape_kind(shape) == TEXT, path);
-        if (s->sequence == NULL) {
-            free(s);
-            return NULL;
-        }
-        return &s->base;
+        Sequence *s = sequence_new(&doc->replicas, shape_kind(shape) == TEXT, path);
+        ((SequenceNode *)c)->sequence = s;
+        return s == NULL ? ERROR_MEMORY : DONE;
     }
-    case COMPOSITE: {
-        Composite *c = calloc(1, composite_bytes(schema));
-        if (c == NULL)
-            return NULL;
-        c->field = (Container **)(c + 1);
-        return &c->base;
-    }
+    case COMPOSITE:
+        ((Composite *)c)->schema = schema;
+        return DONE;
     default:
-        return (Container *)table_new(table_columns(shape));
+        ((Table *)c)->columns = table_columns(shape);
+        if (schema != NULL)
+            status = map_set_schema((Table *)c, schema);
+        if (status == DONE && is_dot_store(c))
+            status = removals_begin((Table *)c, &doc->replicas);
+        if (status != DONE)
+            container_end(c);
+        return status;
     }
 }
 
 Container *container_new(Document *doc, Shape shape, const Schema *schema, Container *parent, u64 path)
 {
-    Container *c = allocate(doc, shape, schema, path);
-    if (c == NULL)
-        return NULL;
-    c->parent = parent;
-    c->schema = schema;
-    c->path = path;
-    c->shape = shape;
-    c->removable = parent != NULL && (parent->removable || container_kind(parent) == OR_MAP);
-    if (is_dot_store(c) && table_columns(shape) != 0 && removals_begin((Table *)c, &doc->replicas) != DONE) {
-        container_free(c);
+    Container *c = calloc(1, container_bytes(shape, schema));
+    if (c != NULL && container_start(doc, c, shape, schema, parent, path) != DONE) {
+        free(c);
         return NULL;
     }
     return c;
 }
 
-static void free_dots(u64 *more)
+void container_end(Container *c)
 {
-    free(more);
-}
-
-void container_free(Container *c)
-{
-    if (c == NULL)
-        return;
-    free_dots(c->more_dots);
+    free(c->more_dots);
     switch (container_kind(c)) {
     case GCOUNTER:
-    case PNCOUNTER: {
-        Counter *counter = (Counter *)c;
-        block_free(counter->slot, counter->capacity * sizeof(Slot));
-        free(c);
+    case PNCOUNTER:
+        block_free(((Counter *)c)->slot, ((Counter *)c)->capacity * sizeof(Slot));
         return;
-    }
     case OP_LIST:
     case TEXT:
         sequence_free(((SequenceNode *)c)->sequence);
-        free(c);
         return;
     case COMPOSITE: {
         Composite *composite = (Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             container_free(composite->field[i]);
         for (u32 i = 0; i < composite->extras; i++) {
             container_free(composite->extra[i].child);
             free(composite->extra[i].name);
         }
         block_free(composite->extra, composite->extra_capacity * sizeof(ExtraField));
-        free(c);
         return;
     }
     case OR_MAP: {
         Table *t = (Table *)c;
         for (u32 i = 0; i < t->n; i++)
             container_free(map_child(t, i));
-        table_free(t);
+        table_end(t);
         return;
     }
     default:
-        table_free((Table *)c);
+        table_end((Table *)c);
     }
 }
 
-static Container *clone_composite(const Composite *from, Document *into, Container *to)
+void container_free(Container *c)
 {
-    Composite *copy = (Composite *)to;
-    for (u16 i = 0; from->base.schema != NULL && i < from->base.schema->n; i++)
-        if (from->field[i] != NULL &&
-            (copy->field[i] = container_clone(from->field[i], into, to)) == NULL)
-            goto failed;
-    if (array_reserve(&copy->extra, &copy->extra_capacity, from->extras, sizeof(ExtraField)) != DONE)
-        goto failed;
+    if (c != NULL)
+        container_end(c);
+    free(c);
+}
+
+/* ---- copies -------------------------------------------------------------------------------------- */
+
+static Container *clone(const Container *from, Document *into, Container *parent)
+{
+    Container *c = calloc(1, container_bytes(from->shape, container_schema(from)));
+    if (c != NULL && container_copy(c, from, into, parent) != DONE) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static int copy_composite(Composite *to, const Composite *from, Document *into)
+{
+    to->schema = from->schema;
+    for (u16 i = 0; i < declared_fields(from); i++)
+        if (from->field[i] != NULL && (to->field[i] = clone(from->field[i], into, &to->base)) == NULL)
+            return ERROR_MEMORY;
+    if (array_reserve(&to->extra, &to->extra_capacity, from->extras, sizeof(ExtraField)) != DONE)
+        return ERROR_MEMORY;
     for (u32 i = 0; i < from->extras; i++) {
         const ExtraField *field = &from->extra[i];
         u8 *name = malloc(field->name_bytes + 1u);
-        Container *child = container_clone(field->child, into, to);
+        Container *child = clone(field->child, into, &to->base);
         if (name == NULL || child == NULL) {
             free(name);
             container_free(child);
-            goto failed;
+            return ERROR_MEMORY;
         }
         memcpy(name, field->name, field->name_bytes);
-        copy->extra[copy->extras++] = (ExtraField){name, child, field->name_bytes};
+        to->extra[to->extras++] = (ExtraField){name, child, field->name_bytes};
     }
-    return to;
-failed:
-    container_free(to);
-    return NULL;
+    return DONE;
 }
 
-static Container *clone_table(const Table *from, Document *into)
+static int copy_table(Table *to, const Table *from, Document *into)
 {
-    Table *t = table_clone(from);
-    if (t == NULL || container_kind(&from->base) != OR_MAP)
-        return (Container *)t;
-    for (u32 i = 0; i < t->n; i++) {
-        Container *child = container_clone(map_child(from, i), into, &t->base);
-        if (child == NULL) {
-            while (i-- > 0)
-                container_free(map_child(t, i));
-            table_free(t);
-            return NULL;
-        }
-        t->word[i] = (u64)(uintptr_t)child;
+    int status = table_copy(to, from);
+    u32 copied = 0, children = from->columns & HAS_CHILD ? from->n : 0;
+    while (status == DONE && copied < children) {
+        Container *child = clone(map_child(from, copied), into, &to->base);
+        if (child == NULL)
+            status = ERROR_MEMORY;
+        else
+            to->word[copied++] = (u64)(uintptr_t)child;
     }
-    return &t->base;
+    if (status != DONE)
+        to->n = copied; /* the other rows still have the children of the other map */
+    return status;
 }
 
-static Container *clone_body(const Container *from, Document *into, Container *parent)
+static int copy_body(Container *c, const Container *from, Document *into)
 {
     switch (container_kind(from)) {
     case GCOUNTER:
     case PNCOUNTER: {
         const Counter *counter = (const Counter *)from;
-        Counter *copy = (Counter *)container_new(into, from->shape, NULL, parent, from->path);
-        if (copy == NULL)
-            return NULL;
-        if (array_reserve(&copy->slot, &copy->capacity, counter->n, sizeof(Slot)) != DONE) {
-            container_free(&copy->base);
-            return NULL;
-        }
-        copy->n = counter->n;
+        Counter *to = (Counter *)c;
+        if (array_reserve(&to->slot, &to->capacity, counter->n, sizeof(Slot)) != DONE)
+            return ERROR_MEMORY;
+        to->n = counter->n;
         if (counter->n != 0)
-            memcpy(copy->slot, counter->slot, counter->n * sizeof(Slot));
-        return &copy->base;
+            memcpy(to->slot, counter->slot, counter->n * sizeof(Slot));
+        return DONE;
     }
     case OP_LIST:
     case TEXT: {
-        SequenceNode *copy = calloc(1, sizeof(SequenceNode));
-        if (copy == NULL)
-            return NULL;
-        copy->sequence = sequence_clone(((const SequenceNode *)from)->sequence, &into->replicas);
-        if (copy->sequence == NULL) {
-            free(copy);
-            return NULL;
-        }
-        return &copy->base;
+        Sequence *s = sequence_clone(((const SequenceNode *)from)->sequence, &into->replicas);
+        ((SequenceNode *)c)->sequence = s;
+        return s == NULL ? ERROR_MEMORY : DONE;
     }
-    case COMPOSITE: {
-        Container *copy = container_new(into, from->shape, from->schema, parent, from->path);
-        return copy == NULL ? NULL : clone_composite((const Composite *)from, into, copy);
-    }
+    case COMPOSITE:
+        return copy_composite((Composite *)c, (const Composite *)from, into);
     default:
-        return clone_table((const Table *)from, into);
+        return copy_table((Table *)c, (const Table *)from, into);
     }
 }
 
@@ -225,54 +231,57 @@ static u64 *clone_dots(const u64 *more)
     return copy;
 }
 
-Container *container_clone(const Container *from, Document *into, Container *parent)
+int container_copy(Container *c, const Container *from, Document *into, Container *parent)
 {
-    Container *copy = clone_body(from, into, parent);
-    if (copy == NULL)
-        return NULL;
-    *copy = *from;
-    copy->parent = parent;
-    if (from->more_dots != NULL && (copy->more_dots = clone_dots(from->more_dots)) == NULL) {
-        container_free(copy);
-        return NULL;
-    }
-    return copy;
+    *c = *from;
+    c->parent = parent;
+    c->more_dots = NULL;
+    int status = copy_body(c, from, into);
+    if (status == DONE && from->more_dots != NULL && (c->more_dots = clone_dots(from->more_dots)) == NULL)
+        status = ERROR_MEMORY;
+    if (status != DONE)
+        container_end(c);
+    return status;
 }
+
+/* ---- what they occupy ---------------------------------------------------------------------------- */
 
 static size_t composite_memory(const Composite *c)
 {
-    size_t bytes = block_footprint(composite_bytes(c->base.schema)) +
-                   block_footprint(c->extra_capacity * sizeof(ExtraField));
-    for (u16 i = 0; c->base.schema != NULL && i < c->base.schema->n; i++)
+    size_t bytes = block_footprint(c->extra_capacity * sizeof(ExtraField));
+    for (u16 i = 0; i < declared_fields(c); i++)
         bytes += c->field[i] == NULL ? 0 : container_memory(c->field[i]);
     for (u32 i = 0; i < c->extras; i++)
         bytes += block_footprint(c->extra[i].name_bytes) + container_memory(c->extra[i].child);
     return bytes;
 }
 
-size_t container_memory(const Container *c)
+size_t container_memory_within(const Container *c)
 {
     size_t bytes = c->more_dots == NULL ? 0 : block_footprint((c->more_dots[0] + 1) * sizeof(u64));
     switch (container_kind(c)) {
     case GCOUNTER:
     case PNCOUNTER:
-        return bytes + block_footprint(sizeof(Counter)) +
-               block_footprint(((const Counter *)c)->capacity * sizeof(Slot));
+        return bytes + block_footprint(((const Counter *)c)->capacity * sizeof(Slot));
     case OP_LIST:
     case TEXT:
-        return bytes + block_footprint(sizeof(SequenceNode)) +
-               sequence_memory(((const SequenceNode *)c)->sequence);
+        return bytes + sequence_memory(((const SequenceNode *)c)->sequence);
     case COMPOSITE:
         return bytes + composite_memory((const Composite *)c);
     case OR_MAP: {
         const Table *t = (const Table *)c;
         for (u32 i = 0; i < t->n; i++)
             bytes += container_memory(map_child(t, i));
-        return bytes + table_memory(t);
+        return bytes + table_memory_within(t);
     }
     default:
-        return bytes + table_memory((const Table *)c);
+        return bytes + table_memory_within((const Table *)c);
     }
+}
+
+size_t container_memory(const Container *c)
+{
+    return block_footprint(container_bytes(c->shape, container_schema(c))) + container_memory_within(c);
 }
 
 bool container_is_blank(const Container *c)
@@ -286,7 +295,7 @@ bool container_is_blank(const Container *c)
         return sequence_is_blank(((const SequenceNode *)c)->sequence);
     case COMPOSITE: {
         const Composite *composite = (const Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             if (composite->field[i] != NULL && !container_is_blank(composite->field[i]))
                 return false;
         for (u32 i = 0; i < composite->extras; i++)

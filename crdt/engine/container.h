@@ -56,13 +56,12 @@ struct Schema {
 
 typedef struct Container Container;
 struct Container {
-    Container *parent;   /* NULL at the root */
-    const Schema *schema; /* see SchemaField.of */
-    u64 path;            /* salt of its entries' digests: the same for the same place everywhere */
+    Container *parent; /* NULL at the root */
+    u64 path;          /* salt of its entries' digests: the same for the same place everywhere */
+    u64 *more_dots;    /* in an ORMap: its presence dots beyond the one in its row; [0] is their count */
     Shape shape;
-    u64 *more_dots; /* in an ORMap: its presence dots beyond the one in its row; [0] is their count */
-    u32 row;        /* its row in that ORMap */
-    bool removable; /* below an ORMap: concurrent entries stay apart, since a removal may take some */
+    u32 row : 31;       /* its row in that ORMap */
+    bool removable : 1; /* below an ORMap: concurrent entries stay apart, since a removal may take some */
 };
 
 #define CONTAINER_FIELDS Container base

@@ -5,15 +5,24 @@
 
 static const u64 ROOT_PATH = 0x6e657875732d7374ull, ROOT_SALT = 0x7365656e00000001ull;
 
+static size_t block_bytes(Shape shape, const Schema *schema)
+{
+    return offsetof(Document, root) + container_bytes(shape, schema);
+}
+
+static Document *allocate(Shape shape, const Schema *schema)
+{
+    return calloc(1, block_bytes(shape, schema));
+}
+
 Document *document_new(Shape shape, const Schema *schema, u64 seed)
 {
-    Document *doc = calloc(1, sizeof(Document));
+    Document *doc = allocate(shape, schema);
     if (doc == NULL)
         return NULL;
     doc->seed = seed;
     doc->self = -1;
-    doc->root = container_new(doc, shape, schema, NULL, mum(ROOT_PATH ^ shape, ROOT_SALT));
-    if (doc->root == NULL) {
+    if (container_start(doc, doc->root, shape, schema, NULL, mum(ROOT_PATH ^ shape, ROOT_SALT)) != DONE) {
         free(doc);
         return NULL;
     }
@@ -24,27 +33,25 @@ void document_free(Document *doc)
 {
     if (doc == NULL)
         return;
-    container_free(doc->root);
+    container_end(doc->root);
     replicas_free(&doc->replicas);
     marks_free(doc->unsummed.more);
-    block_free(doc->undo, doc->undo_capacity * sizeof(UndoRecord));
     free(doc);
 }
 
 Document *document_clone(Document *from)
 {
     sums_settle(from);
-    Document *doc = calloc(1, sizeof(Document));
+    Document *doc = allocate(from->root->shape, container_schema(from->root));
     if (doc == NULL)
         return NULL;
     doc->seed = from->seed;
     doc->stamp = from->stamp;
-    doc->cut_stamp = from->cut_stamp;
     doc->is_retired = from->is_retired;
     doc->self = from->self;
     doc->digest = from->digest;
     if (replicas_copy(&doc->replicas, &from->replicas) != DONE ||
-        (doc->root = container_clone(from->root, doc, NULL)) == NULL) {
+        container_copy(doc->root, from->root, doc, NULL) != DONE) {
         replicas_free(&doc->replicas);
         free(doc);
         return NULL;
@@ -54,8 +61,9 @@ Document *document_clone(Document *from)
 
 size_t document_memory(const Document *doc)
 {
-    return block_footprint(sizeof(Document)) + replicas_memory(&doc->replicas) + marks_memory(doc->unsummed.more) +
-           block_footprint(doc->undo_capacity * sizeof(UndoRecord)) + container_memory(doc->root);
+    const Container *root = doc->root;
+    return block_footprint(block_bytes(root->shape, container_schema(root))) + replicas_memory(&doc->replicas) +
+           marks_memory(doc->unsummed.more) + container_memory_within(root);
 }
 
 /* ---- rows with digest and undo ------------------------------------------------------------------ */
@@ -86,7 +94,7 @@ void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more)
     presence_digest(doc, map, row, false);
     undo_push(doc, {.kind = UNDO_PRESENCE, .at = child,
                                 .presence = {map->dot[row], child->more_dots}});
-    if (!doc->is_open)
+    if (doc->open == NULL)
         free(child->more_dots);
     map->tombstones += (dot == 0) - (map->dot[row] == 0);
     map->dot[row] = dot;
@@ -96,19 +104,20 @@ void presence_set(Document *doc, Table *map, u32 row, Dot dot, u64 *more)
 
 /* ---- transactions ------------------------------------------------------------------------------- */
 
-void document_begin(Document *doc)
+void document_begin(Document *doc, Transaction *t)
 {
-    doc->is_open = true;
-    doc->undo_n = 0;
-    doc->seen_before = doc->self < 0 ? 0 : doc->replicas.all[doc->self].seen;
+    t->undo_n = 0;
+    t->seen_before = doc->self < 0 ? 0 : doc->replicas.all[doc->self].seen;
+    doc->open = t;
 }
 
 void document_commit(Document *doc)
 {
-    doc->is_open = false;
+    Transaction *t = doc->open;
+    doc->open = NULL;
     /* Containers are freed last: other records still point to them. */
-    for (u32 i = 0; i < doc->undo_n; i++) {
-        UndoRecord *r = &doc->undo[i];
+    for (u32 i = 0; i < t->undo_n; i++) {
+        UndoRecord *r = &t->undo[i];
         if (r->kind == UNDO_PRESENCE)
             free(r->presence.more);
         else if (r->kind == UNDO_REPLACED_ROW || r->kind == UNDO_REMOVED_ROW || r->kind == UNDO_LOGGED)
@@ -116,15 +125,18 @@ void document_commit(Document *doc)
         else if (r->kind == UNDO_INSERTED || r->kind == UNDO_DELETED)
             sequence_settle(((SequenceNode *)r->at)->sequence);
     }
-    for (u32 i = 0; i < doc->undo_n; i++)
-        if (doc->undo[i].kind == UNDO_REMOVED_CHILD)
-            container_free(doc->undo[i].at);
-    doc->undo_n = 0;
-    if (doc->undo_capacity > 1024) {
-        block_free(doc->undo, doc->undo_capacity * sizeof(UndoRecord));
-        doc->undo = NULL;
-        doc->undo_capacity = 0;
-    }
+    for (u32 i = 0; i < t->undo_n; i++)
+        if (t->undo[i].kind == UNDO_REMOVED_CHILD)
+            container_free(t->undo[i].at);
+    t->undo_n = 0;
+    if (t->undo_capacity > 1024)
+        transaction_free(t);
+}
+
+void transaction_free(Transaction *t)
+{
+    block_free(t->undo, t->undo_capacity * sizeof(UndoRecord));
+    *t = (Transaction){0};
 }
 
 static void undo_row(Document *doc, const UndoRecord *r)
@@ -197,15 +209,15 @@ static void undo_one(Document *doc, const UndoRecord *r)
         undo_row(doc, r);
         break;
     case UNDO_LOGGED:
-        ((Table *)r->at)->log->n--;
+        table_log(r->at)->n--;
         break;
     case UNDO_RELOGGED: {
-        RemovalLog *log = ((Table *)r->at)->log;
+        RemovalLog *log = table_log(r->at);
         log->all[log->n - 1].event = r->event;
         break;
     }
     case UNDO_HORIZON: {
-        RemovalLog *log = ((Table *)r->at)->log;
+        RemovalLog *log = table_log(r->at);
         log->horizon[doc->self] = r->sequence;
         break;
     }
@@ -236,11 +248,12 @@ static void undo_one(Document *doc, const UndoRecord *r)
 
 void document_rollback(Document *doc)
 {
+    Transaction *t = doc->open;
     sums_settle(doc);
-    doc->is_open = false;
+    doc->open = NULL;
     doc->epoch++; /* containers may come and go below */
-    while (doc->undo_n > 0)
-        undo_one(doc, &doc->undo[--doc->undo_n]);
+    while (t->undo_n > 0)
+        undo_one(doc, &t->undo[--t->undo_n]);
     if (doc->self >= 0)
-        doc->replicas.all[doc->self].seen = doc->seen_before;
+        doc->replicas.all[doc->self].seen = t->seen_before;
 }

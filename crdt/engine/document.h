@@ -50,29 +50,39 @@ typedef struct {
 
 typedef struct {
     CONTAINER_FIELDS;
-    Container **field; /* by place in the schema; NULL until first written */
+    const Schema *schema; /* see SchemaField.of */
     ExtraField *extra;
     u32 extras, extra_capacity;
+    Container *field[]; /* by place in the schema; NULL until first written */
 } Composite;
+
+/* How many fields its class declares. */
+static inline u16 declared_fields(const Composite *c)
+{
+    return c->schema == NULL ? 0 : c->schema->n;
+}
 
 typedef struct UndoRecord UndoRecord;
 
+/* Lent to a document while it is in one, so that those at rest have none. */
+typedef struct {
+    UndoRecord *undo;
+    u32 undo_n, undo_capacity;
+    u64 seen_before; /* of the own writer, when it began */
+} Transaction;
+
 typedef struct {
     Replicas replicas;
-    Container *root;
-    UndoRecord *undo;
     Digest digest; /* all entries but the unsummed, and what is seen of every writer but the own one */
     Unsummed unsummed;
-    u64 seed;      /* of the hash indexes: random per process */
-    u64 stamp;     /* the hybrid logical clock */
-    u64 cut_stamp; /* the clock of the latest who purged: what was purged had no later stamp */
-    i32 self;      /* local index of the own writer; -1 until it first writes */
-    u32 undo_n, undo_capacity;
-    u64 seen_before; /* of the own writer, when the transaction began */
-    u32 epoch;       /* counts frees of containers, so that views know when to look again */
-    bool is_open;    /* in a transaction */
-    bool is_retired; /* the own writer is */
-    bool is_behind;  /* while a message lands: it has purged what is still here */
+    u64 seed;  /* of the hash indexes: random per process */
+    u64 stamp; /* the hybrid logical clock */
+    Transaction *open;   /* the one it is in, or NULL */
+    i32 self;            /* local index of the own writer; -1 until it first writes */
+    u32 epoch : 30;      /* counts frees of containers, so that views know when to look again */
+    bool is_retired : 1; /* the own writer is */
+    bool is_behind : 1;  /* while a message lands: it has purged what is still here */
+    Container root[]; /* one, of the document's kind: the two are one block, since most documents are small */
 } Document;
 
 Document *document_new(Shape shape, const Schema *schema, u64 seed);
@@ -90,9 +100,11 @@ const char *document_broken_invariant(Document *doc);
 /* Name the own writer. Must be done before any edit. */
 int document_own(Document *doc, const u8 *id, u8 n);
 
-void document_begin(Document *doc);
+/* Begin one, whose room for records may be left from another. Both its ends keep that, for the caller to free. */
+void document_begin(Document *doc, Transaction *transaction);
 void document_commit(Document *doc);
 void document_rollback(Document *doc);
+void transaction_free(Transaction *transaction);
 
 /* ---- messages (message.c) --------------------------------------------------------------- */
 
@@ -200,8 +212,15 @@ struct UndoRecord {
 
 Container *container_new(Document *doc, Shape shape, const Schema *schema, Container *parent, u64 path);
 void container_free(Container *c);
-Container *container_clone(const Container *c, Document *into, Container *parent);
 size_t container_memory(const Container *c);
+/* The same for one that lies in a block of something else, which is zeroed first and has so many bytes for it. */
+size_t container_bytes(Shape shape, const Schema *schema);
+int container_start(Document *doc, Container *c, Shape shape, const Schema *schema, Container *parent, u64 path);
+int container_copy(Container *c, const Container *from, Document *into, Container *parent);
+void container_end(Container *c);
+size_t container_memory_within(const Container *c);
+/* See SchemaField.of. */
+const Schema *container_schema(const Container *c);
 /* Whether nothing at all is held: no entry, floor, tombstone or field. */
 bool container_is_blank(const Container *c);
 u8 table_columns(Shape shape);

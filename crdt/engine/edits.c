@@ -132,7 +132,7 @@ static bool same_key(const Item *a, const Item *b)
 /* Note that `event` removed under `key`. The newest note of one writer about one key says all. */
 void removal_note(Document *doc, Table *t, Dot event, const Item *key)
 {
-    RemovalLog *log = t->log;
+    RemovalLog *log = table_log(t);
     if (log->n != 0) {
         Removal *last = &log->all[log->n - 1];
         Item last_key = key_item(&last->key, &log->keys);
@@ -183,7 +183,7 @@ int set_clear(Document *doc, Table *t)
         return status;
     rows_remove_all(doc, t);
     /* Who lacks this event gets what is left as a whole: cheaper than a note for each element. */
-    u64 *horizon = &t->log->horizon[doc->self];
+    u64 *horizon = &table_log(t)->horizon[doc->self];
     undo_push(doc, {.kind = UNDO_HORIZON, .at = t, .sequence = *horizon});
     *horizon = dot_sequence(edit_event(doc, &t->base, 1));
     table_settle(doc, t);

@@ -29,7 +29,7 @@ int map_make(Document *doc, Table *t, const Item *key, Container **child)
     if (status != DONE)
         return status;
     u64 path = child_path(t->base.path, key);
-    Container *made = container_new(doc, shape_of_children(t->base.shape), t->base.schema, &t->base, path);
+    Container *made = container_new(doc, shape_of_children(t->base.shape), map_schema(t), &t->base, path);
     if (made == NULL)
         return ERROR_MEMORY;
     Probe p = probe_of(key, doc->seed);
@@ -53,7 +53,7 @@ u32 container_reset_records(const Container *c)
     case COMPOSITE: {
         const Composite *composite = (const Composite *)c;
         u32 n = 0;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             n += composite->field[i] == NULL ? 0 : container_reset_records(composite->field[i]);
         for (u32 i = 0; i < composite->extras; i++)
             n += container_reset_records(composite->extra[i].child);
@@ -94,7 +94,7 @@ void map_drop_if_blank(Document *doc, Table *t, u32 row)
     undo_push(doc, {.kind = UNDO_REMOVED_CHILD, .at = child});
     row_remove(doc, t, row, 0);
     doc->epoch++;
-    if (!doc->is_open)
+    if (doc->open == NULL)
         container_free(child);
 }
 
@@ -138,14 +138,14 @@ int container_reset(Document *doc, Container *c, Dot event)
         digest_add(&doc->digest, sequence_digest(s->sequence));
         if (status >= 0)
             undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = event, .n = 1});
-        if (!doc->is_open)
+        if (doc->open == NULL)
             sequence_settle(s->sequence);
         return status < 0 ? status : DONE;
     }
     case COMPOSITE: {
         Composite *composite = (Composite *)c;
         int status = DONE;
-        for (u16 i = 0; status == DONE && c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; status == DONE && i < declared_fields(composite); i++)
             if (composite->field[i] != NULL)
                 status = container_reset(doc, composite->field[i], event);
         for (u32 i = 0; status == DONE && i < composite->extras; i++)
@@ -193,7 +193,7 @@ int composite_make(Document *doc, Composite *c, u16 field, Container **child)
     int status = edit_prepare(doc, &c->base, 0, 1);
     if (status != DONE)
         return status;
-    const SchemaField *f = &c->base.schema->field[field];
+    const SchemaField *f = &c->schema->field[field];
     *child = container_new(doc, f->shape, f->of, &c->base, field_path(&c->base, f->name, f->name_bytes, f->shape));
     if (*child == NULL)
         return ERROR_MEMORY;
@@ -262,14 +262,14 @@ int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n, DeletionKin
         return status;
     Digest before = sequence_digest(s->sequence);
     Dot first = upcoming_event(doc);
-    status = sequence_delete(s->sequence, position, n, first, kind, doc->is_open);
+    status = sequence_delete(s->sequence, position, n, first, kind, doc->open != NULL);
     if (status < 0)
         return status;
     (void)edit_event(doc, &s->base, events);
     digest_subtract(&doc->digest, before);
     digest_add(&doc->digest, sequence_digest(s->sequence));
     undo_push(doc, {.kind = UNDO_DELETED, .at = s, .event = first, .n = events});
-    if (!doc->is_open)
+    if (doc->open == NULL)
         sequence_settle(s->sequence);
     return CHANGED;
 }

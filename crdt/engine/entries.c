@@ -33,9 +33,9 @@ static void hash_slot(Sip *s, const Document *doc, const Slot *slot)
 static void hash_growth(Sip *s, const Document *doc)
 {
     const Replicas *r = &doc->replicas;
-    sip_word(s, doc->cut_stamp);
+    sip_word(s, cut_stamp(&doc->replicas));
     for (u32 rank = 0; rank < r->n; rank++) {
-        u16 i = r->by_rank[rank];
+        u16 i = replicas_by_rank(r)[rank];
         Bounds g = growth_of(r, i);
         if (g.cut == 0 && g.purged == 0 && g.retirement == 0)
             continue;
@@ -130,7 +130,7 @@ static int walk_map(const Visitor *v, const Table *map)
 static int walk_composite(const Visitor *v, const Composite *c)
 {
     int status = DONE;
-    for (u16 i = 0; status == DONE && c->base.schema != NULL && i < c->base.schema->n; i++)
+    for (u16 i = 0; status == DONE && i < declared_fields(c); i++)
         if (c->field[i] != NULL)
             status = walk(v, c->field[i]);
     for (u32 i = 0; status == DONE && i < c->extras; i++)

@@ -26,9 +26,9 @@ typedef struct {
 
 static void write_field_step(Writer *w, const Composite *c, const Container *child)
 {
-    for (u16 i = 0; c->base.schema != NULL && i < c->base.schema->n; i++)
+    for (u16 i = 0; i < declared_fields(c); i++)
         if (c->field[i] == child)
-            write_string(w, c->base.schema->field[i].name, c->base.schema->field[i].name_bytes);
+            write_string(w, c->schema->field[i].name, c->schema->field[i].name_bytes);
     for (u32 i = 0; i < c->extras; i++)
         if (c->extra[i].child == child)
             write_string(w, c->extra[i].name, c->extra[i].name_bytes);
@@ -174,7 +174,7 @@ static void write_holders(EntryWriter *ew)
     write_number(w, n);
     u16 place = 0;
     for (u32 rank = 0; rank < r->n; rank++) {
-        u16 index = r->by_rank[rank];
+        u16 index = replicas_by_rank(r)[rank];
         if (ew->tops[index] == 0)
             continue;
         ew->e.place[index] = place++;
@@ -193,8 +193,8 @@ static u8 flags_of_growth(const EntryWriter *ew, bool with_version)
     u64 hash = entry_hash(doc, ew->key, (EntryAt){ENTRY_GROWTH, doc->root, 0, 0});
     if (!ew->everything && !with_version && !words_have(&ew->wanted, hash))
         return 0;
-    for (u32 i = 0; i < doc->replicas.growth_n; i++) {
-        Bounds g = doc->replicas.growth[i];
+    for (u32 i = 0; i < growth_n(&doc->replicas); i++) {
+        Bounds g = doc->replicas.growth->of[i];
         if (g.cut > ew->tops[i] || g.purged > ew->tops[i] || !is_covered(ew->tops, g.retirement) ||
             (g.retirement != 0 && ew->tops[i] < doc->replicas.all[i].seen))
             return 0;

@@ -24,9 +24,9 @@ void growth_digest(Document *doc, u16 writer, bool add)
 
 bool growth_is_there(const Document *doc)
 {
-    bool found = doc->cut_stamp != 0;
-    for (u32 i = 0; !found && i < doc->replicas.growth_n; i++) {
-        Bounds g = doc->replicas.growth[i];
+    bool found = cut_stamp(&doc->replicas) != 0;
+    for (u32 i = 0; !found && i < growth_n(&doc->replicas); i++) {
+        Bounds g = doc->replicas.growth->of[i];
         found = g.cut != 0 || g.purged != 0 || g.retirement != 0;
     }
     return found;
@@ -34,11 +34,12 @@ bool growth_is_there(const Document *doc)
 
 void cut_stamp_raise(Document *doc, u64 stamp)
 {
-    if (stamp <= doc->cut_stamp)
+    GrowthBounds *growth = doc->replicas.growth;
+    if (stamp <= cut_stamp(&doc->replicas))
         return;
-    if (doc->cut_stamp != 0)
-        count_digest(doc, digest_of(STAMP_SALT, 0, doc->cut_stamp, 0), false);
-    doc->cut_stamp = stamp;
+    if (growth->stamp != 0)
+        count_digest(doc, digest_of(STAMP_SALT, 0, growth->stamp, 0), false);
+    growth->stamp = stamp;
     count_digest(doc, digest_of(STAMP_SALT, 0, stamp, 0), true);
 }
 
@@ -165,7 +166,7 @@ static void sweep_container(Sweep *s, Container *c)
         return;
     case COMPOSITE: {
         Composite *composite = (Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             if (composite->field[i] != NULL)
                 sweep_container(s, composite->field[i]);
         for (u32 i = 0; i < composite->extras; i++)
@@ -258,7 +259,7 @@ static void raise_cut(Document *doc, const u64 *cut, const bool *retired, Dot ev
 {
     Replicas *r = &doc->replicas;
     for (u32 i = 0; i < r->n; i++) {
-        Bounds *g = &r->growth[i];
+        Bounds *g = &r->growth->of[i];
         growth_digest(doc, (u16)i, false);
         if (cut[i] > g->cut)
             g->cut = cut[i];

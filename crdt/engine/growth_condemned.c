@@ -9,7 +9,7 @@ bool growth_condemned(const Container *c, const Encoder *e)
         return sequence_has_condemned(((const SequenceNode *)c)->sequence, e);
     case COMPOSITE: {
         const Composite *composite = (const Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             if (composite->field[i] != NULL && growth_condemned(composite->field[i], e))
                 return true;
         for (u32 i = 0; i < composite->extras; i++)

@@ -30,7 +30,7 @@ static void mark_container(const Container *c, bool *named)
         return;
     case COMPOSITE: {
         const Composite *composite = (const Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             if (composite->field[i] != NULL)
                 mark_container(composite->field[i], named);
         for (u32 i = 0; i < composite->extras; i++)
@@ -68,7 +68,7 @@ static void forget_in_logs(Container *c, u16 writer)
         return;
     case COMPOSITE: {
         Composite *composite = (Composite *)c;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             if (composite->field[i] != NULL)
                 forget_in_logs(composite->field[i], writer);
         for (u32 i = 0; i < composite->extras; i++)
@@ -77,7 +77,7 @@ static void forget_in_logs(Container *c, u16 writer)
     }
     default: {
         Table *t = (Table *)c;
-        removals_forget(t->log, writer);
+        removals_forget(table_log(t), writer);
         for (u32 i = 0; (t->columns & HAS_CHILD) && i < t->n; i++)
             forget_in_logs(map_child(t, i), writer);
     }
@@ -88,7 +88,7 @@ void writer_forget(Document *doc, u16 writer)
 {
     forget_in_logs(doc->root, writer);
     growth_digest(doc, writer, false);
-    doc->replicas.growth[writer] = (Bounds){0};
+    doc->replicas.growth->of[writer] = (Bounds){0};
     seen_forget(doc, writer);
 }
 
@@ -104,8 +104,8 @@ void keep_who_retired(const Replicas *r, bool *goes)
 {
     for (bool changed = true; changed;) {
         changed = false;
-        for (u32 i = 0; i < r->growth_n; i++) {
-            Dot retirement = r->growth[i].retirement;
+        for (u32 i = 0; i < growth_n(r); i++) {
+            Dot retirement = r->growth->of[i].retirement;
             if (retirement == 0 || goes[i] || !goes[dot_replica(retirement)])
                 continue;
             goes[dot_replica(retirement)] = false;

@@ -15,10 +15,10 @@
 u8 growth_flags(const Document *doc, const u64 *since, bool everything, bool *complete)
 {
     const Replicas *r = &doc->replicas;
-    bool is_news = everything, has_any = doc->cut_stamp != 0, has_left = false;
+    bool is_news = everything, has_any = cut_stamp(&doc->replicas) != 0, has_left = false;
     *complete = false;
-    for (u32 i = 0; i < r->growth_n; i++) {
-        const Bounds *g = &r->growth[i];
+    for (u32 i = 0; i < growth_n(r); i++) {
+        const Bounds *g = &r->growth->of[i];
         is_news |= since[i] < g->purged || since[i] < g->cut;
         *complete |= since[i] < g->cut;
         has_any |= (g->cut | g->purged) != 0;
@@ -32,9 +32,9 @@ void growth_write(const Document *doc, Encoder *e, u8 flags, const u64 *tops)
     const Replicas *r = &doc->replicas;
     Writer *w = &e->out;
     if (flags & FLAG_CUT) {
-        write_number(w, doc->cut_stamp);
+        write_number(w, cut_stamp(&doc->replicas));
         for (u32 rank = 0; rank < r->n; rank++) {
-            u16 i = r->by_rank[rank];
+            u16 i = replicas_by_rank(r)[rank];
             if ((tops == NULL ? r->all[i].seen : tops[i]) == 0)
                 continue;
             write_number(w, growth_of(r, i).cut);
@@ -46,7 +46,7 @@ void growth_write(const Document *doc, Encoder *e, u8 flags, const u64 *tops)
     size_t count_at = w->n;
     u32 n = 0;
     for (u32 rank = 0; rank < r->n; rank++) {
-        u16 i = r->by_rank[rank];
+        u16 i = replicas_by_rank(r)[rank];
         Dot retirement = growth_of(r, i).retirement;
         if (retirement == 0)
             continue;
@@ -207,8 +207,8 @@ Landing growth_landing(const Document *doc, const Decoder *d)
     }
     if (d->has_cut && is_behind(doc, d))
         return landing_behind(doc, d);
-    for (u32 i = 0; i < doc->replicas.growth_n; i++)
-        if (doc->replicas.growth[i].cut > top_of(doc, d, (u16)i) && !has_forgotten(doc, d, (u16)i))
+    for (u32 i = 0; i < growth_n(&doc->replicas); i++)
+        if (doc->replicas.growth->of[i].cut > top_of(doc, d, (u16)i) && !has_forgotten(doc, d, (u16)i))
             return MESSAGE_RETIRED;
     return MESSAGE_LANDED;
 }
@@ -232,7 +232,7 @@ void growth_land(Document *doc, Decoder *d)
         const Sender *s = &d->writers[i];
         if (s->forgotten || (s->cut | s->purged | s->retirement) == 0)
             continue;
-        Bounds *g = &doc->replicas.growth[s->local];
+        Bounds *g = &doc->replicas.growth->of[s->local];
         growth_digest(doc, (u16)s->local, false);
         news |= s->cut > g->cut;
         g->cut = s->cut > g->cut ? s->cut : g->cut;
@@ -246,8 +246,8 @@ void growth_land(Document *doc, Decoder *d)
         growth_digest(doc, (u16)s->local, true);
     }
     /* Names are dropped by a purge whose cut covers the purge that retired them, and so all their events. */
-    for (u32 i = 0; (d->flags & FLAG_CUT) && i < doc->replicas.growth_n; i++) {
-        Bounds *g = &doc->replicas.growth[i];
+    for (u32 i = 0; (d->flags & FLAG_CUT) && i < growth_n(&doc->replicas); i++) {
+        Bounds *g = &doc->replicas.growth->of[i];
         if (g->cut >= doc->replicas.all[i].seen || !has_forgotten(doc, d, (u16)i))
             continue;
         growth_digest(doc, (u16)i, false);
@@ -263,7 +263,7 @@ void growth_land(Document *doc, Decoder *d)
 
 void growth_tops(const Document *doc, const Decoder *d, u64 *tops)
 {
-    for (u32 i = 0; i < doc->replicas.growth_n; i++)
+    for (u32 i = 0; i < growth_n(&doc->replicas); i++)
         if (tops[i] == 0 && has_forgotten(doc, d, (u16)i))
             tops[i] = doc->replicas.all[i].seen;
 }
@@ -272,9 +272,9 @@ void growth_forget(Document *doc, const Decoder *d)
 {
     Replicas *r = &doc->replicas;
     u32 first = 0;
-    while (first < r->growth_n && (!has_forgotten(doc, d, (u16)first) || (i32)first == doc->self))
+    while (first < growth_n(r) && (!has_forgotten(doc, d, (u16)first) || (i32)first == doc->self))
         first++;
-    bool *goes = first < r->growth_n ? writers_named(doc) : NULL;
+    bool *goes = first < growth_n(r) ? writers_named(doc) : NULL;
     if (goes == NULL)
         return; /* nobody; or out of memory: the names stay a while longer */
     for (u32 i = 0; i < r->n; i++)

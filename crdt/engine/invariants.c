@@ -55,8 +55,9 @@ static const char *check_row(Document *doc, const Table *t, u32 row, u32 *first_
                                                                      : check_map_row(doc, t, row);
     row_digest(doc, t, row, true);
     Dot dot = t->dot[row];
-    if (t->latest != NULL &&
-        t->latest[row / BLOCK_ROWS].sequence[dot_replica(dot) % WRITER_SLOTS] < dot_sequence(dot))
+    const Latest *latest = table_latest(t);
+    if (latest != NULL &&
+        latest[row / BLOCK_ROWS].sequence[dot_replica(dot) % WRITER_SLOTS] < dot_sequence(dot))
         return "a row that is later than what its block is said to have";
     return check_dot(doc, dot);
 }
@@ -106,7 +107,7 @@ static const char *check_counter(Document *doc, const Counter *c)
 static const char *check_composite(Document *doc, const Composite *c)
 {
     const char *broken = NULL;
-    for (u16 i = 0; broken == NULL && c->base.schema != NULL && i < c->base.schema->n; i++)
+    for (u16 i = 0; broken == NULL && i < declared_fields(c); i++)
         if (c->field[i] != NULL)
             broken = check_container(doc, c->field[i]);
     for (u32 i = 0; broken == NULL && i < c->extras; i++)
@@ -148,18 +149,19 @@ const char *document_broken_invariant(Document *doc)
         seen_raise(doc, (u16)i, seen);
     }
     doc->self = self;
-    for (u32 i = 0; i < doc->replicas.growth_n; i++)
+    for (u32 i = 0; i < growth_n(&doc->replicas); i++)
         growth_digest(doc, (u16)i, true);
-    u64 cut_stamp = doc->cut_stamp;
-    doc->cut_stamp = 0;
-    cut_stamp_raise(doc, cut_stamp);
+    u64 stamp = cut_stamp(&doc->replicas);
+    if (stamp != 0)
+        doc->replicas.growth->stamp = 0;
+    cut_stamp_raise(doc, stamp);
     const char *broken = check_container(doc, doc->root);
     Digest recomputed = doc->digest;
     doc->digest = held;
     if (broken != NULL)
         return broken;
-    for (u32 i = 0; i < doc->replicas.growth_n; i++) {
-        const Bounds *g = &doc->replicas.growth[i];
+    for (u32 i = 0; i < growth_n(&doc->replicas); i++) {
+        const Bounds *g = &doc->replicas.growth->of[i];
         if (g->cut > doc->replicas.all[i].seen || g->purged > doc->replicas.all[i].seen)
             return "a cut that is not seen (7)";
         if (g->retirement != 0 && check_dot(doc, g->retirement) != NULL)

@@ -33,7 +33,7 @@ static void write_writers(const Document *doc, Encoder *e)
     write_number(&e->out, n);
     u16 place = 0;
     for (u32 rank = 0; rank < r->n; rank++) {
-        u16 index = r->by_rank[rank];
+        u16 index = replicas_by_rank(r)[rank];
         const Replica *writer = &r->all[index];
         if (writer->seen == 0)
             continue;
@@ -189,7 +189,7 @@ static bool may_land_unchecked(const Document *doc, const Decoder *d, u64 latest
         return false;
     if (is_of_rows(doc)) {
         const Table *t = (const Table *)doc->root;
-        return t->n == 0 && t->log == NULL && (latest_stamp == UINT64_MAX || !(t->columns & HAS_STAMP));
+        return t->n == 0 && table_log(t) == NULL && (latest_stamp == UINT64_MAX || !(t->columns & HAS_STAMP));
     }
     Kind kind = container_kind(doc->root);
     return (kind == TEXT || kind == OP_LIST) && sequence_is_blank(((const SequenceNode *)doc->root)->sequence);

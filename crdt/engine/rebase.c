@@ -50,7 +50,7 @@ static int reset_observed(Rebase *r, Container *to, const Container *from, Dot e
         Composite *a = (Composite *)to;
         const Composite *b = (const Composite *)from;
         int status = DONE;
-        for (u16 i = 0; status == DONE && to->schema != NULL && i < to->schema->n; i++)
+        for (u16 i = 0; status == DONE && i < declared_fields(a); i++)
             if (a->field[i] != NULL)
                 status = reset_observed(r, a->field[i], b == NULL ? NULL : b->field[i], event);
         return status;
@@ -77,7 +77,7 @@ static bool has_lost_below(const Rebase *r, const Container *to, const Container
     }
     case COMPOSITE: {
         const Composite *a = (const Composite *)to, *b = (const Composite *)from;
-        for (u16 i = 0; !lost && to->schema != NULL && i < to->schema->n; i++)
+        for (u16 i = 0; !lost && i < declared_fields(a); i++)
             lost = a->field[i] != NULL && has_lost_below(r, a->field[i], b == NULL ? NULL : b->field[i]);
         return lost;
     }
@@ -201,7 +201,7 @@ static int rebase_extras(Rebase *r, Composite *to, const Composite *from)
 static int rebase_composite(Rebase *r, Composite *to, const Composite *from)
 {
     int status = DONE;
-    for (u16 i = 0; status == DONE && to->base.schema != NULL && i < to->base.schema->n; i++) {
+    for (u16 i = 0; status == DONE && i < declared_fields(to); i++) {
         const Container *child = from == NULL ? NULL : from->field[i];
         Container *there = to->field[i];
         if (child == NULL && there == NULL)

@@ -6,11 +6,20 @@
 /* A log this short is always kept; beyond, it may grow to a quarter of the rows. */
 enum { LOG_ALWAYS = 64 };
 
+/* The log of a table, made if there is none. */
+static RemovalLog *log_of(Table *t)
+{
+    TableExtras *extras = table_extras(t);
+    if (extras != NULL && extras->log == NULL)
+        extras->log = calloc(1, sizeof(RemovalLog));
+    return extras == NULL ? NULL : extras->log;
+}
+
 int removals_reserve(Table *t, u32 key_bytes)
 {
-    if (t->log == NULL && (t->log = calloc(1, sizeof(RemovalLog))) == NULL)
+    RemovalLog *log = log_of(t);
+    if (log == NULL)
         return ERROR_MEMORY;
-    RemovalLog *log = t->log;
     int status = array_reserve(&log->all, &log->capacity, log->n + 1, sizeof(Removal));
     if (status == DONE && key_bytes > KEY_INLINE)
         status = arena_reserve(&log->keys, key_bytes);
@@ -19,7 +28,7 @@ int removals_reserve(Table *t, u32 key_bytes)
 
 void removals_append(Table *t, Dot event, const Item *key)
 {
-    RemovalLog *log = t->log;
+    RemovalLog *log = table_log(t);
     log->all[log->n++] = (Removal){event, key_store(key, &log->keys)};
 }
 
@@ -52,9 +61,9 @@ int removals_begin(Table *t, const Replicas *replicas)
 
 int removals_raise_horizon(Table *t, const u64 *sequences, u32 n)
 {
-    if (t->log == NULL && (t->log = calloc(1, sizeof(RemovalLog))) == NULL)
+    RemovalLog *log = log_of(t);
+    if (log == NULL)
         return ERROR_MEMORY;
-    RemovalLog *log = t->log;
     if (array_reserve(&log->horizon, &log->horizon_capacity, n, sizeof(u64)) != DONE)
         return ERROR_MEMORY;
     for (; log->horizon_n < n; log->horizon_n++)
@@ -67,7 +76,7 @@ int removals_raise_horizon(Table *t, const u64 *sequences, u32 n)
 
 int removals_trim(Table *t)
 {
-    RemovalLog *log = t->log;
+    RemovalLog *log = table_log(t);
     u32 bound = t->n / 4 > LOG_ALWAYS ? t->n / 4 : LOG_ALWAYS;
     if (log == NULL || log->n <= bound)
         return DONE;
@@ -124,10 +133,11 @@ void removals_forget(RemovalLog *log, u16 writer)
 
 bool removals_reaches(const Table *t, const u64 *since, u32 n)
 {
-    if (t->log == NULL)
+    const RemovalLog *log = table_log(t);
+    if (log == NULL)
         return true;
-    for (u32 i = 0; i < t->log->horizon_n; i++)
-        if (t->log->horizon[i] > (i < n ? since[i] : 0))
+    for (u32 i = 0; i < log->horizon_n; i++)
+        if (log->horizon[i] > (i < n ? since[i] : 0))
             return false;
     return true;
 }

@@ -16,11 +16,12 @@ static inline int edit_prepare(Document *doc, const Container *c, u64 events, u3
         return ERROR_LIMIT;
     if (unlikely(doc->is_retired) && events != 0)
         return ERROR_RETIRED;
-    if (!doc->is_open)
+    Transaction *t = doc->open;
+    if (t == NULL)
         return DONE;
     for (; c->parent != NULL; c = c->parent)
         records++;
-    return array_reserve(&doc->undo, &doc->undo_capacity, (size_t)doc->undo_n + records, sizeof(UndoRecord));
+    return array_reserve(&t->undo, &t->undo_capacity, (size_t)t->undo_n + records, sizeof(UndoRecord));
 }
 
 /* Take the next event for a change of `c`: it refreshes the presence of `c` in the ORMaps above. */
@@ -39,11 +40,12 @@ static inline Dot edit_event(Document *doc, Container *c, u64 events)
 /* ---- undo ----------------------------------------------------------------------------------- */
 
 /* A macro, so that outside of transactions the record is not even made. */
-#define undo_push(doc, ...) ((doc)->is_open ? undo_keep(doc, &(UndoRecord)__VA_ARGS__) : (void)0)
+#define undo_push(doc, ...) ((doc)->open != NULL ? undo_keep(doc, &(UndoRecord)__VA_ARGS__) : (void)0)
 
 static inline void undo_keep(Document *doc, const UndoRecord *record)
 {
-    doc->undo[doc->undo_n++] = *record;
+    Transaction *t = doc->open;
+    t->undo[t->undo_n++] = *record;
 }
 
 /* ---- digests -------------------------------------------------------------------------------- */
@@ -130,10 +132,10 @@ void row_remove(Document *doc, Table *t, u32 row, u32 others);
  * the log of removals. */
 static inline void table_settle(Document *doc, Table *t)
 {
-    if (doc->is_open)
+    if (doc->open != NULL)
         return;
     table_tidy(t, doc->seed);
-    if (t->log != NULL)
+    if (table_log(t) != NULL)
         (void)removals_trim(t);
 }
 

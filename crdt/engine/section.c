@@ -30,13 +30,13 @@ static bool may_be_emptied(Shape shape, bool removable)
  * emptied; the caller frees. */
 static Field *fields_of(const Composite *c, bool with_missing, u32 *n)
 {
-    u32 declared = c->base.schema == NULL ? 0 : c->base.schema->n;
+    u32 declared = declared_fields(c);
     Field *fields = malloc((declared + c->extras + 1) * sizeof(Field));
     *n = 0;
     for (u32 i = 0; fields != NULL && i < declared + c->extras; i++) {
         Field f;
         if (i < declared) {
-            const SchemaField *s = &c->base.schema->field[i];
+            const SchemaField *s = &c->schema->field[i];
             f = (Field){s->name, s->name_bytes, s->shape, c->field[i]};
         } else {
             const ExtraField *x = &c->extra[i - declared];
@@ -106,8 +106,8 @@ int read_field(Decoder *d, Field *f)
 Container *field_find(const Composite *c, const Field *f, i32 *declared)
 {
     *declared = -1;
-    for (u16 i = 0; c->base.schema != NULL && i < c->base.schema->n; i++) {
-        const SchemaField *s = &c->base.schema->field[i];
+    for (u16 i = 0; i < declared_fields(c); i++) {
+        const SchemaField *s = &c->schema->field[i];
         if (s->shape == f->shape && s->name_bytes == f->name_bytes &&
             memcmp(s->name, f->name, f->name_bytes) == 0) {
             *declared = i;
@@ -202,7 +202,7 @@ static int composite_apply(Document *doc, Decoder *d, Composite *c, const u64 *t
     bool whole = read_byte(&d->in);
     d->saw_whole |= whole;
     u64 n = read_number(&d->in);
-    u32 declared_n = c->base.schema == NULL ? 0 : c->base.schema->n;
+    u32 declared_n = declared_fields(c);
     u8 *named = calloc(declared_n + c->extras + n + 1, 1);
     if (named == NULL)
         return ERROR_MEMORY;
@@ -316,7 +316,7 @@ int section_apply_blank(Document *doc, Container *c, const u64 *tops)
         return DONE;
     }
     case COMPOSITE:
-        return apply_unnamed(doc, (Composite *)c, tops, NULL, c->schema == NULL ? 0 : c->schema->n);
+        return apply_unnamed(doc, (Composite *)c, tops, NULL, declared_fields((Composite *)c));
     default:
         return table_apply_blank(doc, (Table *)c, tops);
     }

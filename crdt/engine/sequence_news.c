@@ -153,7 +153,7 @@ static int order_canonically(News *news)
         memset(o.written, 0, written_bytes);
         const Replicas *replicas = news->s->replicas;
         for (u32 rank = 0; rank < replicas->n; rank++) {
-            const Author *author = runs_author(runs, replicas->by_rank[rank]);
+            const Author *author = runs_author(runs, replicas_by_rank(replicas)[rank]);
             if (author != NULL)
                 write_order(&o, (u32)(author - runs->authors), author->n - 1);
         }

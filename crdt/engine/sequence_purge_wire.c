@@ -58,7 +58,7 @@ static u64 tell_all(const Sequence *s, Encoder *e, bool write)
 {
     Telling t = {.e = e, .write = write};
     for (u32 rank = 0; rank < s->replicas->n; rank++) {
-        const Author *author = runs_author(&s->runs, s->replicas->by_rank[rank]);
+        const Author *author = runs_author(&s->runs, replicas_by_rank(s->replicas)[rank]);
         if (author == NULL)
             continue;
         t.place = e->place[author->replica];

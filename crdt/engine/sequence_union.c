@@ -303,7 +303,7 @@ static int unite(Union *u, const u64 *held)
     const Replicas *replicas = u->to->replicas;
     int status = cut(u);
     for (u32 rank = 0; rank < replicas->n && status == DONE; rank++) {
-        u16 writer = replicas->by_rank[rank];
+        u16 writer = replicas_by_rank(replicas)[rank];
         while (u->next[writer] < u->from[writer + 1] && status == DONE)
             status = place_next(u, writer);
     }

@@ -117,21 +117,20 @@ u32 table_next_match(const Table *t, const Probe *p, Matches *m)
 
 /* ---- changing ------------------------------------------------------------------------------- */
 
-Table *table_new(u8 columns)
+TableExtras *table_extras(Table *t)
 {
-    Table *t = calloc(1, sizeof(Table));
-    if (t != NULL)
-        t->columns = columns;
-    return t;
+    if (t->extras == NULL)
+        t->extras = calloc(1, sizeof(TableExtras));
+    return t->extras;
 }
 
-void table_free(Table *t)
+void table_end(Table *t)
 {
     rows_free(t);
     block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
     arena_free(&t->arena);
-    removals_free(t->log);
-    free(t);
+    removals_free(table_log(t));
+    free(t->extras);
 }
 
 int table_grow_rows(Table *t, u32 rows, u64 bytes)
@@ -274,39 +273,44 @@ static void *copy_block(const void *block, size_t used, size_t bytes)
     return copy;
 }
 
-Table *table_clone(const Table *from)
+int table_copy(Table *t, const Table *from)
 {
-    Table *t = table_new(from->columns);
-    if (t == NULL)
-        return NULL;
+    t->columns = from->columns;
     if (from->n != 0 && rows_resize(t, from->n) != DONE)
-        goto failed;
+        return ERROR_MEMORY;
     t->n = from->n;
     for (u32 i = 0; i < from->n; i++) {
         Row row = table_row(from, i);
         table_set_row(t, i, &row);
     }
     if (arena_copy(&t->arena, &from->arena) != DONE)
-        goto failed;
+        return ERROR_MEMORY;
     if (from->bucket != NULL) {
         size_t bytes = (size_t)from->buckets * sizeof(Bucket);
         t->bucket = copy_block(from->bucket, bytes, bytes);
         if (t->bucket == NULL)
-            goto failed;
+            return ERROR_MEMORY;
         t->buckets = from->buckets;
     }
-    if (from->log != NULL && (t->log = removals_copy(from->log)) == NULL)
-        goto failed;
     t->siblings = from->siblings;
     t->tombstones = from->tombstones;
-    return t;
-failed:
-    table_free(t);
-    return NULL;
+    if (table_log(from) != NULL &&
+        (table_extras(t) == NULL || (t->extras->log = removals_copy(table_log(from))) == NULL))
+        return ERROR_MEMORY;
+    return map_schema(from) == NULL ? DONE : map_set_schema(t, map_schema(from));
 }
 
-size_t table_memory(const Table *t)
+int map_set_schema(Table *t, const Schema *schema)
 {
-    return block_footprint(sizeof(Table)) + rows_memory(t) + arena_memory(&t->arena) +
-           block_footprint((size_t)t->buckets * sizeof(Bucket)) + removals_memory(t->log);
+    if (table_extras(t) == NULL)
+        return ERROR_MEMORY;
+    t->extras->schema = schema;
+    return DONE;
+}
+
+size_t table_memory_within(const Table *t)
+{
+    size_t extras = t->extras == NULL ? 0 : block_footprint(sizeof(TableExtras)) + removals_memory(t->extras->log);
+    return extras + rows_memory(t) + arena_memory(&t->arena) +
+           block_footprint((size_t)t->buckets * sizeof(Bucket));
 }

@@ -42,6 +42,13 @@ typedef struct {
     u32 n, capacity, horizon_n, horizon_capacity;
 } RemovalLog;
 
+/* What only few tables have. */
+typedef struct {
+    Latest *latest; /* by block of rows, or NULL: of none is known that it has nothing new; maps of states have none */
+    RemovalLog *log;
+    const Schema *schema; /* of the composites in a map, see SchemaField.of */
+} TableExtras;
+
 typedef struct {
     CONTAINER_FIELDS;
     KeyCell *key;
@@ -50,8 +57,7 @@ typedef struct {
     u64 *stamp;
     u8 *value; /* value head */
     Bucket *bucket;
-    Latest *latest; /* by block of rows, or NULL: of none is known that it has nothing new; maps of states have none */
-    RemovalLog *log;
+    TableExtras *extras; /* NULL until one is needed */
     Arena arena;
     u32 n, capacity;
     u32 buckets : 28;
@@ -75,11 +81,33 @@ typedef struct {
     u64 hash;
 } Probe;
 
-Table *table_new(u8 columns);
-void table_free(Table *t);
-/* A deep copy; children are not copied (their words are, for the caller to replace). */
-Table *table_clone(const Table *t);
-size_t table_memory(const Table *t);
+/* Free all that a table holds; its own bytes are the caller's. */
+void table_end(Table *t);
+/* Make zeroed bytes a copy; children are not copied (their words are, for the caller to replace). To be ended also when
+ * it fails. */
+int table_copy(Table *t, const Table *from);
+/* What it occupies beside its own bytes. */
+size_t table_memory_within(const Table *t);
+
+/* The extras, made if there are none; NULL: out of memory. */
+TableExtras *table_extras(Table *t);
+
+static inline RemovalLog *table_log(const Table *t)
+{
+    return t->extras == NULL ? NULL : t->extras->log;
+}
+
+static inline Latest *table_latest(const Table *t)
+{
+    return t->extras == NULL ? NULL : t->extras->latest;
+}
+
+int map_set_schema(Table *t, const Schema *schema);
+
+static inline const Schema *map_schema(const Table *t)
+{
+    return t->extras == NULL ? NULL : t->extras->schema;
+}
 
 /* Make room for `rows` more rows and `bytes` more arena bytes: what table_reserve does when it is lacking. */
 int table_grow(Table *t, u32 rows, u64 bytes, u64 seed);
@@ -124,9 +152,9 @@ static inline Row table_row(const Table *t, u32 i)
 }
 
 /* Sum up that row, too. */
-static inline void table_note_dot(Table *t, u32 i)
+static inline void table_note_dot(const Table *t, Latest *blocks, u32 i)
 {
-    u64 *latest = &t->latest[i / BLOCK_ROWS].sequence[dot_replica(t->dot[i]) % WRITER_SLOTS];
+    u64 *latest = &blocks[i / BLOCK_ROWS].sequence[dot_replica(t->dot[i]) % WRITER_SLOTS];
     u64 sequence = dot_sequence(t->dot[i]);
     *latest = sequence > *latest ? sequence : *latest;
 }
@@ -141,8 +169,9 @@ static inline void table_set_row(Table *t, u32 i, const Row *row)
         t->value[i] = row->value;
     if (t->stamp != NULL)
         t->stamp[i] = row->stamp;
-    if (t->latest != NULL)
-        table_note_dot(t, i);
+    Latest *latest = table_latest(t);
+    if (latest != NULL)
+        table_note_dot(t, latest, i);
 }
 
 static inline Item table_key(const Table *t, u32 i)

@@ -100,29 +100,31 @@ static size_t latest_bytes(u32 capacity)
 
 static void latest_free(Table *t, u32 capacity)
 {
-    if (t->latest != NULL)
-        block_free(t->latest, latest_bytes(capacity));
-    t->latest = NULL;
+    if (table_latest(t) == NULL)
+        return;
+    block_free(t->extras->latest, latest_bytes(capacity));
+    t->extras->latest = NULL;
 }
 
 /* Without memory for it, every row is looked at when a delta is made. */
 static void latest_resize(Table *t, u32 old_capacity)
 {
-    if ((t->columns & HAS_CHILD) || t->capacity < SUMMED_FROM) {
+    if ((t->columns & HAS_CHILD) || t->capacity < SUMMED_FROM || table_extras(t) == NULL) {
         latest_free(t, old_capacity);
         return;
     }
-    size_t old = t->latest == NULL ? 0 : latest_bytes(old_capacity), bytes = latest_bytes(t->capacity);
-    Latest *latest = block_resize(t->latest, old, bytes);
+    Latest *before = t->extras->latest;
+    size_t old = before == NULL ? 0 : latest_bytes(old_capacity), bytes = latest_bytes(t->capacity);
+    Latest *latest = block_resize(before, old, bytes);
     if (latest == NULL) {
         latest_free(t, old_capacity);
         return;
     }
     if (bytes > old)
         memset((u8 *)latest + old, 0, bytes - old);
-    t->latest = latest;
+    t->extras->latest = latest;
     for (u32 i = 0; old == 0 && i < t->n; i++)
-        table_note_dot(t, i);
+        table_note_dot(t, latest, i);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------- */
@@ -154,7 +156,7 @@ size_t rows_memory(const Table *t)
     int columns = columns_of((Table *)t, c);
     if (t->capacity <= SMALL)
         return block_footprint(row_width(t) * t->capacity);
-    size_t bytes = t->latest == NULL ? 0 : block_footprint(latest_bytes(t->capacity));
+    size_t bytes = table_latest(t) == NULL ? 0 : block_footprint(latest_bytes(t->capacity));
     for (int i = 0; i < columns; i++)
         bytes += block_footprint(c[i].width * t->capacity);
     return bytes;

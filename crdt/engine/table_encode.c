@@ -180,7 +180,7 @@ static int write_all(TableEncoder *te)
 
 static int write_removals(TableEncoder *te)
 {
-    const RemovalLog *log = te->t->log;
+    const RemovalLog *log = table_log(te->t);
     for (u32 i = 0; log != NULL && i < log->n; i++) {
         if (!is_news(te->e, log->all[i].event))
             continue;
@@ -234,9 +234,10 @@ static bool may_have_news(const Latest *latest, const Latest *old)
 static int write_news(TableEncoder *te)
 {
     const Table *t = te->t;
+    const Latest *latest = table_latest(t);
     Latest old = old_news(te);
     for (u32 i = 0; i < t->n; i++) {
-        if (i % BLOCK_ROWS == 0 && t->latest != NULL && !may_have_news(&t->latest[i / BLOCK_ROWS], &old)) {
+        if (i % BLOCK_ROWS == 0 && latest != NULL && !may_have_news(&latest[i / BLOCK_ROWS], &old)) {
             i += BLOCK_ROWS - 1;
             continue;
         }

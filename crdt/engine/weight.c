@@ -23,7 +23,7 @@ static u64 container_weight(const Container *c, const u64 *since, u64 events)
     case COMPOSITE: {
         const Composite *composite = (const Composite *)c;
         u64 sum = 0;
-        for (u16 i = 0; c->schema != NULL && i < c->schema->n; i++)
+        for (u16 i = 0; i < declared_fields(composite); i++)
             sum += composite->field[i] == NULL ? 0 : container_weight(composite->field[i], since, events);
         return sum + composite->extras;
     }

@@ -212,14 +212,14 @@ EXPORT i64 doc_encode(const Doc *doc, const Doc *peer, int canonical, u8 **out, 
     int status = sequence_mark_writers(doc->sequence, &e, used);
     u32 n = 0;
     for (u32 rank = 0; rank < r->n; rank++) {
-        u16 i = r->by_rank[rank];
+        u16 i = replicas_by_rank(r)[rank];
         used[i] |= r->all[i].seen > since[i];
         if (used[i])
             place[i] = (u16)n++;
     }
     write_number(&e.out, n);
     for (u32 rank = 0; rank < r->n; rank++) {
-        u16 i = r->by_rank[rank];
+        u16 i = replicas_by_rank(r)[rank];
         if (!used[i])
             continue;
         write_string(&e.out, replica_id(r, i), r->all[i].id_bytes);
