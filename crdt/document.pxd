@@ -1,3 +1,5 @@
+cimport cython
+
 from crdt.engine cimport Container, Document, Landing, Shape, u8, u32, u64
 from crdt.turns cimport Turns
 from crdt.version cimport VersionVector
@@ -87,11 +89,35 @@ cdef inline Container *place_of(Replicated state) except? NULL:
 
 cdef inline Container *place_to_change(Replicated state) except NULL:
     """`state.open()`."""
-    if state.root is not None and state.root.guard == 0 and state.root.doc.self >= 0 and (
-        not state.root.is_anonymous or state.root.generation == fork_generation
-    ) and (state.parent is None or (state.node != NULL and state.epoch == state.root.doc.epoch)):
+    if (
+        state.root is not None
+        and state.root.guard == 0
+        and state.root.doc.self >= 0
+        and state.root.generation == fork_generation
+        and (state.parent is None or (state.node != NULL and state.epoch == state.root.doc.epoch))
+    ):
         return state.node
     return state.open()
+
+
+@cython.nonecheck(False)
+cdef inline bint is_ready(Replicated state) noexcept:
+    """Whether `state.open()` would only return the place, and `time_of` only read the clock."""
+    return (
+        state.root is not None
+        and state.root.guard == 0
+        and state.root.clock is None
+        and not state.root.held_back
+        and state.root.doc.self >= 0
+        and state.root.generation == fork_generation
+        and state.parent is None
+    )
+
+
+@cython.nonecheck(False)
+cdef inline Document *doc_of(Replicated state) noexcept:
+    """The document of what `is_ready`."""
+    return state.root.doc
 
 
 cdef inline int finish(Replicated state, int status) except -1:
