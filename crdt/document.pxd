@@ -105,21 +105,45 @@ cdef inline Container *place_of(Replicated state) except? NULL:
 
 cdef inline Container *place_to_change(Replicated state) except NULL:
     """`state.open()`."""
-    if state.root is not None and state.root.guard == 0 and state.root.doc.self >= 0 and (
-        not state.root.is_anonymous or state.root.generation == fork_generation
-    ) and (state.parent is None or (state.node != NULL and state.epoch == state.root.doc.epoch)):
+    if (
+        state.root is not None
+        and state.root.guard == 0
+        and state.root.doc.self >= 0
+        and state.root.generation == fork_generation
+        and (state.parent is None or (state.node != NULL and state.epoch == state.root.doc.epoch))
+    ):
         return state.node
     return state.open()
+
+
+@cython.nonecheck(False)
+cdef inline bint is_plain(Root root) noexcept:
+    """Whether the time is the system's, and nothing waits for it to pass. Not of None."""
+    return root.extras is None or (not root.extras.has_clock and not root.extras.held_back)
+
+
+@cython.nonecheck(False)
+cdef inline bint is_ready(Replicated state) noexcept:
+    """Whether `state.open()` would only return the place, and `time_of` only read the clock."""
+    return (
+        state.root is not None
+        and state.root.guard == 0
+        and is_plain(state.root)
+        and state.root.doc.self >= 0
+        and state.root.generation == fork_generation
+        and state.parent is None
+    )
+
+
+@cython.nonecheck(False)
+cdef inline Document *doc_of(Replicated state) noexcept:
+    """The document of what `is_ready`."""
+    return state.root.doc
 
 
 cdef inline int finish(Replicated state, int status) except -1:
     """`state.done(status)`."""
     return status if status > 0 else state.done(status)
-
-
-cdef inline bint is_plain(Root root):
-    """Whether the time is the system's, and nothing waits for it to pass."""
-    return root.extras is None or (not root.extras.has_clock and not root.extras.held_back)
 
 
 cdef inline u64 time_of(Replicated state) except? 0:

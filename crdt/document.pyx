@@ -135,12 +135,13 @@ cdef class Root:
 
     cdef int own(self) except -1:
         """Make sure the document knows its writer; a process forked from another takes a new name."""
-        if self.is_anonymous and self.generation != fork_generation:
-            self.replica = random_name()
+        if self.generation != fork_generation:
+            if self.is_anonymous:
+                self.replica = random_name()
             self.generation = fork_generation
-        elif self.doc.self >= 0:
-            return 0
-        return self.take_name()
+            if self.is_anonymous:
+                return self.take_name()
+        return 0 if self.doc.self >= 0 else self.take_name()
 
     cdef int take_name(self) except -1:
         cdef int status

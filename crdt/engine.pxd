@@ -230,6 +230,10 @@ cdef extern from "document.h" nogil:
         ONE_EVENT
     int node_delete(Document *doc, SequenceNode *s, u32 position, u32 n, DeletionKind kind)
 
+cdef extern from "table_edit.h" nogil:
+    int set_add_inline(Document *doc, Table *t, const Item *key)
+    int table_put_inline(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms)
+
 cdef extern from "patches.h" nogil:
     ctypedef struct Patches:
         u32 n

@@ -10,7 +10,7 @@ cimport cython
 from cpython.ref cimport PyObject
 
 from crdt.document cimport (
-    Replicated, finish, is_plain, place_of, place_to_change, raise_status, time_of, wall_clock_ms
+    Replicated, doc_of, finish, is_plain, is_ready, place_of, place_to_change, raise_status, time_of, wall_clock_ms
 )
 from crdt.engine cimport *
 from crdt.values cimport (
@@ -126,7 +126,13 @@ cdef class LWWMap(Replicated):
     def __init__(self, replica=None, *, clock=None, max_drift=MAX_DRIFT):
         self._start(LWW_MAP, 0, replica, clock, max_drift)
 
-    cdef int put(self, object key, object value) except -1:
+    cdef inline int put(self, object key, object value) except -1:
+        cdef Item k, v
+        if is_ready(self) and pack_plain(key, &k, KEY_BYTES_MAX) and pack_plain(value, &v, VALUE_BYTES_MAX):
+            return finish(self, table_put_inline(doc_of(self), <Table *>self.node, &k, &v, wall_clock_ms()))
+        return self.put_any(key, value)
+
+    cdef int put_any(self, object key, object value) except -1:
         cdef Item k, v
         if not pack_plain(key, &k, KEY_BYTES_MAX) or not pack_plain(value, &v, VALUE_BYTES_MAX):
             _holders = pack_key(key, &k, self), pack_value(value, &v, self, key)
@@ -335,7 +341,7 @@ cdef class LWWMap(Replicated):
         """The value of a key, which becomes `default` if it is not there."""
         value = self.lookup(key, MISSING)
         if value is MISSING:
-            self.put(key, default)
+            self.put_any(key, default)
             return self.lookup(key, default)
         return value
 

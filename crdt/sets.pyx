@@ -7,9 +7,9 @@ were observed, so an add that the remover had not seen survives.
 
 cimport cython
 
-from crdt.document cimport Replicated, finish, place_of, place_to_change, raise_status
+from crdt.document cimport Replicated, doc_of, finish, is_ready, place_of, place_to_change, raise_status
 from crdt.engine cimport *
-from crdt.values cimport AHEAD, dict_of_equal_keys, hold_key, list_prefetch, pack_keys, unpack
+from crdt.values cimport AHEAD, dict_of_equal_keys, hold_key, list_prefetch, pack_keys, pack_plain, unpack
 
 from crdt.document import MAX_DRIFT, _register
 
@@ -52,7 +52,14 @@ cdef bint contains(Replicated owner, object x) except -1:
     return t != NULL and table_winner(owner.root.doc, t, &key) != NO_ROW
 
 
-cdef int add(Replicated owner, object x) except -1:
+cdef inline int add(Replicated owner, object x) except -1:
+    cdef Item key
+    if is_ready(owner) and pack_plain(x, &key, KEY_BYTES_MAX):
+        return finish(owner, set_add_inline(doc_of(owner), <Table *>owner.node, &key))
+    return add_any(owner, x)
+
+
+cdef int add_any(Replicated owner, object x) except -1:
     cdef Item key
     _holder = hold_key(x, &key, owner)
     cdef Table *t = <Table *>place_to_change(owner)

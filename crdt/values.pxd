@@ -6,7 +6,34 @@ cdef extern from "Python.h":
     const u8 *PyUnicode_1BYTE_DATA(object o)
     Py_ssize_t PyUnicode_GET_LENGTH(object o)
     bint PyLong_CheckExact(object o)
-    long long PyLong_AsLongLongAndOverflow(object o, int *overflow) except? -1
+    long long PyLong_AsLongLongAndOverflow(object o, int *overflow)  # of an exact int, which cannot fail
+
+cdef extern from *:
+    """
+    /* The bytes of a compact ASCII str. */
+    static inline const uint8_t *ascii_bytes(PyObject *text)
+    {
+        return (const uint8_t *)((PyASCIIObject *)text + 1);
+    }
+
+    /* Read an int of one digit, as most are, without a call; whether it is one. */
+    static inline int small_integer(PyObject *number, long long *value)
+    {
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (!PyUnstable_Long_IsCompact((PyLongObject *)number))
+            return 0;
+        *value = PyUnstable_Long_CompactValue((PyLongObject *)number);
+    #else
+        Py_ssize_t digits = Py_SIZE(number); /* below 0 of a negative one */
+        if (digits < -1 || digits > 1)
+            return 0;
+        *value = digits * (long long)((PyLongObject *)number)->ob_digit[0];
+    #endif
+        return 1;
+    }
+    """
+    const u8 *ascii_bytes(object text)
+    bint small_integer(object number, long long *value)
 
 # Pack a Python object into `item`. Returns what must stay alive while `item` is used. `owner` and
 # `key` are only looked at to name the place in an error.
@@ -17,22 +44,23 @@ cdef object unpack(const Item *item)
 cdef dict dict_of_equal_keys(list pairs)
 
 
-cdef inline bint pack_plain(object value, Item *item, Py_ssize_t limit) except -1:
+cdef inline bint pack_plain(object value, Item *item, Py_ssize_t limit) noexcept:
     """Pack what is commonest, short ASCII text or an int of 64 bits, without a call; whether it was that.
 
     `value` itself must stay alive while `item` is used.
     """
-    cdef int overflow
+    cdef int overflow = 0
     cdef long long number
     if PyUnicode_CheckExact(value):
         if not PyUnicode_IS_COMPACT_ASCII(value) or PyUnicode_GET_LENGTH(value) > limit:
             return False
         item.type = STRING
-        item.p = PyUnicode_1BYTE_DATA(value)
+        item.p = ascii_bytes(value)
         item.n = <u32>PyUnicode_GET_LENGTH(value)
         return True
     if PyLong_CheckExact(value):
-        number = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if not small_integer(value, &number):
+            number = PyLong_AsLongLongAndOverflow(value, &overflow)
         if overflow == 0:
             item[0] = item_integer(number)
             return True

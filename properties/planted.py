@@ -108,17 +108,17 @@ IN_ENGINE = (
     Mutant(
         "adding again takes no fresh dot",
         "a concurrent remove wins over the second add",
-        "engine/edits.c",
-        "if (!is_dot_store(&t->base) && table_find(t, p)",
-        "if (table_find(t, p)",
+        "engine/table_edit.h",
+        "if (row != NO_ROW && !is_dot_store(&t->base))",
+        "if (row != NO_ROW)",
         "test_scenarios.py",
     ),
     Mutant(
         "a write keeps the siblings it has seen",
         "rust-crdt#10: MVReg without context",
         "engine/edits.c",
-        "    if (n > 1)\n        first = remove_siblings(doc, t, p);\n    Row row",
-        "    Row row",
+        "    if (n > 1)\n        first = remove_siblings(doc, t, &p);\n    row_rewrite",
+        "    row_rewrite",
         "test_models.py MVRegister",
     ),
     Mutant(

@@ -43,6 +43,8 @@ enum {
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+/* For the paths that run once an operation, where a compiler finds them too long. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* Grow, shrink or free (new_bytes == 0) a block. Blocks of 128 kB and more live in their own
  * mapping, so that growing moves pages instead of bytes and freeing returns memory to the system

@@ -74,6 +74,29 @@ static void follow_moved_child(Table *t, u32 row)
         map_child(t, row)->row = row;
 }
 
+int undo_reserve(Transaction *t, const Container *c, u32 records)
+{
+    for (; c->parent != NULL; c = c->parent)
+        records++;
+    return array_reserve(&t->undo, &t->undo_capacity, (size_t)t->undo_n + records, sizeof(UndoRecord));
+}
+
+void undo_replaced(Document *doc, Table *t, u32 row)
+{
+    undo_push(doc, {.kind = UNDO_REPLACED_ROW, .at = t, .row = row, .was = table_row(t, row)});
+}
+
+void undo_appended(Document *doc, Table *t, u32 row)
+{
+    undo_push(doc, {.kind = UNDO_APPENDED_ROW, .at = t, .row = row});
+}
+
+bool row_uncount(Document *doc, Table *t, u32 row)
+{
+    row_digest(doc, t, row, false);
+    return sum_later(doc, &t->base, row);
+}
+
 void row_remove(Document *doc, Table *t, u32 row, u32 others)
 {
     undo_push(doc, {.kind = UNDO_REMOVED_ROW, .at = t, .row = row, .n = others != 0,

@@ -1,5 +1,5 @@
 /* Local edits of counters, sets, registers and maps. Each makes room first and then cannot fail. */
-#include "rows.h"
+#include "table_edit.h"
 
 /* ---- counters ----------------------------------------------------------------------------------- */
 
@@ -82,46 +82,24 @@ static u32 remove_siblings(Document *doc, Table *t, const Probe *p)
     }
 }
 
-/* Make a key hold exactly one entry, written by a new event that supersedes the n it held, of which one is `first`. */
-static inline int put_entry(Document *doc, Table *t, const Probe *p, u32 first, u32 n, const Item *value, u64 stamp)
+int put_over_siblings(Document *doc, Table *t, Probe p, const Item *value, u64 stamp)
 {
-    u64 bytes = (u64)(n == 0 ? key_arena_bytes(&p->item) : 0) + (value == NULL ? 0 : value_arena_bytes(value));
+    u32 first, n = count_matches(t, &p, &first);
     int status = edit_prepare(doc, &t->base, 1, n + 1);
-    if (status == DONE && (n == 0 || bytes != 0))
-        status = table_reserve(t, n == 0, bytes, doc->seed);
+    if (status == DONE)
+        status = table_reserve(t, 0, value == NULL ? 0 : value_arena_bytes(value), doc->seed);
     if (status != DONE)
         return status;
     if (n > 1)
-        first = remove_siblings(doc, t, p);
-    Row row = {.stamp = stamp};
-    row.dot = edit_event(doc, &t->base, 1);
-    if (value != NULL)
-        row.value = value_store(value, &row.word, &t->arena);
-    if (n == 0) {
-        row.key = t->columns & HAS_KEY ? key_store(&p->item, &t->arena) : p->cell;
-        row_append(doc, t, p, &row, 0);
-    } else {
-        row.key = t->key[first];
-        row_replace(doc, t, first, &row);
-        table_settle(doc, t);
-    }
+        first = remove_siblings(doc, t, &p);
+    row_rewrite(doc, t, first, edit_event(doc, &t->base, 1), value, stamp);
+    table_settle(doc, t);
     return CHANGED;
-}
-
-static int add_element(Document *doc, Table *t, const Probe *p)
-{
-    if (!is_dot_store(&t->base) && table_find(t, p) != NO_ROW)
-        return UNCHANGED;
-    /* An element that is there takes a fresh dot: else a concurrent removal would win over this add. */
-    u32 first = NO_ROW, n = is_dot_store(&t->base) ? count_matches(t, p, &first) : 0;
-    return put_entry(doc, t, p, first, n, NULL, 0);
 }
 
 int set_add(Document *doc, Table *t, const Item *key)
 {
-    Probe p;
-    probe_set(&p, key, doc->seed);
-    return add_element(doc, t, &p);
+    return set_add_inline(doc, t, key);
 }
 
 static bool same_key(const Item *a, const Item *b)
@@ -190,25 +168,9 @@ int set_clear(Document *doc, Table *t)
     return CHANGED;
 }
 
-static int put_stamped(Document *doc, Table *t, const Probe *p, const Item *value, u64 stamp)
-{
-    u32 first, n = count_matches(t, p, &first);
-    int status = put_entry(doc, t, p, first, n, value, stamp);
-    if (status == CHANGED && stamp > doc->stamp)
-        doc->stamp = stamp;
-    return status;
-}
-
-static inline u64 next_stamp(const Document *doc, const Table *t, u64 now_ms)
-{
-    return t->columns & HAS_STAMP ? hlc_tick(doc->stamp, now_ms) : 0;
-}
-
 int table_put(Document *doc, Table *t, const Item *key, const Item *value, u64 now_ms)
 {
-    Probe p;
-    probe_set(&p, key, doc->seed);
-    return put_stamped(doc, t, &p, value, next_stamp(doc, t, now_ms));
+    return table_put_inline(doc, t, key, value, now_ms);
 }
 
 int table_put_stamped(Document *doc, Table *t, const Item *key, const Item *value, u64 stamp)

@@ -15,12 +15,11 @@ static inline u64 mum(u64 a, u64 b)
     return (u64)r ^ (u64)(r >> 64);
 }
 
-/* The bytes p[0..n) folded to 64 bits with wyhash's multiply-and-fold step (Wang Yi, public domain). */
-static inline u64 hash_bytes(const u8 *p, size_t n, u64 seed)
+/* The bytes p[0..n) folded to 64 bits with wyhash's multiply-and-fold step (Wang Yi, public domain). Who knows
+ * `secret` can write a word that makes the step forget all else. */
+static inline u64 fold_bytes(const u8 *p, size_t n, u64 seed, u64 secret)
 {
-    const u64 k0 = 0xa0761d6478bd642full, k1 = 0xe7037ed1a0b428dbull, k2 = 0x8ebc6af09c88c6e3ull;
     u64 a, b;
-    seed ^= mum(seed ^ k0, k1);
     if (n <= 16) {
         if (n >= 8) {
             a = load64(p);
@@ -37,19 +36,35 @@ static inline u64 hash_bytes(const u8 *p, size_t n, u64 seed)
     } else {
         size_t left = n;
         while (left > 16) {
-            seed = mum(load64(p) ^ k1, load64(p + 8) ^ seed);
+            seed = mum(load64(p) ^ secret, load64(p + 8) ^ seed);
             p += 16;
             left -= 16;
         }
         a = load64(p + left - 16);
         b = load64(p + left - 8);
     }
-    return mum(k2 ^ n, mum(a ^ k1, b ^ seed));
+    return mum(0x8ebc6af09c88c6e3ull ^ n, mum(a ^ secret, b ^ seed));
+}
+
+/* The same on every machine. */
+static inline u64 hash_bytes(const u8 *p, size_t n, u64 seed)
+{
+    const u64 k0 = 0xa0761d6478bd642full, k1 = 0xe7037ed1a0b428dbull;
+    return fold_bytes(p, n, seed ^ mum(seed ^ k0, k1), k1);
 }
 
 static inline u64 hash_key(u8 type, const u8 *p, u32 n, u64 seed)
 {
-    return hash_bytes(p, n, seed + type);
+    const u64 k0 = 0xa0761d6478bd642full, k1 = 0xe7037ed1a0b428dbull;
+    return fold_bytes(p, n, mum(seed ^ k0, k1) + type, mum(seed ^ k1, k0));
+}
+
+/* The same for a key of few bytes that lies, with its type, in twelve. A second step, since of keys that count up the
+ * first leaves the upper bits in a row. */
+static inline u64 hash_cell(u64 first, u32 last, u64 seed)
+{
+    const u64 k1 = 0xe7037ed1a0b428dbull, k2 = 0x8ebc6af09c88c6e3ull;
+    return mum(mum(first ^ seed, last ^ k1 ^ (seed << 32 | seed >> 32)), k2);
 }
 
 /* A sum of these over all entries is the digest of a set of entries: sums, unlike exclusive ors,

@@ -263,36 +263,59 @@ static inline KeyCell cell_of_words(u64 first, u32 last)
     return cell;
 }
 
-/* The cell of a key of at most KEY_INLINE bytes. */
-static inline KeyCell key_inline(const Item *item)
+static inline u64 cell_first(const KeyCell *cell)
+{
+    return load64(cell);
+}
+
+static inline u32 cell_last(const KeyCell *cell)
+{
+    return load32((const u8 *)cell + 8);
+}
+
+/* Less than eight bytes as a word, zeros above them: put together in a register, since a word stored in parts would be
+ * slow to read. */
+static inline u64 load_few(const u8 *p, u32 n)
+{
+    if (n >= 4)
+        return load32(p) | (u64)load32(p + n - 4) << 8 * (n - 4);
+    if (n > 0)
+        return p[0] | (u64)p[n / 2] << 8 * (n / 2) | (u64)p[n - 1] << 8 * (n - 1);
+    return 0;
+}
+
+/* The cell of a key of at most KEY_INLINE bytes, as its first eight bytes and its last four. */
+static inline u64 key_words(const Item *item, u32 *last)
 {
     const u8 *p = item_bytes(item);
     u32 n = item->n;
-    u64 low = 0, high = 0; /* put together in registers: a cell stored in parts would be slow to read */
-    if (n >= 8) {
+    u64 low, high = 0;
+    if (likely(n >= 8)) {
         low = load64(p);
-        high = n == 8 ? 0 : load64(p + n - 8) >> 8 * (16 - n);
-    } else if (n >= 4) {
-        low = load32(p) | (u64)load32(p + n - 4) << 8 * (n - 4);
-    } else if (n > 0) {
-        low = p[0] | (u64)p[n / 2] << 8 * (n / 2) | (u64)p[n - 1] << 8 * (n - 1);
+        high = load64(p + n - 8) >> 8 >> 8 * (15 - n);
+    } else {
+        low = load_few(p, n);
     }
-    return cell_of_words((u64)(item->type << 4 | n) | low << 8, (u32)(low >> 56 | high << 8));
+    *last = (u32)(low >> 56 | high << 8);
+    return (u64)(item->type << 4 | n) | low << 8;
 }
 
 static inline KeyCell key_store(const Item *item, Arena *arena)
 {
-    if (item->n <= KEY_INLINE)
-        return key_inline(item);
+    if (item->n <= KEY_INLINE) {
+        u32 last;
+        u64 first = key_words(item, &last);
+        return cell_of_words(first, last);
+    }
     u64 reference = cell_reference(arena_put(arena, item->p, item->n), item->n);
     return cell_of_words((u64)(item->type << 4 | IN_ARENA) | reference << 8, (u32)(reference >> 56));
 }
 
 static inline u8 value_store(const Item *item, u64 *word, Arena *arena)
 {
-    *word = 0;
-    if (item->n <= VALUE_INLINE) {
-        copy_few((u8 *)word, item_bytes(item), item->n);
+    if (likely(item->n <= VALUE_INLINE)) {
+        const u8 *p = item_bytes(item);
+        *word = likely(item->n == 8) ? load64(p) : load_few(p, item->n);
         return (u8)(item->type << 4 | item->n);
     }
     *word = cell_reference(arena_put(arena, item->p, item->n), item->n);

@@ -196,7 +196,7 @@ static int keep_entry(Rebase *r, Table *to, const Table *from, u32 row)
     if (to->columns & HAS_VALUE)
         contents.value = value_store(&value, &contents.word, &to->arena);
     if (at == NO_ROW) {
-        contents.key = to->columns & HAS_KEY ? key_store(&key, &to->arena) : p.cell;
+        contents.key = key.n <= KEY_INLINE ? probe_cell(&p) : key_store(&key, &to->arena);
         row_append(doc, to, &p, &contents, 0);
     } else {
         contents.key = to->key[at];
@@ -313,7 +313,7 @@ static int rebase_values(Rebase *r, Table *to, const Table *from)
     if (status != DONE)
         return status;
     Probe p = probe_of(&key, doc->seed);
-    Row contents = {.key = p.cell, .dot = edit_event(doc, &to->base, 1)};
+    Row contents = {.key = probe_cell(&p), .dot = edit_event(doc, &to->base, 1)};
     contents.value = value_store(&value, &contents.word, &to->arena);
     row_append(doc, to, &p, &contents, to->n);
     table_settle(doc, to);

@@ -9,19 +9,19 @@
 
 /* ---- events --------------------------------------------------------------------------------- */
 
+/* Room for so many undo records and those of the maps above. */
+int undo_reserve(Transaction *t, const Container *c, u32 records);
+
 /* Make sure `events` events can be taken and `records` undo records kept below `c`. */
 static inline int edit_prepare(Document *doc, const Container *c, u64 events, u32 records)
 {
-    if (events != 0 && (doc->self < 0 || doc->replicas.all[doc->self].seen + events > SEQUENCE_MAX))
+    if (events != 0 && unlikely(doc->self < 0 || doc->replicas.all[doc->self].seen + events > SEQUENCE_MAX))
         return ERROR_LIMIT;
     if (unlikely(doc->is_retired) && events != 0)
         return ERROR_RETIRED;
-    Transaction *t = doc->open;
-    if (t == NULL)
+    if (likely(doc->open == NULL))
         return DONE;
-    for (; c->parent != NULL; c = c->parent)
-        records++;
-    return array_reserve(&t->undo, &t->undo_capacity, (size_t)t->undo_n + records, sizeof(UndoRecord));
+    return undo_reserve(doc->open, c, records);
 }
 
 /* Take the next event for a change of `c`: it refreshes the presence of `c` in the ORMaps above. */
@@ -113,17 +113,54 @@ static inline u32 row_append(Document *doc, Table *t, const Probe *p, const Row 
     return i;
 }
 
+void undo_replaced(Document *doc, Table *t, u32 row);
+void undo_appended(Document *doc, Table *t, u32 row);
+/* Take a row that is counted out of the digest; whether it is counted again later. */
+bool row_uncount(Document *doc, Table *t, u32 row);
+
+/* What a row holds is about to change: keep it for the undo record, and take it out of the digest. Returns whether what
+ * comes in its place is counted later. */
+static inline bool row_release(Document *doc, Table *t, u32 row)
+{
+    if (unlikely(doc->open != NULL))
+        undo_replaced(doc, t, row);
+    return likely(is_marked(&doc->unsummed, &t->base, row)) || row_uncount(doc, t, row);
+}
+
 static inline void row_replace(Document *doc, Table *t, u32 row, const Row *contents)
 {
-    undo_push(doc, {.kind = UNDO_REPLACED_ROW, .at = t, .row = row, .was = table_row(t, row)});
-    if (likely(is_marked(&doc->unsummed, &t->base, row))) {
-        table_replace(t, row, contents, false);
-        return;
-    }
-    row_digest(doc, t, row, false);
+    bool later = row_release(doc, t, row);
     table_replace(t, row, contents, false);
-    if (!sum_later(doc, &t->base, row))
+    if (!later)
         row_digest(doc, t, row, true);
+}
+
+/* The same by a local edit; a row without values has NULL. Waste that this leaves is given back. */
+static ALWAYS_INLINE void row_rewrite(Document *doc, Table *t, u32 row, Dot dot, const Item *value, u64 stamp)
+{
+    bool later = row_release(doc, t, row);
+    t->dot[row] = dot;
+    if (t->stamp != NULL)
+        t->stamp[row] = stamp;
+    Latest *latest = table_latest(t);
+    if (latest != NULL)
+        table_note_dot(t, latest, row);
+    u32 dead = 0;
+    if (value != NULL) {
+        u8 head = t->value[row];
+        if ((head & 15) == IN_ARENA)
+            dead = cell_arena_bytes(head, t->word[row]);
+        t->value[row] = value_store(value, &t->word[row], &t->arena);
+        if (unlikely(value->type == ABSENT || head >> 4 == ABSENT))
+            t->tombstones += (u32)(value->type == ABSENT) - (u32)(head >> 4 == ABSENT);
+    }
+    if (unlikely(!later))
+        row_digest(doc, t, row, true);
+    if (dead != 0) {
+        arena_bury(&t->arena, dead);
+        if (doc->open == NULL)
+            table_tidy(t, doc->seed);
+    }
 }
 
 void row_remove(Document *doc, Table *t, u32 row, u32 others);

@@ -39,8 +39,17 @@ static void index_move(Table *t, u32 from, u32 to, u64 hash)
     *index_slot(t, from, hash, &tag, false) = to;
 }
 
-static u64 row_hash(const Table *t, u32 row, u64 seed)
+void table_store_key(Table *t, u32 row, const Item *key, u64 hash)
 {
+    t->key[row] = key_store(key, &t->arena);
+    memcpy(t->key[row].p + 8, &hash, 3);
+}
+
+static inline u64 row_hash(const Table *t, u32 row, u64 seed)
+{
+    const KeyCell *cell = &t->key[row];
+    if (likely((cell->head & 15) != IN_ARENA))
+        return hash_cell(cell_first(cell), cell_last(cell), seed);
     Item key = table_key(t, row);
     return hash_key(key.type, key.p, key.n, seed);
 }
@@ -56,6 +65,11 @@ static int index_build(Table *t, u32 buckets, u64 seed)
     block_free(t->bucket, (size_t)t->buckets * sizeof(Bucket));
     t->bucket = fresh;
     t->buckets = buckets;
+    if (t->n < NARROW) { /* near in any case */
+        for (u32 row = 0; row < t->n; row++)
+            index_add(t, row, row_hash(t, row, seed));
+        return DONE;
+    }
     u64 hash[16];
     for (u32 row = 0, n; row < t->n; row += n) {
         n = t->n - row < 16 ? t->n - row : 16;
@@ -80,6 +94,21 @@ static int index_reserve(Table *t, u64 rows, u64 seed)
 }
 
 /* ---- looking up ----------------------------------------------------------------------------- */
+
+u32 table_find_beyond(const Table *t, Probe p)
+{
+    u32 at = home_of(t, p.hash);
+    for (u32 left = t->buckets; left > 1 && t->bucket[at].passed != 0; left--) {
+        at = next_bucket(t, at);
+        const Bucket *b = &t->bucket[at];
+        for (u32 mask = tags_equal(b, tag_of(p.hash)); mask != 0; mask &= mask - 1) {
+            u32 row = b->row[__builtin_ctz(mask)];
+            if (likely(row_matches(t, &p, row)))
+                return row;
+        }
+    }
+    return NO_ROW;
+}
 
 u32 table_next_match(const Table *t, const Probe *p, Matches *m)
 {

@@ -74,11 +74,12 @@ typedef struct {
     u8 value;
 } Row;
 
-/* A key ready to be looked up. */
+/* A key ready to be looked up; refers to its item. */
 typedef struct {
-    Item item;
-    KeyCell cell;
+    const Item *item;
     u64 hash;
+    u64 first; /* of its cell, eight bytes and four */
+    u32 last;
 } Probe;
 
 /* Free all that a table holds; its own bytes are the caller's. */
@@ -127,6 +128,10 @@ typedef struct {
     bool started;
 } Matches;
 u32 table_next_match(const Table *t, const Probe *p, Matches *m);
+/* Store a key that has to lie in the arena, where there is room. */
+void table_store_key(Table *t, u32 row, const Item *key, u64 hash);
+/* The first row of a key that is not in the bucket it wanted. */
+u32 table_find_beyond(const Table *t, Probe p);
 
 /* Take out all rows, and give back their room. */
 void table_empty(Table *t);

@@ -42,7 +42,7 @@ static const Entry *entry_with(const TableJoin *j, const Group *g, Dot dot)
 static inline void append_entry(TableJoin *j, const Probe *p, const Entry *entry, u32 others)
 {
     Row row = {.dot = local_dot(j->d, entry->dot), .stamp = entry->stamp};
-    row.key = p->item.n <= KEY_INLINE ? p->cell : key_store(&p->item, &j->t->arena);
+    row.key = p->item->n <= KEY_INLINE ? probe_cell(p) : key_store(p->item, &j->t->arena);
     if (j->t->columns & HAS_VALUE)
         row.value = value_store(&entry->value, &row.word, &j->t->arena);
     row_append(j->doc, j->t, p, &row, others);

@@ -58,11 +58,20 @@ static inline void index_add(Table *t, u32 row, u64 hash)
 
 static inline void probe_set(Probe *p, const Item *key, u64 seed)
 {
-    p->item = *key;
-    p->hash = hash_key(key->type, item_bytes(key), key->n, seed);
-    p->cell = key->n <= KEY_INLINE
-                  ? key_inline(key) /* the hash saves a look into the arena for most strangers */
-                  : cell_of_words((u64)(key->type << 4 | IN_ARENA), (u32)p->hash << 8);
+    p->item = key;
+    if (likely(key->n <= KEY_INLINE)) {
+        p->first = key_words(key, &p->last);
+        p->hash = hash_cell(p->first, p->last, seed);
+        return;
+    }
+    p->hash = hash_key(key->type, key->p, key->n, seed);
+    p->first = (u64)(key->type << 4 | IN_ARENA);
+    p->last = (u32)p->hash << 8; /* saves a look into the arena for most strangers */
+}
+
+static inline KeyCell probe_cell(const Probe *p)
+{
+    return cell_of_words(p->first, p->last);
 }
 
 static inline Probe probe_of(const Item *key, u64 seed)
@@ -85,12 +94,12 @@ static inline bool long_keys_equal(const u8 *a, const u8 *b, u32 n)
 static inline bool row_matches(const Table *t, const Probe *p, u32 row)
 {
     const KeyCell *cell = &t->key[row];
-    if (likely((p->cell.head & 15) != IN_ARENA))
-        return load64(cell) == load64(&p->cell) && load32(cell->p + 7) == load32(p->cell.p + 7);
-    if (cell->head != p->cell.head || memcmp(cell->p + 8, p->cell.p + 8, 3) != 0)
+    if (likely((p->first & 15) != IN_ARENA))
+        return cell_first(cell) == p->first && cell_last(cell) == p->last;
+    if (cell->head != (u8)p->first || cell_last(cell) >> 8 != p->last >> 8)
         return false;
     Item key = key_item(cell, &t->arena);
-    return key.n == p->item.n && long_keys_equal(key.p, p->item.p, key.n);
+    return key.n == p->item->n && long_keys_equal(key.p, p->item->p, key.n);
 }
 
 /* Ask for the memory of a row. */
@@ -126,19 +135,13 @@ static inline u32 table_find(const Table *t, const Probe *p)
                 return row;
         return NO_ROW;
     }
-    u32 at = home_of(t, p->hash);
-    for (u32 left = t->buckets; left > 0; left--) {
-        const Bucket *b = &t->bucket[at];
-        for (u32 mask = tags_equal(b, tag_of(p->hash)); mask != 0; mask &= mask - 1) {
-            u32 row = b->row[__builtin_ctz(mask)];
-            if (likely(row_matches(t, p, row)))
-                return row;
-        }
-        if (likely(b->passed == 0))
-            break;
-        at = next_bucket(t, at);
+    const Bucket *b = &t->bucket[home_of(t, p->hash)];
+    for (u32 mask = tags_equal(b, tag_of(p->hash)); mask != 0; mask &= mask - 1) {
+        u32 row = b->row[__builtin_ctz(mask)];
+        if (likely(row_matches(t, p, row)))
+            return row;
     }
-    return NO_ROW;
+    return likely(b->passed == 0) ? NO_ROW : table_find_beyond(t, *p);
 }
 
 /* Rows an index of this many buckets takes: seven eighths of its slots. */
