@@ -3,10 +3,25 @@ from crdt.engine cimport ONE_EVENT, Container, SequenceNode, node_delete, sequen
 
 cdef extern from *:
     """
+    /* An int as positions are, below 2^30, without a call. Below 0: another, which PyLong_AsSsize_t has to read. */
+    static inline Py_ssize_t small_position(PyObject *o)
+    {
+    #if PY_VERSION_HEX >= 0x030C0000
+        PyLongObject *i = (PyLongObject *)o;
+        return PyUnstable_Long_IsCompact(i) ? PyUnstable_Long_CompactValue(i) : -1;
+    #else
+        Py_ssize_t digits = Py_SIZE(o);
+        return (size_t)digits <= 1 ? digits * (Py_ssize_t)((PyLongObject *)o)->ob_digit[0] : -1;
+    #endif
+    }
+
     /* An index too large for a Py_ssize_t is out of range of any sequence all the same. */
     static inline Py_ssize_t PyLong_AsSsize_t_or_max(PyObject *o)
     {
-        Py_ssize_t i = PyLong_AsSsize_t(o);
+        Py_ssize_t i = small_position(o);
+        if (i >= 0)
+            return i;
+        i = PyLong_AsSsize_t(o);
         if (i == -1 && PyErr_Occurred()) {
             PyErr_Clear();
             return PY_SSIZE_T_MAX;

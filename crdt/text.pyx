@@ -35,7 +35,7 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
-    /* Read a patch that is as most are: a tuple of two ints in range and a str without wide characters. */
+    /* Read a patch that is as most are: a tuple of two small ints in range and a str without wide characters. */
     static inline int is_plain_patch(PyObject *patch, Py_ssize_t length, Py_ssize_t *pos, Py_ssize_t *n)
     {
         if (!PyTuple_CheckExact(patch) || PyTuple_GET_SIZE(patch) != 3)
@@ -44,11 +44,9 @@ cdef extern from *:
         if (!PyLong_CheckExact(a) || !PyLong_CheckExact(b) || !PyUnicode_CheckExact(s) ||
             PyUnicode_KIND(s) != PyUnicode_1BYTE_KIND)
             return 0;
-        *pos = PyLong_AsSsize_t(a);
-        *n = PyLong_AsSsize_t(b);
-        if ((*pos == -1 || *n == -1) && PyErr_Occurred())
-            PyErr_Clear();
-        return 0 <= *pos && *pos <= length && 0 <= *n && *n <= length - *pos;
+        *pos = small_position(a);
+        *n = small_position(b);
+        return (size_t)*pos <= (size_t)length && (size_t)*n <= (size_t)(length - *pos);
     }
     """
     bint is_plain_patch(PyObject *patch, Py_ssize_t length, Py_ssize_t *pos, Py_ssize_t *n)

@@ -9,10 +9,14 @@
 
 #include "base.h"
 
+/* The halves of the product as they lie in memory, in whatever order: for shifts gcc sends them over the stack. */
 static inline u64 mum(u64 a, u64 b)
 {
-    u128 r = (u128)a * b;
-    return (u64)r ^ (u64)(r >> 64);
+    union {
+        u128 whole;
+        u64 half[2];
+    } product = {(u128)a * b};
+    return product.half[0] ^ product.half[1];
 }
 
 /* The bytes p[0..n) folded to 64 bits with wyhash's multiply-and-fold step (Wang Yi, public domain). Who knows

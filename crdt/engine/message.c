@@ -100,33 +100,34 @@ int check_header(Reader *r)
     if ((r->p[0] & 0xf0) != VERSION_MAJOR)
         return refuse(r, "of another major format version");
     r->p++;
-    u32 checksum = message_checksum(r->start, (size_t)(r->end - r->start));
-    for (int i = 0; i < 4; i++)
-        if (r->p[i] != (u8)(checksum >> 8 * i))
-            return refuse(r, "the checksum does not hold: damaged or cut short");
+    if (load32(r->p) != message_checksum(r->start, (size_t)(r->end - r->start)))
+        return refuse(r, "the checksum does not hold: damaged or cut short");
     r->p += 4;
     return DONE;
 }
 
-static int read_writer(Decoder *d, Sender *s, const Sender *previous)
+static int read_writer(Decoder *d, Sender *s, u32 place)
 {
     u64 n = read_number(&d->in);
     if (n == 0 || n > REPLICA_ID_BYTES_MAX)
         return refuse(&d->in, "a writer's name is empty or longer than 64 bytes");
-    *s = (Sender){.local = -1, .id_bytes = (u8)n, .id = read_bytes(&d->in, n)};
+    *s = (Sender){.id_bytes = (u8)n, .id = read_bytes(&d->in, n)};
     s->base = read_number(&d->in);
     u64 advance = read_number(&d->in);
     if (d->in.error != NULL)
         return ERROR_DECODE;
-    if (!utf8_is_valid(s->id, n))
+    /* Mostly both sides know the same writers, and so have them at the same places. A name that is known is UTF-8. */
+    s->local = replicas_find_near(d->replicas, place, s->id, s->id_bytes);
+    if (s->local < 0 && !utf8_is_valid(s->id, n))
         return refuse(&d->in, "a writer's name is not UTF-8");
     if (s->base > SEQUENCE_MAX || advance > SEQUENCE_MAX - s->base || s->base + advance == 0)
         return refuse(&d->in, "a writer's events are none or more than can be");
     if (d->is_full && s->base != 0)
         return refuse(&d->in, "a full state that builds on something");
     s->top = s->base + advance;
-    if (previous == NULL)
+    if (place == 0)
         return DONE;
+    const Sender *previous = s - 1;
     u8 shared = previous->id_bytes < n ? previous->id_bytes : (u8)n;
     int c = memcmp(previous->id, s->id, shared);
     if (c > 0 || (c == 0 && previous->id_bytes >= n))
@@ -142,13 +143,10 @@ int read_writers(Decoder *d)
     d->writers = d->lent != NULL && n <= WRITERS_FEW ? d->lent : malloc((n + 1) * sizeof(Sender));
     if (d->writers == NULL)
         return ERROR_MEMORY;
-    for (u64 i = 0; i < n; i++) {
-        int status = read_writer(d, &d->writers[i], i == 0 ? NULL : &d->writers[i - 1]);
+    for (; d->n < n; d->n++) {
+        int status = read_writer(d, &d->writers[d->n], d->n);
         if (status != DONE)
             return status;
-        /* Mostly both sides know the same writers, and so have them at the same places. */
-        d->writers[i].local = replicas_find_near(d->replicas, (u32)i, d->writers[i].id, d->writers[i].id_bytes);
-        d->n++;
     }
     return d->in.error != NULL ? ERROR_DECODE : DONE;
 }

@@ -133,10 +133,10 @@ void seen_raise(Document *doc, u16 replica, u64 sequence)
     if (sequence <= r->seen)
         return;
     if (replica != doc->self) {
-        if (r->seen != 0)
-            count_digest(doc, seen_digest(r), false);
+        Digest before = r->seen != 0 ? seen_digest(r) : (Digest){0};
         r->seen = sequence;
-        count_digest(doc, seen_digest(r), true);
+        digest_add(&doc->digest, seen_digest(r));
+        digest_subtract(&doc->digest, before);
     }
     r->seen = sequence;
 }

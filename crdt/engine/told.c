@@ -28,8 +28,3 @@ int told_check(Decoder *d)
     }
     return DONE;
 }
-
-void told_free(Decoder *d)
-{
-    block_free(d->told, d->told_capacity * sizeof(Told));
-}

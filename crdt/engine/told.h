@@ -13,6 +13,10 @@
 int told_note(Decoder *d, u64 path, const u8 *section);
 /* Whether of each sequence one thing is told; refuses otherwise. O(n log n). */
 int told_check(Decoder *d);
-void told_free(Decoder *d);
+static inline void told_free(Decoder *d)
+{
+    if (d->told_capacity != 0)
+        block_free(d->told, d->told_capacity * sizeof(Told));
+}
 
 #endif

@@ -151,6 +151,24 @@ def test_a_patch_that_changes_the_list_it_is_in_is_not_followed() -> None:
     assert str(text) == "abc" and patches == []
 
 
+@pytest.mark.parametrize(
+    "index", [sign * (1 << bits) + by for sign in (1, -1) for bits in (30, 60, 63, 90) for by in (-2, 2)]
+)
+def test_an_index_of_any_size_is_read_whole(index: int) -> None:
+    text = Text("a")
+    text.append("abc")
+    for edit in (
+        lambda: text.insert(index, "x"),
+        lambda: text.delete(index, 1),
+        lambda: text.delete(0, index),
+        lambda: text.apply([(index, 1, "x")]),
+        lambda: text.apply([(0, index, "x")]),
+    ):
+        with pytest.raises((IndexError, ValueError)):
+            edit()
+    assert str(text) == "abc"
+
+
 def test_a_change_after_an_error_is_sound() -> None:
     text = Text("a")
     for bad in (lambda: text.insert(1, "x"), lambda: text.delete(0, 1), lambda: text.insert(0, "\ud800")):
