@@ -13,8 +13,9 @@ import sys
 from operator import attrgetter
 from typing import Any, ClassVar
 
-from crdt.document import LEVELS, MAX_DRIFT, _register
+from crdt.document import LEVELS, _register
 from crdt.fields import CompositeState, FieldView, build_schema
+from crdt.root import MAX_DRIFT
 from crdt.shapes import KINDS, LEVELS_MAX, levels_of_type, shape_of_type, strictest_of_type
 
 __all__ = ["Composite", "Field", "field"]

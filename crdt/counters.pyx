@@ -10,7 +10,8 @@ cimport cython
 from crdt.document cimport Replicated, finish, place_to_change
 from crdt.engine cimport *
 
-from crdt.document import MAX_DRIFT, _register
+from crdt.document import _register
+from crdt.root import MAX_DRIFT
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object o, int *overflow) except? -1

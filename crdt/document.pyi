@@ -5,7 +5,6 @@ from typing_extensions import disjoint_base
 
 from crdt.version import VersionVector
 
-MAX_DRIFT: Final[float]
 LEVELS: Final[tuple[str, ...]]
 
 def restore(

@@ -191,6 +191,7 @@ cdef extern from "document.h" nogil:
     Document *document_clone(Document *doc)
     const Schema *container_schema(const Container *c)
     size_t document_memory(const Document *doc)
+    size_t container_memory(const Container *c)
     u64 document_weight(const Document *doc, const u64 *since)
     u64 document_room(const Document *doc)
     Digest document_digest(Document *doc)

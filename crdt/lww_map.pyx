@@ -9,15 +9,15 @@ from collections.abc import ItemsView, KeysView, MutableMapping, ValuesView
 cimport cython
 from cpython.ref cimport PyObject
 
-from crdt.document cimport (
-    Replicated, doc_of, finish, is_plain, is_ready, place_of, place_to_change, raise_status, time_of, wall_clock_ms
-)
+from crdt.document cimport Replicated, doc_of, finish, is_ready, place_of, place_to_change, raise_status, time_of
 from crdt.engine cimport *
+from crdt.root cimport is_plain, wall_clock_ms
 from crdt.values cimport (
     AHEAD, dict_of_equal_keys, hold_key, hold_value, list_prefetch, pack_key, pack_keys, pack_plain, pack_value, unpack
 )
 
-from crdt.document import MAX_DRIFT, _register
+from crdt.document import _register
+from crdt.root import MAX_DRIFT
 
 cdef object MISSING = object()
 

@@ -12,7 +12,8 @@ from crdt.engine cimport *
 from crdt.sequences cimport counted, delete_at, delete_range, index_in, length_of, make_cursor, place_of_cursor
 from crdt.values cimport pack_value, unpack
 
-from crdt.document import MAX_DRIFT, _register
+from crdt.document import _register
+from crdt.root import MAX_DRIFT
 
 
 @cython.final

@@ -14,8 +14,9 @@ from crdt.document cimport RESTRICTED, Replicated, view
 from crdt.engine cimport *
 from crdt.values cimport dict_of_equal_keys, pack_key, unpack
 
-from crdt.document import LEVELS, MAX_DRIFT, _register, restore
+from crdt.document import LEVELS, _register, restore
 from crdt.errors import RefusedError, WrongTypeError
+from crdt.root import MAX_DRIFT
 from crdt.shapes import shape_of_type, strictest_of_type
 
 cdef enum:

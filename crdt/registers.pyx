@@ -10,7 +10,8 @@ from crdt.document cimport Replicated, time_of
 from crdt.engine cimport *
 from crdt.values cimport pack_value, unpack
 
-from crdt.document import MAX_DRIFT, _register
+from crdt.document import _register
+from crdt.root import MAX_DRIFT
 
 
 cdef int put(Replicated owner, object value, u64 now_ms) except -1:

@@ -20,8 +20,9 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
 
-from crdt.document cimport READ_ONLY, Replicated, Root, raise_landing, raise_status
+from crdt.document cimport READ_ONLY, Replicated, raise_landing, raise_status
 from crdt.engine cimport *
+from crdt.root cimport Root
 from crdt.turns cimport LANDING, WALKED
 from crdt.version cimport VersionVector
 

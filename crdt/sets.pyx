@@ -11,7 +11,8 @@ from crdt.document cimport Replicated, doc_of, finish, is_ready, place_of, place
 from crdt.engine cimport *
 from crdt.values cimport AHEAD, dict_of_equal_keys, hold_key, list_prefetch, pack_keys, pack_plain, unpack
 
-from crdt.document import MAX_DRIFT, _register
+from crdt.document import _register
+from crdt.root import MAX_DRIFT
 
 
 @cython.final

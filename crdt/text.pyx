@@ -19,7 +19,8 @@ from crdt.sequences cimport (
     place_of_cursor,
 )
 
-from crdt.document import MAX_DRIFT, _register
+from crdt.document import _register
+from crdt.root import MAX_DRIFT
 
 cdef extern from "Python.h":
     ctypedef struct PyObject

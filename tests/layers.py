@@ -7,6 +7,7 @@ GROUND = {
     "crdt.version",
     "crdt.cursor",
     "crdt.turns",
+    "crdt.root",
     "crdt.document",
     "crdt.room",
 }
@@ -23,6 +24,7 @@ MAY_IMPORT = {
     "crdt.cursor": {"crdt.errors", "crdt.version", "crdt.values"},
     "crdt.turns": set(),
     "crdt.room": {"crdt.engine"},
+    "crdt.root": {"crdt.engine", "crdt.turns"},
     "crdt.document": GROUND,
     "crdt.repair": GROUND,
     "crdt.sequences": GROUND,

@@ -176,3 +176,12 @@ def test_an_option_is_kept_whichever_way_a_state_came_about() -> None:
         assert one.pending == 1
         assert one.fork("again").pending == 1
     assert patient.fork("fork").merge(ahead.delta())
+
+
+def test_a_field_holds_its_part_of_the_memory() -> None:
+    state = agent()
+    small = sys.getsizeof(state.config)
+    for number in range(1000):
+        state.config[f"key {number}"] = number
+    assert 20_000 < sys.getsizeof(state.config) - small < sys.getsizeof(state)
+    assert sys.getsizeof(state.flags) < 500

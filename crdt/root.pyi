@@ -1,0 +1,3 @@
+from typing import Final
+
+MAX_DRIFT: Final[float]
