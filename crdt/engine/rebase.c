@@ -126,6 +126,8 @@ static int remove_key(Rebase *r, Table *to, const Table *from, const Item *key)
             removal_note(doc, to, event, key);
             status = reset_observed(r, map_child(to, row), child, event);
         }
+    } else if (n != 0 && child == NULL) {
+        status = rebase_container(r, map_child(to, row), NULL); /* what can be removed alone */
     }
     free(kept);
     return status < 0 ? status : DONE;
