@@ -231,7 +231,7 @@ IN_ENGINE = (
         "engine/growth_wire.c",
         "is_news |= since[i] < g->purged || since[i] < g->cut;",
         "is_news |= since[i] < g->cut;",
-        "test_growth.py LWWMap",
+        "test_growth.py told_of",
     ),
     Mutant(
         "what lost to a purged deletion is taken for new",

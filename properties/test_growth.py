@@ -52,6 +52,17 @@ def three_counters() -> tuple[crdt.ORMap, crdt.ORMap, crdt.ORMap]:
     return a, b, c
 
 
+def test_who_holds_all_that_is_purged_is_told_of_the_purge() -> None:
+    one = crdt.LWWMap("one")
+    one["key"] = 1
+    del one["key"]
+    other = one.fork("other")
+    assert one._purge(one.version)
+    assert other.merge(one.delta(other.version))
+    assert other._cut == one._cut
+    assert other.to_bytes() == one.to_bytes()
+
+
 def test_a_count_that_began_anew_is_not_joined_with_what_was_purged() -> None:
     a, b, c = three_counters()
     del b["k"]
