@@ -93,7 +93,12 @@ def entries(report: Report, settings: Settings, number: int, n: int) -> None:
         "sys.getsizeof by resident": f"{ours.told / ours.resident:.2f}" if ours.resident else "",
     }
     unit = "bytes an entry" if case.sizes != "one" else "bytes"
-    report.amount(case.what, unit, each, beside, peer=case.peer, asked=case.asked(n), on=case.shape, n=n, extra=extra)
+    asked, judged = case.asked(n), "share"
+    if case.what == COMPOSITE:
+        asked, judged = 400, "bound"
+    report.amount(
+        case.what, unit, each, beside, peer=case.peer, judged=judged, asked=asked, on=case.shape, n=n, extra=extra
+    )  # fmt: skip
     if loro and case.loro and n == max(sizes_of(case, settings)):
         beside = grown(kept, "loro", number, n, 1).resident / n
         asked = 0.3 if case.what == "LWWMap" and n >= 1_000_000 else None
