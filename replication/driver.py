@@ -46,7 +46,7 @@ _PATIENCE = 0.002
 # After a flush that so many callers had waited for, the next one waits so many seconds for its callers to gather:
 # they have just been woken, and most are about to come back.
 _CROWD = 8
-_GATHER = 0.002
+_GATHER = 0.001
 # Seconds after which what could not be done because an agent was busy is tried again.
 _AGAIN_AFTER = 0.001
 
