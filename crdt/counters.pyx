@@ -17,6 +17,10 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object o, int *overflow) except? -1
 
 
+# What `by` is if it is not given; there is one of it.
+cdef object ONE = 1
+
+
 cdef u64 checked_step(object by, Replicated who) except? 0:
     cdef int overflow = 0
     cdef long long step
@@ -71,7 +75,7 @@ cdef class GCounter(Replicated):
         `ValueError`: negative. `TypeError`: not an int, or a bool. `OverflowError`: this writer's
         own count would pass 2**64-1. Nothing is changed then.
         """
-        move(self, checked_step(by, self), False)
+        move(self, 1 if by is ONE else checked_step(by, self), False)
 
     def _advice(self):
         return "; a PNCounter can also decrement"
@@ -95,11 +99,11 @@ cdef class PNCounter(Replicated):
 
     def increment(self, by=1):
         """Add `by`, an int of 0 or more. O(1). Errors as `GCounter.increment`."""
-        move(self, checked_step(by, self), False)
+        move(self, 1 if by is ONE else checked_step(by, self), False)
 
     def decrement(self, by=1):
         """Take `by`, an int of 0 or more. O(1). Errors as `GCounter.increment`."""
-        move(self, checked_step(by, self), True)
+        move(self, 1 if by is ONE else checked_step(by, self), True)
 
     def _advice(self):
         return "; use the other of increment and decrement"

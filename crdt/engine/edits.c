@@ -11,10 +11,19 @@ static u32 slot_of(const Counter *c, u16 replica)
     return NO_ROW;
 }
 
-int counter_add(Document *doc, Counter *c, u64 by, bool down)
+static int new_slot(Document *doc, Counter *c)
 {
-    if (by == 0)
-        return UNCHANGED;
+    int status = array_reserve(&c->slot, &c->capacity, c->n + 1, sizeof(Slot));
+    if (status != DONE)
+        return status;
+    c->slot[c->n++] = (Slot){.replica = (u16)doc->self};
+    undo_push(doc, {.kind = UNDO_NEW_SLOT, .at = c, .row = c->n - 1});
+    return DONE;
+}
+
+/* Any increment, with the digest and undo record. */
+static __attribute__((noinline)) int counter_add_anywhere(Document *doc, Counter *c, u64 by, bool down)
+{
     int status = edit_prepare(doc, &c->base, 1, 1);
     if (status != DONE)
         return status;
@@ -27,18 +36,33 @@ int counter_add(Document *doc, Counter *c, u64 by, bool down)
         if (!is_marked(&doc->unsummed, &c->base, i))
             slot_digest(doc, c, i, false);
     } else {
-        status = array_reserve(&c->slot, &c->capacity, c->n + 1, sizeof(Slot));
+        status = new_slot(doc, c);
         if (status != DONE)
             return status;
-        i = c->n++;
-        c->slot[i] = (Slot){.replica = (u16)doc->self};
-        undo_push(doc, {.kind = UNDO_NEW_SLOT, .at = c, .row = i});
+        i = c->n - 1;
     }
     Slot *s = &c->slot[i];
     *(down ? &s->down : &s->up) += by;
     s->sequence = dot_sequence(edit_event(doc, &c->base, 1));
     if (!sum_later(doc, &c->base, i))
         slot_digest(doc, c, i, true);
+    return CHANGED;
+}
+
+int counter_add(Document *doc, Counter *c, u64 by, bool down)
+{
+    if (by == 0)
+        return UNCHANGED;
+    /* Most increments repeat one whose slot is to be counted in the digest anyway, and have nothing above to tell. */
+    u32 i = slot_of(c, (u16)doc->self);
+    if (unlikely(i == NO_ROW || !is_marked(&doc->unsummed, &c->base, i) || c->base.parent != NULL || doc->open != NULL))
+        return counter_add_anywhere(doc, c, by, down);
+    Slot *s = &c->slot[i];
+    u64 *count = down ? &s->down : &s->up;
+    if (by > UINT64_MAX - *count || edit_prepare(doc, &c->base, 1, 0) != DONE)
+        return counter_add_anywhere(doc, c, by, down); /* it says why not */
+    *count += by;
+    s->sequence = dot_sequence(edit_event(doc, &c->base, 1));
     return CHANGED;
 }
 
