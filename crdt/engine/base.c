@@ -8,7 +8,7 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 
-enum { MAPPED_FROM = 128 * 1024, PAGE = 4096, HUGE_PAGE = 2 << 20 };
+enum { MAPPED_FROM = 64 * 1024, PAGE = 4096, HUGE_PAGE = 2 << 20 };
 
 static size_t pages(size_t bytes)
 {

@@ -157,6 +157,9 @@ void content_move_tail(Content *c, u32 at, Content *to)
         return;
     content_insert(to, to->n, content_units(c, at), n);
     content_remove(c, at, n);
+    u32 enough = generous(c->n, c->width);
+    if (c->capacity > enough)
+        (void)resize(c, enough); /* when refused, the old block is merely large */
 }
 
 void content_free(Content *c)
