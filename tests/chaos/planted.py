@@ -98,8 +98,8 @@ def _take_an_op_id_for_another() -> None:
 
     change = Calls.change
 
-    def planted(self: Any, agent_id: str, fn: Any, op_id: Any, expected: Any, timeout: Any) -> Any:
-        return change(self, agent_id, fn, None, expected, timeout)
+    def planted(self: Any, agent_id: str, fn: Any, op_id: Any, *more: Any) -> Any:
+        return change(self, agent_id, fn, None, *more)
 
     Calls.change = planted  # type: ignore[method-assign]
 
