@@ -219,6 +219,7 @@ def test_a_minute_ahead_is_accepted(type_: Any) -> None:
     a, write = stamped(type_, "a", [EPOCH_MS + 60_000])
     write("v")
     b, write_here = stamped(type_, "b", [EPOCH_MS])
+    write_here("before")
     assert b.merge(a) is True
     write_here("later")  # has seen the other, so it must win though its clock is behind
     assert a.merge(b) is True
