@@ -120,6 +120,12 @@ cdef class OpBasedList(Replicated):
         item = list_item((<SequenceNode *>node).sequence, <u32>index_in(self, index, length, False))
         return unpack(&item)
 
+    def __setitem__(self, index, value):
+        raise TypeError(
+            f"{self._place()}: an element cannot be replaced in place: concurrent replacements would both stay; "
+            "delete it and insert another"
+        )
+
     def __delitem__(self, index):
         if self.root.guard:
             self.check_guard()
