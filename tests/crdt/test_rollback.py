@@ -208,3 +208,44 @@ def test_an_update_inside_an_update_is_refused():
         state._transact(lambda s: s._transact(lambda t: None))
     state.hits.increment()
     assert state.hits.value == 1
+
+
+class Plain(Composite):
+    notes: Text
+    logs: OpBasedList
+    config: LWWMap
+    tags: ORSet
+    texts: ORMap = field(of=OpBasedList)
+
+
+def fail(state, change):
+    def update(s):
+        change(s)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        state._transact(update)
+
+
+def test_an_iterator_does_not_go_on_after_an_undone_update():
+    state = Plain("a")
+    state.logs.extend(range(10))
+    at = iter(state.logs)
+    assert next(at) == 0
+    fail(state, lambda s: s.logs.insert_many(0, ["x"] * 600))
+    with pytest.raises(RuntimeError, match="changed during iteration"):
+        next(at)
+
+
+def test_an_iterator_over_what_an_undone_update_had_made_does_not_go_on():
+    state = Plain("a")
+    kept = []
+
+    def change(s):
+        s.texts["k"].extend(["long enough to lie elsewhere"] * 2)
+        kept.append(iter(s.texts["k"]))
+
+    fail(state, change)
+    state.logs.extend([1, 2])  # as many events as were undone: the version is the same again
+    with pytest.raises(RuntimeError, match="changed during iteration"):
+        next(kept[0])
