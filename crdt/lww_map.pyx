@@ -111,6 +111,7 @@ cdef bint all_plain(dict entries) except -1:
 
 
 @cython.final
+@cython.collection_type("mapping")  # registering an extension type does not mark it for `match`
 cdef class LWWMap(Replicated):
     """A mutable mapping; of concurrent writes of one key the later stays.
 
@@ -187,6 +188,8 @@ cdef class LWWMap(Replicated):
         if t.siblings == 0:
             return t.n - t.tombstones
         return sum(1 for _ in self)
+
+    __reversed__ = None  # else reversed() would take keys 0, 1, ... for indexes; as in Mapping
 
     def __iter__(self):
         return self.walk(False)

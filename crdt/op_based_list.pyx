@@ -21,6 +21,7 @@ cdef class ListIterator:
     cdef OpBasedList owner
     cdef SequenceWalk at
     cdef object version
+    cdef u32 epoch  # an update that is undone changes leaves and leaves the version as it was
 
     def __iter__(self):
         return self
@@ -29,7 +30,7 @@ cdef class ListIterator:
         cdef Item item
         if self.owner is None:
             raise StopIteration
-        if self.owner.version != self.version:
+        if self.epoch != self.owner.root.doc.epoch or self.owner.version != self.version:
             raise RuntimeError(f"{self.owner._place()}: changed during iteration")
         if not walk_next(&self.at, &item):
             self.owner = None
@@ -120,6 +121,12 @@ cdef class OpBasedList(Replicated):
         item = list_item((<SequenceNode *>node).sequence, <u32>index_in(self, index, length, False))
         return unpack(&item)
 
+    def __setitem__(self, index, value):
+        raise TypeError(
+            f"{self._place()}: an element cannot be replaced in place: concurrent replacements would both stay; "
+            "delete it and insert another"
+        )
+
     def __delitem__(self, index):
         if self.root.guard:
             self.check_guard()
@@ -143,6 +150,7 @@ cdef class OpBasedList(Replicated):
         if node != NULL:
             it.owner = self
             it.version = self.version
+            it.epoch = self.root.doc.epoch
             it.at = walk_start((<SequenceNode *>node).sequence, 0)
         return it
 

@@ -148,6 +148,8 @@ cdef class ORMap(Replicated):
         cdef Table *t = <Table *>self.here()
         return 0 if t == NULL else t.n - t.tombstones
 
+    __reversed__ = None  # else reversed() would take keys 0, 1, ... for indexes
+
     def __iter__(self):
         cdef Table *t = <Table *>self.here()
         cdef Item item

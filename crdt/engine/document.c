@@ -223,7 +223,7 @@ static void undo_presence(Document *doc, const UndoRecord *r)
     presence_digest(doc, map, child->row, true);
 }
 
-static void undo_one(Document *doc, const UndoRecord *r)
+static void undo_one(Document *doc, UndoRecord *r)
 {
     switch (r->kind) {
     case UNDO_APPENDED_ROW:
@@ -254,11 +254,10 @@ static void undo_one(Document *doc, const UndoRecord *r)
     case UNDO_REMOVED_CHILD:
         break; /* the row that held it has been put back */
     case UNDO_NEW_CHILD:
-        container_free(r->at);
-        break;
+        break; /* freed last */
     case UNDO_NEW_FIELD: {
         Composite *c = r->at;
-        container_free(c->field[r->row]);
+        r->at = c->field[r->row];
         c->field[r->row] = NULL;
         break;
     }
@@ -269,14 +268,40 @@ static void undo_one(Document *doc, const UndoRecord *r)
     }
 }
 
+/* Once all is undone: give back the room that a change took and no longer needs. */
+static void give_back(Document *doc, const UndoRecord *r)
+{
+    switch (r->kind) {
+    case UNDO_APPENDED_ROW:
+    case UNDO_REPLACED_ROW:
+    case UNDO_REMOVED_ROW:
+    case UNDO_LOGGED:
+        table_settle(doc, r->at);
+        break;
+    case UNDO_INSERTED:
+    case UNDO_DELETED:
+        sequence_give_back(((SequenceNode *)r->at)->sequence);
+        break;
+    default:
+        break;
+    }
+}
+
 void document_rollback(Document *doc)
 {
     Transaction *t = doc->open;
     sums_settle(doc);
     doc->open = NULL;
     doc->epoch++; /* containers may come and go below */
+    u32 n = t->undo_n;
     while (t->undo_n > 0)
         undo_one(doc, &t->undo[--t->undo_n]);
+    for (u32 i = 0; i < n; i++)
+        give_back(doc, &t->undo[i]);
+    /* Containers are freed last: other records still point to them. */
+    while (n-- > 0)
+        if (t->undo[n].kind == UNDO_NEW_CHILD || t->undo[n].kind == UNDO_NEW_FIELD)
+            container_free(t->undo[n].at);
     if (doc->self >= 0)
         doc->replicas.all[doc->self].seen = t->seen_before;
 }

@@ -102,6 +102,14 @@ void sequence_settle(Sequence *s)
     sequence_tidy(s);
 }
 
+void sequence_give_back(Sequence *s)
+{
+    const Gaps none = {0};
+    sequence_settle(s);
+    if (tree_is_loose(&s->tree) && tree_take_out(&s->tree, &none) == DONE)
+        end_typing(s); /* it names leaves */
+}
+
 void sequence_tidy(Sequence *s)
 {
     if (s->log.n > log_bound(s->runs.n))

@@ -114,6 +114,9 @@ int sequence_undo_delete(Sequence *s, Dot first, u32 events);
  * Call it when a transaction commits. Cheap when there is nothing to do. */
 void sequence_settle(Sequence *s);
 
+/* The same when a transaction has been undone: leaves that it made and left nearly empty are packed too. */
+void sequence_give_back(Sequence *s);
+
 /* ---- the wire (docs/explanation/wire-format.md, "Sequences") ----------------------------- */
 
 /* Whether a holder of e->since lacks something; then `sequence_encode` writes it. */

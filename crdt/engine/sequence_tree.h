@@ -48,6 +48,7 @@ typedef struct {
     u32 visible;
     u32 count;      /* elements, which are numbered 0..count */
     u32 leaf_units; /* most units in a leaf */
+    u32 looked;     /* leaves when `tree_is_loose` last looked at them */
     u8 unit_width;  /* of a new leaf */
     bool is_small;  /* there is one leaf, with room for FEW_SPANS */
     Index index;    /* empty while there is one leaf */
@@ -163,5 +164,9 @@ int tree_raise(Tree *t);
 /* Take deleted elements out; the others are numbered anew, and leaves are packed. All points and places
  * are void after it. ERROR_MEMORY: nothing was changed. O(spans), with a logarithm for the gaps. */
 int tree_take_out(Tree *t, const Gaps *gaps);
+
+/* Whether what is in the leaves would fit into a quarter of them. Looks at them only when they are twice as many as
+ * the last time, so that it is O(1) for each leaf that was made. */
+bool tree_is_loose(Tree *t);
 
 #endif

@@ -175,5 +175,17 @@ int tree_take_out(Tree *t, const Gaps *gaps)
     link_leaves(t);
     build_nodes(t);
     build_index(t);
+    t->looked = t->n_leaves;
     return DONE;
+}
+
+bool tree_is_loose(Tree *t)
+{
+    if (t->n_leaves < 16 || t->n_leaves / 2 < t->looked)
+        return false;
+    t->looked = t->n_leaves;
+    u32 spans = 0;
+    for (u32 i = 0; i < t->n_leaves; i++)
+        spans += t->leaves[i].n;
+    return t->n_leaves / 4 > spans / PACKED_SPANS + t->visible / packed_units(t) + 1;
 }

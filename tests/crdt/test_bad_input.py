@@ -274,3 +274,19 @@ def test_a_clock_that_raises_leaves_nothing() -> None:
         m["k"] = 1
     assert len(m) == 0
     m.check_invariants()
+
+
+def test_assigning_to_an_element_of_a_list_says_what_to_do_instead() -> None:
+    items = OpBasedList("a")
+    items.append(1)
+    before = items.to_bytes()
+    with pytest.raises(TypeError, match="delete it and insert another"):
+        items[0] = 2  # type: ignore[index]
+    with pytest.raises(TypeError, match="delete it and insert another"):
+        items[:] = [2]  # type: ignore[index]
+    assert items.to_bytes() == before
+
+
+def test_from_bytes_of_a_state_says_how_to_copy_it() -> None:
+    with pytest.raises(TypeError, match=r"GCounter.from_bytes reads bytes, not GCounter: fork or copy"):
+        GCounter.from_bytes(GCounter("a"))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping
 
 import pytest
 
-from crdt import LWWMap
+from crdt import LWWMap, ORMap
 
 
 def test_it_is_registered_as_a_mutable_mapping() -> None:
@@ -195,3 +195,19 @@ def test_update_reads_what_it_is_given_as_a_dict_does(other) -> None:
     again = LWWMap("b")
     again.update(m)
     assert again.value == plain
+
+
+def test_a_mapping_pattern_matches_it() -> None:
+    m = LWWMap("a")
+    m.update({"model": "small", "n": 1})
+    match m:
+        case {"model": model, **rest}:
+            assert (model, rest) == ("small", {"n": 1})
+        case _:
+            pytest.fail("not taken for a mapping")
+
+
+@pytest.mark.parametrize("kind", [LWWMap, ORMap])
+def test_reversed_does_not_take_keys_for_indexes(kind: type[LWWMap | ORMap]) -> None:
+    with pytest.raises(TypeError, match="not reversible"):
+        reversed(kind("a"))  # type: ignore[call-overload]

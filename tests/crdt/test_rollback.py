@@ -1,6 +1,7 @@
 """An update that raises leaves nothing behind, whatever it did before; one that succeeds is a plain edit."""
 
 import random
+import sys
 
 import pytest
 
@@ -208,3 +209,88 @@ def test_an_update_inside_an_update_is_refused():
         state._transact(lambda s: s._transact(lambda t: None))
     state.hits.increment()
     assert state.hits.value == 1
+
+
+class Plain(Composite):
+    notes: Text
+    logs: OpBasedList
+    config: LWWMap
+    tags: ORSet
+    texts: ORMap = field(of=OpBasedList)
+
+
+def fail(state, change):
+    def update(s):
+        change(s)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        state._transact(update)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s.notes.append("x" * 3000),
+        lambda s: s.notes.insert(500, "x" * 3000),
+        lambda s: s.notes.delete(100, 800),
+        lambda s: s.logs.append("x" * 500),
+        lambda s: s.logs.insert_many(50, [1] * 600),
+        lambda s: s.config.update({"new": "x" * 500}),
+        lambda s: s.config.update({3: "x" * 500}),
+        lambda s: s.tags.add("x" * 500),
+    ],
+)
+def test_updates_that_fail_again_and_again_take_no_memory(change):
+    state = Plain("a")
+    state.notes.append("é" * 1000)
+    state.logs.extend(["q" * 100] * 100)
+    state.config.update(dict.fromkeys(range(100), "z" * 100))
+    state.tags.update(range(100))
+    before, held = state.value, sys.getsizeof(state)
+    for _ in range(500):
+        fail(state, change)
+    assert sys.getsizeof(state) < held * 2
+    state.check_invariants()
+    assert state.value == before
+
+
+def test_leaves_that_failed_updates_divided_are_packed_and_can_be_edited():
+    rng = random.Random(1)
+    state, plain = Plain("a"), "é" * 20_000
+    state.notes.append(plain)
+    held = sys.getsizeof(state)
+    for step in range(600):
+        at = rng.randrange(len(plain))
+        fail(state, lambda s: s.notes.insert(at, "x" * 1100))  # noqa: B023 - called at once
+        if step % 20 == 0:
+            state.notes.insert(at, "né")
+            plain = plain[:at] + "né" + plain[at:]
+    state.check_invariants()
+    assert str(state.notes) == plain
+    assert sys.getsizeof(state) < held * 6
+    assert Plain.from_bytes(state.to_bytes()) == state
+
+
+def test_an_iterator_does_not_go_on_after_an_undone_update():
+    state = Plain("a")
+    state.logs.extend(range(10))
+    at = iter(state.logs)
+    assert next(at) == 0
+    fail(state, lambda s: s.logs.insert_many(0, ["x"] * 600))
+    with pytest.raises(RuntimeError, match="changed during iteration"):
+        next(at)
+
+
+def test_an_iterator_over_what_an_undone_update_had_made_does_not_go_on():
+    state = Plain("a")
+    kept = []
+
+    def change(s):
+        s.texts["k"].extend(["long enough to lie elsewhere"] * 2)
+        kept.append(iter(s.texts["k"]))
+
+    fail(state, change)
+    state.logs.extend([1, 2])  # as many events as were undone: the version is the same again
+    with pytest.raises(RuntimeError, match="changed during iteration"):
+        next(kept[0])
