@@ -254,31 +254,30 @@ class Node(Access):
         It has been sent the log since it was met, and votes only once it has nearly all of it. ValueError if it was
         not met; Unavailable if nobody leads; Timeout after half a minute by default, it may happen later.
         """
-        self._check_open()
+        self._begin("add_voter()")
         self._calls.manage("add", check_name(name))
 
     def remove_voter(self, name: str) -> None:
         """Have a member vote no more, dead or alive; otherwise as `add_voter`. ValueError for the last one."""
-        self._check_open()
+        self._begin("remove_voter()")
         self._calls.manage("remove", check_name(name))
 
     def transfer_leadership(self, name: str) -> None:
         """Have a voter lead in the mode "replicated", for example before the node that leads is closed."""
-        self._check_open()
+        self._begin("transfer_leadership()")
         self._calls.manage("transfer", check_name(name))
 
     # The end
 
     def flush(self, timeout: float | None = None) -> None:
         """Return once everything changed so far is on disk. OutcomeUnknown after `timeout` seconds."""
-        self._check_open()
-        self._arrive("flush()")
-        patience = arguments.seconds(timeout)
-        self._driver.wait(None, None if timeout is None else patience)
+        self._begin("flush()")
+        self._driver.wait(None, None if timeout is None else arguments.seconds(timeout))
 
     async def aflush(self, timeout: float | None = None) -> None:
         """As `flush`."""
-        self._check_open()
+        self._begin("aflush()")
+        arguments.seconds(timeout)
         ticket = FutureTicket(None)
         self._driver.submit(ticket)
         await kept(ticket, timeout, 0.0)
@@ -316,6 +315,7 @@ class Node(Access):
         """As `close`."""
         from asyncio import get_running_loop
 
+        self._arrive("aclose()")
         await get_running_loop().run_in_executor(None, self.close)
 
     def __enter__(self) -> Self:
@@ -336,9 +336,10 @@ class Node(Access):
 
     # Inside
 
-    def _check_open(self) -> None:
+    def _begin(self, call: str) -> None:
         if self._refuse is not None:
             raise self._refuse()
+        self._arrive(call)
 
     def _listen(self, addresses: Iterable[str], home: "Home | None") -> None:
         """Take links, look for others, take in what the directory holds. Closes the node if any of it fails."""
