@@ -90,9 +90,10 @@ cdef class Ticket:
         """The error of a caller that stops waiting: what holds, and what does not."""
         self.abandoned = True
         if not self.is_stored:
+            again = "" if self.op_id is None else ", or repeat the call with the same op_id"
             return OutcomeUnknown(
                 f"the change is applied in memory, but was not on disk within {timeout} s. It will be unless the disk "
-                "fails: flush() waits for it, or repeat the call with the same op_id",
+                f"fails: flush() waits for it{again}",
                 op_id=self.op_id,
             )
         have = named(self.acked)

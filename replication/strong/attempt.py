@@ -15,6 +15,13 @@ def refuse(tickets: Iterable[Ticket], error: ReplicationError) -> None:
         ticket.finish()
 
 
+def ask_again(op_id: str | None) -> str:
+    """What to do about a change that may be committed."""
+    if op_id is None:
+        return "It has no op_id, so to ask again may apply it twice: read the agent first, and give the next one"
+    return "Ask again with the same op_id, which applies it at most once"
+
+
 class Attempt:
     """Changes that go into the log together.
 
@@ -60,9 +67,9 @@ class Attempt:
         """There will be no verdict here: the node ends."""
         for ticket in self.tickets:
             if not ticket.is_settled:
+                then = ask_again(ticket.op_id)
                 ticket.error = OutcomeUnknown(
-                    f"the change was put to the group and may or may not be committed: {why}. Ask again with the same "
-                    "op_id: it is applied at most once",
+                    f"the change was put to the group and may or may not be committed: {why}. {then}",
                     op_id=ticket.op_id,
                 )
                 ticket.finish()

@@ -12,6 +12,7 @@ from replication.awaiting import settled
 from replication.errors import OutcomeUnknown, Overloaded, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
 from replication.store import busy
+from replication.strong.attempt import ask_again
 from replication.strong.core import StrongCore
 from replication.strong.machine import HOLDS, INVALID
 from replication.strong.recovery import is_over, rejoin_advice
@@ -227,12 +228,9 @@ class Calls:
 
     def _give_up(self, change: Change, ticket: Ticket) -> OutcomeUnknown:
         ticket.abandoned = True
-        then = "Ask again with the same op_id, which applies it at most once"
-        if change.op_id is None:
-            then = "It has no op_id, so to ask again may apply it twice: read the agent first, and give the next one"
         return OutcomeUnknown(
             f"the change of agent {change.agent_id!r} was put to the group, and was not committed within "
-            f"{change.timeout} s: it may be, later. {then}",
+            f"{change.timeout} s: it may be, later. {ask_again(change.op_id)}",
             op_id=change.op_id,
         )
 

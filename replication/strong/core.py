@@ -362,8 +362,8 @@ class StrongCore:
 
     def _end(self, last: int, judged: Judged) -> None:
         """Everything up to that entry is applied: tell those who wait for it."""
-        self.counts["applied"] = last
         self._unmerged.clear()
+        self.counts["applied"] = last
         settle = self._proposals.decide(judged.decided, self._decided)
         for agent_id in judged.agents:
             self._moved(agent_id)

@@ -30,6 +30,7 @@ from replication.strong.attempt import Attempt
 from replication.strong.calls import NOT_MET, OTHER_GROUP, Calls
 from replication.strong.core import StrongCore
 from replication.strong.entries import is_heir
+from replication.strong.found import Found
 from replication.strong.machine import Machine
 from replication.strong.recovery import GROUP_NOTE, HEIR_NOTE, LEFT_NOTE, is_over, rejoin_advice
 from replication.strong.rounds import Rounds
@@ -99,6 +100,7 @@ class Group:
             lambda seconds: runtime.call_later(seconds, self._remind),
         )  # fmt: skip
         self.core.heir = heir
+        self._found = Found(start, lambda: self.core.counts["applied"])
         membership.set_meta({_META: name} if name else {})
 
     def _told_by(self, node: str) -> str:
@@ -160,11 +162,14 @@ class Group:
             store, self._runtime, transactions, lambda: self.core.writer, run, self._when_durable, self._put,
             lambda: self.core.machine, lambda agent_id: self.core.wait(agent_id, self._runtime.time()),
         )  # fmt: skip
-        transactions.is_under_way = self._rounds.is_under_way
+        transactions.is_under_way = self._is_under_way
         return Calls(
             self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._missing,
             self._patience,
         )  # fmt: skip
+
+    def _is_under_way(self, agent_id: str, op_id: str) -> bool:
+        return self._rounds.is_under_way(agent_id, op_id) or self._found.may_be_committed(op_id)
 
     def _missing(self, node: str) -> str:
         """Why a voter does not count just now, "" if it does. From any thread."""

@@ -11,6 +11,7 @@ import pytest
 import replication
 from replication.strong.attempt import Attempt
 from replication.strong.machine import CONFLICT
+from replication.ticket import Ticket
 from tests.replication.agents import AgentState, bump, count
 
 
@@ -321,3 +322,16 @@ def test_who_gave_no_op_id_is_not_told_to_ask_again_with_it() -> None:
             node.update_state("a", bump, "replicated", timeout=0)
         with pytest.raises(replication.OutcomeUnknown, match="Ask again with the same op_id"):
             node.update_state("a", bump, "replicated", timeout=0, op_id="once")
+
+
+@pytest.mark.parametrize(("op_id", "advice"), [(None, "has no op_id"), ("once", "Ask again with the same op_id")])
+def test_who_gave_no_op_id_is_not_told_so_either_when_the_node_ends(op_id: str | None, advice: str) -> None:
+    attempt, ticket = Attempt("a", 0), Ticket(None, lambda ticket: None, op_id)
+    attempt.tickets.append(ticket)
+    attempt.fail("this node was closed")
+    assert advice in str(ticket.error)
+
+
+@pytest.mark.parametrize("op_id", [None, "once"])
+def test_who_gave_no_op_id_is_not_told_so_either_when_the_disk_is_slow(op_id: str | None) -> None:
+    assert ("the same op_id" in str(Ticket(None, None, op_id).give_up(0))) is (op_id is not None)
