@@ -369,7 +369,7 @@ class Driver:
             return
         where = self._storage.path or "memory"
         failure = Unavailable(
-            f"the store at {where} failed and this node acknowledges nothing any more: {error} "
+            f"the store at {where} failed and this node acknowledges nothing any more: {str(error).rstrip('.')}. "
             "What memory holds can still be read. Close the node, look after the disk, and open it again"
         )
         failure.__cause__ = error

@@ -315,17 +315,8 @@ def test_what_was_done_after_a_conflict_is_not_put_into_the_log(node: replicatio
     assert (runs, count(node, "a")) == ([1, 1], 2)
 
 
-def test_who_gave_no_op_id_is_not_told_to_ask_again_with_it() -> None:
-    with alone() as node:
-        node.update_state("a", bump, "replicated")
-        with pytest.raises(replication.OutcomeUnknown, match="has no op_id"):
-            node.update_state("a", bump, "replicated", timeout=0)
-        with pytest.raises(replication.OutcomeUnknown, match="Ask again with the same op_id"):
-            node.update_state("a", bump, "replicated", timeout=0, op_id="once")
-
-
 @pytest.mark.parametrize(("op_id", "advice"), [(None, "has no op_id"), ("once", "Ask again with the same op_id")])
-def test_who_gave_no_op_id_is_not_told_so_either_when_the_node_ends(op_id: str | None, advice: str) -> None:
+def test_who_gave_no_op_id_is_not_told_to_ask_again_with_it_when_the_node_ends(op_id: str | None, advice: str) -> None:
     attempt, ticket = Attempt("a", 0), Ticket(None, lambda ticket: None, op_id)
     attempt.tickets.append(ticket)
     attempt.fail("this node was closed")
@@ -333,5 +324,5 @@ def test_who_gave_no_op_id_is_not_told_so_either_when_the_node_ends(op_id: str |
 
 
 @pytest.mark.parametrize("op_id", [None, "once"])
-def test_who_gave_no_op_id_is_not_told_so_either_when_the_disk_is_slow(op_id: str | None) -> None:
+def test_who_gave_no_op_id_is_not_told_to_ask_again_with_it_when_the_disk_is_slow(op_id: str | None) -> None:
     assert ("the same op_id" in str(Ticket(None, None, op_id).give_up(0))) is (op_id is not None)

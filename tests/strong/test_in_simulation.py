@@ -258,3 +258,11 @@ def test_nothing_leaves_a_node_that_its_disk_does_not_have(group: Cluster) -> No
     assert [looks(group, each) for each in "abc"] == [int(each == name) for each in "abc"]
     group.repair_disk(name)
     group.run_until(lambda: [looks(group, each) for each in "abc"] == [2, 2, 2])
+
+
+@pytest.mark.parametrize(("op_id", "advice"), [(None, "has no op_id"), ("once", "Ask again with the same op_id")])
+def test_who_gave_no_op_id_is_not_told_to_ask_again_with_it(group: Cluster, op_id: str | None, advice: str) -> None:
+    name = leader(group)
+    cut_off(group, name)
+    with pytest.raises(OutcomeUnknown, match=advice):
+        group[name].update_state("board", look, "replicated", op_id=op_id, timeout=0.1)
