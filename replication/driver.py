@@ -373,10 +373,10 @@ class Driver:
             "What memory holds can still be read. Close the node, look after the disk, and open it again"
         )
         failure.__cause__ = error
+        self._on_failure(failure)  # first, so that whoever is told of it can change nothing more
         self.failure = failure
         self._give_up_writing()
         self._carriers.fail(str(failure))
-        self._on_failure(failure)
         self._refuse_all()
 
     def _give_up_writing(self) -> None:

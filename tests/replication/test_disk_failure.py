@@ -134,6 +134,18 @@ def test_a_failed_write_is_never_tried_again():
         node.update_state("a", bump)
 
 
+def test_whoever_is_told_of_a_failure_can_change_nothing_more(monkeypatch):
+    node = Node(FailingStorage(works=0), AgentState, Config(flush_interval=0.0), "default", EventLoopRuntime())
+    refuses = []
+    # The first moment at which another thread can hear of it.
+    monkeypatch.setattr(node._driver, "_give_up_writing", lambda: refuses.append(node._refuse is not None))
+    with pytest.raises((replication.OutcomeUnknown, replication.Unavailable)):
+        node.update_state("a", bump, durable=True, timeout=10)
+    with pytest.raises(replication.Unavailable):
+        node.close()
+    assert refuses[0]
+
+
 def test_a_failure_while_tidying_up_spoils_no_promise_that_was_kept():
     storage = FailingStorage(works=100)
     # Else the third may be written before its caller waits for that, and nobody has kept a promise.
