@@ -233,7 +233,6 @@ def fail(state, change):
     [
         lambda s: s.notes.append("x" * 3000),
         lambda s: s.notes.insert(500, "x" * 3000),
-        lambda s: s.notes.delete(100, 800),
         lambda s: s.logs.append("x" * 500),
         lambda s: s.logs.insert_many(50, [1] * 600),
         lambda s: s.config.update({"new": "x" * 500}),
