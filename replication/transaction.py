@@ -22,7 +22,8 @@ def under_way(op_id: str) -> OutcomeUnknown:
     """What a weaker mode answers whose operation has no verdict yet."""
     return OutcomeUnknown(
         f"op_id={op_id!r} was put to the group before, and may be committed once there is one again: it was "
-        "not served in another mode, which would apply it twice. Ask again later with the same op_id",
+        "not served in another mode, which would apply it twice. Ask again later with the same op_id, in the mode "
+        "'replicated', which can tell",
         op_id=op_id,
     )
 

@@ -146,7 +146,7 @@ REPLICATION_LAYERS = {
     "replication.strong.machine": 3,
     "replication.strong.turns": 4,
     "replication.strong.journal": 4,
-    "replication.strong.found": 5,
+    "replication.strong.undecided": 5,
     "replication.strong.snapshots": 4,
     "replication.strong.recovery": 5,
     "replication.strong.proposals": 9,

@@ -59,6 +59,11 @@ class Attempt:
         self.number = 0
         self.put_at = 0.0
 
+    @property
+    def op_ids(self) -> list[str]:
+        """The names of those of the changes that have one."""
+        return [result.op_id for result in self.results]
+
     def refuse(self, error: ReplicationError) -> None:
         """It is not put into the log."""
         refuse(self.tickets, error)

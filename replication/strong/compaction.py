@@ -6,7 +6,7 @@ begun at one moment, and taken once everything is on disk that was merged before
 Pure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 
 from replication.config import Config
@@ -19,7 +19,9 @@ from replication.strong.snapshots import Snapshots
 
 
 class Compaction:
-    """`send` is called with what is to be written."""
+    """asked  operations that are to be remembered beside the log
+    send   called with what is to be written
+    """
 
     def __init__(
         self,
@@ -28,6 +30,7 @@ class Compaction:
         records: RecordLog,
         config: Config,
         random: Random,
+        asked: Callable[[], Iterable[str]],
         send: Callable[[Ready], None],
     ) -> None:
         self._raft = raft
@@ -35,6 +38,7 @@ class Compaction:
         self._records = records
         self._config = config
         self._random = random
+        self._asked = asked
         self._send = send
         # What was merged and is not on disk yet: up to which entry, oldest first.
         self._undurable: dict[int, None] = {}
@@ -69,5 +73,5 @@ class Compaction:
         self._snapshots.keep(snapshot, machine, raft.snapshots_in_use())
         cut = raft.compact(max(index - self._config.log_entries_kept, 0))
         base = Base(snapshot, machine, *(cut or (raft.offset, raft.offset_term)))
-        records = self._records.base(base, raft.term, raft.vote)
+        records = self._records.base(base, raft.term, raft.vote, self._asked())
         self._send(Ready(persist=(*records, Trim(self._records.trim(base.offset)))))

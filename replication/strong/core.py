@@ -42,6 +42,7 @@ from replication.strong.readers import Readers
 from replication.strong.recovery import GROUP_NOTE, is_over
 from replication.strong.snapshots import Snapshots
 from replication.strong.turns import Turns
+from replication.strong.undecided import Undecided
 from replication.ticket import Ticket
 
 # Seconds in which what is being merged mostly is.
@@ -102,29 +103,28 @@ class StrongCore:
         self._config = config
         self._snapshots = Snapshots(parts)
         self._snapshots.keep(start.saved.snapshot, start.machine or self.machine.to_bytes(), ())
-        self._compaction = Compaction(self.raft, self._snapshots, records, config, random, self._out.append)
         # A snapshot whose agents are on their way to the disk, with its machine, and the writes after it.
         self._installing: tuple[Write, bytes] | None = None
         self._behind: list[Write] = []
-        self.name = name
-        self._records = records
-        self._decided = decided
-        self._moved = moved
-        self._turns = Turns(name)
-        self._later = later
+        self.name, self._records = name, records
+        self._decided, self._moved, self._later = decided, moved, later
+        self._turns, self._readers = Turns(name), Readers(self.raft)
         self._reminded_at = inf
         self._now = now  # never goes back, also if a caller's is older
         self.reachable = frozenset((name,))
         self.is_wanted = False  # somebody has asked for this mode; set by any thread
-        self._readers = Readers(self.raft)
+        self.undecided = Undecided(start, lambda: self.counts["applied"])
         self._proposals = Proposals(
-            name, boot, self.raft, config, lambda id: self.machine.pieces.next_of(id), self._out.append
+            name, boot, self.raft, records, self.undecided, config, lambda id: self.machine.pieces.next_of(id),
+            self._out.append, lambda: self._now,
+        )  # fmt: skip
+        self._compaction = Compaction(
+            self.raft, self._snapshots, records, config, random, self._proposals.asked, self._out.append
         )
         self._applying: Applying | None = None
         self._unmerged: set[str] = set()  # op_ids of entries that are being applied
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
         self.counts["applied"] = start.saved.applied
-        self._found = self.raft.last
 
     def _belong_to(self, group: str) -> None:
         """The log of a group begins under the name that it had first."""
@@ -136,7 +136,7 @@ class StrongCore:
     def put(self, attempt: Attempt, now: float) -> bool:
         """Have it put into the log, as often as it takes; False if it is too large."""
         self._now = max(self._now, now)
-        return self._proposals.add(attempt, self._now)
+        return self._proposals.add(attempt)
 
     def result(self, op_id: str) -> bytes | None:
         """What the operation of that name returned, once the log has brought it and it is merged. From any thread."""
@@ -242,8 +242,8 @@ class StrongCore:
     @property
     def is_behind(self) -> bool:
         """Whether this node, as the only voter, has not applied yet all that it found in its log: it is committed."""
-        members = self.raft.configuration
-        return self.counts["applied"] < self._found and members.voters == (self.name,) and not members.is_joint
+        members, found = self.raft.configuration, self.undecided.last_found
+        return self.counts["applied"] < found and members.voters == (self.name,) and not members.is_joint
 
     @property
     def is_idle(self) -> bool:

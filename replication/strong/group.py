@@ -30,7 +30,6 @@ from replication.strong.attempt import Attempt
 from replication.strong.calls import NOT_MET, OTHER_GROUP, Calls
 from replication.strong.core import StrongCore
 from replication.strong.entries import is_heir
-from replication.strong.found import Found
 from replication.strong.machine import Machine
 from replication.strong.recovery import GROUP_NOTE, HEIR_NOTE, LEFT_NOTE, is_over, rejoin_advice
 from replication.strong.rounds import Rounds
@@ -100,7 +99,6 @@ class Group:
             lambda seconds: runtime.call_later(seconds, self._remind),
         )  # fmt: skip
         self.core.heir = heir
-        self._found = Found(start, lambda: self.core.counts["applied"])
         membership.set_meta({_META: name} if name else {})
 
     def _told_by(self, node: str) -> str:
@@ -169,7 +167,7 @@ class Group:
         )  # fmt: skip
 
     def _is_under_way(self, agent_id: str, op_id: str) -> bool:
-        return self._rounds.is_under_way(agent_id, op_id) or self._found.may_be_committed(op_id)
+        return self._rounds.is_under_way(agent_id, op_id) or op_id in self.core.undecided
 
     def _missing(self, node: str) -> str:
         """Why a voter does not count just now, "" if it does. From any thread."""

@@ -1,9 +1,13 @@
 """The attempts of one node that have no verdict yet: put into the log, and again until there is one.
 
 One that comes into the log twice conflicts with itself the second time, so to put it again does no harm.
+
+Others may have an attempt in their logs before this node's disk has it. So the names of its operations are written
+first: opened again, out of the reach of its group, the node serves none of them in a weaker mode.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from math import inf
 
 from replication.config import Config
 from replication.core import Ready, Send
@@ -11,9 +15,11 @@ from replication.raft.core import Raft
 from replication.raft.ready import Refused
 from replication.strong.attempt import Attempt
 from replication.strong.entries import Piece, Proposal, encode
+from replication.strong.journal import RecordLog
 from replication.strong.machine import CONFLICT, Machine
 from replication.strong.messages import Propose
 from replication.strong.pieces import cut
+from replication.strong.undecided import Undecided
 from replication.ticket import Ticket
 
 # Pieces of one attempt that are on their way into the log.
@@ -24,7 +30,8 @@ class Proposals:
     """boot tells this life of the node from its others.
 
     next_piece  which piece of an attempt the log is to bring next
-    send        hands out what is for who leads
+    send        hands out what is for who leads, and what is for the disk
+    time        of now, which does not go back
     """
 
     def __init__(
@@ -32,15 +39,21 @@ class Proposals:
         name: str,
         boot: int,
         raft: Raft,
+        records: RecordLog,
+        undecided: Undecided,
         config: Config,
         next_piece: Callable[[tuple[str, int, int]], int],
         send: Callable[[Ready], None],
+        time: Callable[[], float],
     ) -> None:
         self._id = name, boot
         self._raft = raft
+        self._records = records
+        self._undecided = undecided
         self._config = config
         self._next_piece = next_piece
         self._send = send
+        self._time = time
         self._number = self._forgetting = 0
         self._led_by: tuple[int, str] = (0, "")
         self._attempts: dict[int, Attempt] = {}
@@ -49,7 +62,13 @@ class Proposals:
     def __len__(self) -> int:
         return len(self._attempts)
 
-    def add(self, attempt: Attempt, now: float) -> bool:
+    def asked(self) -> Iterator[str]:
+        """The operations of this node that may be committed, as far as it knows, and in no log of its own."""
+        yield from self._undecided
+        for attempt in self._attempts.values():
+            yield from attempt.op_ids
+
+    def add(self, attempt: Attempt) -> bool:
         """Have it put into the log, as often as it takes; False if it is too large."""
         number = self._number + 1
         results = tuple(attempt.results)
@@ -64,8 +83,21 @@ class Proposals:
         attempt.number = self._number = number
         self._attempts[number] = attempt
         self.counts["proposed"] += 1
-        self._put(attempt, now)
+        if results and self._raft.configuration.members != (self._id[0],):
+            self._write_down(attempt)
+        else:
+            self._put(attempt, self._time())
         return True
+
+    def _write_down(self, attempt: Attempt) -> None:
+        """Put it once it is durable that it was."""
+
+        def written(ticket: Ticket) -> None:
+            if attempt.number in self._attempts:
+                self._put(attempt, self._time())
+
+        attempt.put_at = inf
+        self._send(Ready(persist=(self._records.asked(attempt.op_ids),), settle=(Ticket(None, written),)))
 
     def _put(self, attempt: Attempt, now: float) -> None:
         attempt.put_at = now
@@ -91,7 +123,7 @@ class Proposals:
         led_by = self._raft.term, self._raft.leader
         is_new, self._led_by = led_by != self._led_by, led_by
         for attempt in list(self._attempts.values()) if self._raft.leader else ():
-            if is_new or now - attempt.put_at >= self._config.election_timeout:
+            if (is_new and attempt.put_at < inf) or now - attempt.put_at >= self._config.election_timeout:
                 self.counts["again"] += 1
                 self._put(attempt, now)
 
@@ -110,6 +142,7 @@ class Proposals:
         callers: list[Ticket] = []
         for number, verdict in decided:
             attempt = self._attempts.pop(number, None)
+            self._undecided.decided(number)
             if attempt is not None:  # else it came twice
                 attempt.verdict = verdict
                 tell(attempt)
@@ -122,6 +155,7 @@ class Proposals:
         for attempt in attempts.values():
             attempt.verdict = CONFLICT  # what was built on it is void
             attempt.fail("a snapshot came in place of the entries that would tell")
+            self._undecided.lose(attempt.number, attempt.op_ids)
             tell(attempt)
 
     def end(self, why: str) -> None:

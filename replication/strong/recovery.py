@@ -57,7 +57,7 @@ def held(notes: Mapping[str, bytes], records: Iterable[Record]) -> Held | None:
     group, heir = [notes.get(each, b"").decode() for each in (GROUP_NOTE, HEIR_NOTE)]
     if not group or not records:
         return None
-    (saved, machine), _ = journal.read(records, Configuration())
+    (saved, machine, _), _ = journal.read(records, Configuration())
     last = saved.offset + len(saved.entries)
     # Those up to the snapshot are in what the snapshot has.
     after = saved.entries[saved.snapshot.last_index - saved.offset :]

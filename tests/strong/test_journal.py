@@ -26,6 +26,7 @@ class Model:
         self.base = Base(Snapshot(0, 0, FIRST, b""), b"", 0, 0)
         self.records: list[Record] = []
         self.log = RecordLog(1)
+        self.asked: list[str] = []
         self.writes = 0
         self.trimmed = 0
 
@@ -68,6 +69,12 @@ class Model:
             self.entries = {index: each for index, each in self.entries.items() if index < first}
             self.entries |= dict(enumerate(entries, first))
 
+    def ask(self) -> None:
+        """Operations that are put to the group."""
+        op_ids = [self.random.randbytes(4).hex() for _ in range(self.random.randint(1, 3))]
+        self.asked += op_ids
+        self.records.append(self.log.asked(op_ids))
+
     def snapshot(self) -> None:
         """One of the own state, some of whose entries are kept; records that are not needed go, now or never."""
         draw, old = self.random, self.base
@@ -78,8 +85,10 @@ class Model:
         term = self.entries[offset].term if offset > old.offset else old.offset_term
         self.base = Base(self.draw_snapshot(index), draw.randbytes(5), offset, term)
         self.entries = {index: each for index, each in self.entries.items() if index > offset}
-        self.records += self.log.base(self.base, self.term, self.vote)
+        undecided = [each for each in self.asked if draw.random() < 0.5]
+        self.records += self.log.base(self.base, self.term, self.vote, undecided)
         if draw.random() < 0.8:
+            self.asked = undecided
             below = self.log.trim(offset)
             self.trimmed += sum(record.number < below for record in self.records)
             self.records = [record for record in self.records if record.number >= below]
@@ -95,6 +104,7 @@ class Model:
         start, log = read(self.records, FIRST)
         assert start.saved == self.saved()
         assert start.machine == self.base.machine
+        assert start.asked >= set(self.asked), "what has no verdict is remembered"
         return log
 
 
@@ -104,8 +114,10 @@ def test_what_is_read_is_what_was_written(seed: int) -> None:
     model = Model(random)
     for _ in range(60):
         what = random.random()
-        if what < 0.7:
+        if what < 0.6:
             model.write()
+        elif what < 0.7:
+            model.ask()
         elif what < 0.85:
             model.snapshot()
         elif what < 0.92:
@@ -123,13 +135,16 @@ def test_records_do_not_gather() -> None:
     for _ in range(50):
         for _ in range(10):
             model.write()
+            model.ask()
         model.base = Base(model.draw_snapshot(model.last), b"machine", model.last, model.term)
         model.entries = {}
-        model.records += model.log.base(model.base, model.term, model.vote)
+        model.asked = model.asked[-1:]
+        model.records += model.log.base(model.base, model.term, model.vote, model.asked)
         below = model.log.trim(model.base.offset)
         model.records = [record for record in model.records if record.number >= below]
-        assert len(model.records) < 30, "of what was written over since, a little stays until the next"
+        assert len(model.records) < 70, "of what was written over since, a little stays until the next"
         model.check()
+        assert len(read(model.records, FIRST)[0].asked) < 100
 
 
 def test_a_node_without_records_begins_with_the_members_it_was_given() -> None:
@@ -137,6 +152,16 @@ def test_a_node_without_records_begins_with_the_members_it_was_given() -> None:
     assert start.saved == Saved(0, "", Snapshot(0, 0, FIRST, b""))
     assert start.machine == b""
     assert log.write(Write(1, 1, "a", None, 1, ()), None).number == 1
+
+
+def test_a_log_in_which_nothing_is_but_what_was_asked_has_no_members_yet() -> None:
+    """Who is to vote at first is in the first record of a base."""
+    log = RecordLog(1)
+    _, log = read([log.asked(["once"])], FIRST)
+    assert log.is_new
+    records = [*log.base(Base(Snapshot(0, 0, FIRST, b""), b"", 0, 0), 0, "")]
+    assert not log.is_new and records[0].number == 2
+    assert not read(records, FIRST)[1].is_new
 
 
 def test_the_members_of_a_snapshot_count_and_not_those_that_were_given() -> None:
@@ -160,6 +185,8 @@ def test_the_members_of_a_snapshot_count_and_not_those_that_were_given() -> None
         b"w\xc1",
         b"w" + msgpack.packb([1, "a", [], 1, []]) + b"\0",
         b"w" + msgpack.packb({(): 1})[:-1] + b"\x80",
+        b"a" + msgpack.packb([[1]]),
+        b"a" + msgpack.packb(["once"]),
         b"b" + msgpack.packb([[1, 1, [["a"], [], [], []]], b"", 0, 0]),
     ],
 )
