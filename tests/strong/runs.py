@@ -81,6 +81,8 @@ class Clients:
         self.history: list[Call] = []
         self.noted: list[tuple[str, str]] = []  # agent, note: committed
         self.tried: set[tuple[str, str]] = set()
+        # By node, notes with an op_id of which it is not known what came: they are asked for there again, in any mode.
+        self.doubtful: dict[str, list[tuple[str, str, str]]] = {name: [] for name in cluster.names}
         self.outcomes: dict[str, int] = {}
         self._number = 0
         self.is_over = False
@@ -111,7 +113,14 @@ class Clients:
                 await self._read(name, agent_id)
             else:
                 # Now and then too long for the shortest entries, see `draw_limits`.
-                await self._note(name, agent_id, f"note {number} {'.' * (800 * (number % 4 == 0))}", random)
+                note = f"note {number} {'.' * (800 * (number % 4 == 0))}"
+                if random.random() < 0.7:
+                    await self._note(name, agent_id, note, random)
+                else:
+                    self.doubtful[name].append((agent_id, note, f"note {number}"))
+                for doubtful in list(self.doubtful[name]):
+                    await self._note(name, *doubtful[:2], random, doubtful[2])
+                    self.count("asked again")
 
     async def _change(self, name: str, agent_id: str, asked: Any, number: int, random: Random) -> None:
         """Until it is known what came of it, or the node is gone; the second time and on by the same op_id."""
@@ -151,7 +160,7 @@ class Clients:
         self.history.append(Call(agent_id, ("read",), seen, started, self._cluster.world.now))
         self.count("read")
 
-    async def _note(self, name: str, agent_id: str, note: str, random: Random) -> None:
+    async def _note(self, name: str, agent_id: str, note: str, random: Random, op_id: str | None = None) -> None:
         self.tried.add((agent_id, note))
 
         def write(board: Board) -> None:
@@ -160,11 +169,13 @@ class Clients:
 
         mode = random.choice(_MODES)
         try:
-            await self._cluster[name].aupdate_state(agent_id, write, mode, timeout=1.0)
+            await self._cluster[name].aupdate_state(agent_id, write, mode, timeout=1.0, op_id=op_id)
         except (OutcomeUnknown, Timeout, Unavailable, ConflictError) as error:
             self.count(f"note: {type(error).__name__}")
         else:
             self.count("noted")
+            if random.random() < 0.5:  # else it is asked for again all the same
+                self.doubtful[name] = [each for each in self.doubtful[name] if each[2] != op_id]
             if mode != "reactive":
                 self.noted.append((agent_id, note))
 
