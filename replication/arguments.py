@@ -101,10 +101,14 @@ def plan(consistency: Any, acks: Any, fallback: Any, others: Callable[[], tuple[
     is_word = isinstance(acks, str) and acks in ("majority", "all")
     if not is_word and (isinstance(acks, bool) or not isinstance(acks, int) or acks < 0):
         raise ValueError(f"acks={acks!r} must be a number of replicas, 'majority' or 'all'")
-    if acks and asked.rank < modes.CRDT_ENHANCED.rank:
+    if acks and not any(mode.counts_acks for mode in (asked, *weaker)):
+        why, instead = "nobody is asked to confirm", "durable=True to wait for this node's disk"
+        if asked is modes.REPLICATED:
+            why = "a majority of the voters has it on disk when the call returns"
+            instead = "leave acks= out; with fallback=('crdt_enhanced',) it holds for the fallback"
         raise ValueError(
-            f"acks={acks!r} has no meaning with consistency={asked.word!r}, in which nobody is asked to confirm: "
-            "use consistency='crdt_enhanced', or durable=True to wait for this node's disk"
+            f"acks={acks!r} has no meaning with consistency={asked.word!r}, in which {why}: "
+            f"use consistency='crdt_enhanced', or {instead}. Nothing was applied"
         )
     refusal: Unavailable | None = None
     for mode in (asked, *weaker):

@@ -1,5 +1,6 @@
 """Mistakes in the caller's arguments: each has its own message, and nothing of the call is applied."""
 
+import asyncio
 import datetime
 
 import pytest
@@ -42,6 +43,18 @@ def test_acks_mean_nothing_to_a_mode_that_tells_nobody(node):
     raising(ValueError, lambda: node.update_state("a", bump, acks=-1), "acks=-1", "'majority'")
     raising(ValueError, lambda: node.update_state("a", bump, "crdt_enhanced", acks="most"), "'most'", "'majority'")
     raising(ValueError, lambda: node.update_state("a", bump, acks=None), "acks=None", "'majority'")
+
+
+@pytest.mark.parametrize("acks", [1, "majority", "all"])
+def test_acks_mean_nothing_to_a_mode_in_which_a_majority_decides(node, acks):
+    words = (f"acks={acks!r}", "'replicated'", "majority of the voters", "leave acks= out")
+    for fallback in ((), ("reactive", "eventually_consistent")):
+        options = {"consistency": "strong", "acks": acks, "fallback": fallback}
+        raising(ValueError, lambda options=options: node.update_state("a", bump, **options), *words)
+        raising(ValueError, lambda options=options: asyncio.run(node.aupdate_state("a", bump, **options)), *words)
+    assert list(node.agents()) == []
+    result = node.update_state("a", bump, "replicated", acks=acks, fallback=("reactive", "crdt_enhanced"))
+    assert (result.outcome, result.acks) == ("committed", 0), "a fallback may take them"
 
 
 def test_an_update_fn_that_is_none(node):
