@@ -11,16 +11,33 @@ from replication.identity import check_name
 from replication.transport import TLS
 from replication.transport.addresses import parse
 
+# Characters of a wrong value that a message repeats.
+_SHOWN_MAX = 40
+
 
 def seconds(timeout: Any) -> float:
     """A timeout as a lock takes it, -1 for None; TypeError or ValueError for what is none."""
     if timeout is None:
         return -1.0
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"timeout={timeout!r} must be a number of seconds or None, not {type(timeout).__name__}")
+        raise TypeError(f"timeout={_shown(timeout)} must be a number of seconds or None, not {type(timeout).__name__}")
     if not timeout >= 0:
-        raise ValueError(f"timeout={timeout!r} must be 0 or more seconds; None waits as long as it takes")
-    return min(float(timeout), TIMEOUT_MAX)
+        raise ValueError(f"timeout={_shown(timeout)} must be 0 or more seconds; None waits as long as it takes")
+    try:
+        return min(float(timeout), TIMEOUT_MAX)
+    except OverflowError:
+        raise ValueError(
+            f"timeout={_shown(timeout)} is more seconds than a float can count; None waits as long as it takes"
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    """Its repr, shortened."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        text = hex(value)
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
 
 
 def agent_id(value: Any, bytes_max: int) -> None:

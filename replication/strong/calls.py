@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from crdt import VersionVector
 from replication.access import UpdateResult
+from replication.arguments import seconds
 from replication.awaiting import settled
 from replication.errors import OutcomeUnknown, Overloaded, ReplicationError, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
@@ -340,7 +341,7 @@ class Calls:
 
     async def await_to_read(self, timeout: float | None) -> None:
         """As `wait_to_read`."""
-        deadline = inf if timeout is None else self._runtime.time() + timeout
+        deadline = inf if timeout is None else self._runtime.time() + seconds(timeout)
         await self._await_leader(deadline, _READ)
         ticket = FutureTicket(None)
         self._ask(ticket)

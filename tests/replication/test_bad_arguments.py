@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+from functools import partial
 
 import pytest
 
@@ -139,6 +140,52 @@ def test_mistakes_inside_the_state_leave_nothing(node):
     with pytest.raises(AttributeError, match="nope"):
         node.update_state("a", lambda s: s.nope)
     assert count(node, "a") == 0
+
+
+@pytest.mark.parametrize(
+    ("timeout", "kind", "shown"),
+    [
+        (10**400, ValueError, "timeout=1" + "0" * 39 + "..."),
+        (10**5000, ValueError, "timeout=0x"),
+        (-(10**400), ValueError, "timeout=-1"),
+        (-0.5, ValueError, "timeout=-0.5"),
+        (float("nan"), ValueError, "timeout=nan"),
+        (float("-inf"), ValueError, "timeout=-inf"),
+        (True, TypeError, "timeout=True"),
+        ("1", TypeError, "timeout='1'"),
+        ("x" * 1000, TypeError, "timeout='" + "x" * 39 + "..."),
+        ([], TypeError, "timeout=[]"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else type(value).__name__,
+)
+def test_a_wrong_timeout_is_named_by_every_call_that_takes_one(node, timeout, kind, shown):
+    node.update_state("a", bump, "replicated")
+    modes = [{"consistency": mode} for mode in ("reactive", "eventually_consistent", "crdt_enhanced", "replicated")]
+    calls = [partial(node.update_state, "a", bump, **mode) for mode in modes]
+    calls += [partial(node.read_state, "a", **mode) for mode in modes]
+    calls += [lambda call=call: asyncio.run(call()) for call in (
+        *(partial(node.aupdate_state, "a", bump, **mode, timeout=timeout) for mode in modes),
+        *(partial(node.aread_state, "a", **mode, timeout=timeout) for mode in modes),
+        partial(node.aflush, timeout=timeout),
+    )]  # fmt: skip
+    with node.watch() as watch:
+        for call in (*calls, node.flush, watch.get):
+            options = {} if call in calls[2 * len(modes) :] else {"timeout": timeout}
+            raising(kind, lambda call=call, options=options: call(**options), shown)
+    assert count(node, "a") == 1
+
+
+def test_a_timeout_beyond_what_the_system_counts_is_as_long_as_it_takes(node):
+    with node.watch() as watch:
+        for timeout in (float("inf"), 1e300, 10**300):
+            for mode in ("reactive", "eventually_consistent", "crdt_enhanced", "replicated"):
+                node.update_state("a", bump, mode, timeout=timeout)
+                asyncio.run(node.aupdate_state("a", bump, mode, timeout=timeout))
+                node.read_state("a", consistency=mode, timeout=timeout)
+                asyncio.run(node.aread_state("a", consistency=mode, timeout=timeout))
+                assert watch.get(timeout).field == "counters"
+            node.flush(timeout)
+            asyncio.run(node.aflush(timeout))
 
 
 def test_a_timeout_that_is_none(node):
