@@ -17,7 +17,21 @@ from typing import Any, NamedTuple
 import pytest
 
 import crdt
-from crdt import Composite, GCounter, GSet, LWWMap, LWWRegister, MVRegister, OpBasedList, ORMap, ORSet, PNCounter, Text
+from crdt import (
+    Composite,
+    GCounter,
+    GSet,
+    LWWMap,
+    LWWRegister,
+    MVRegister,
+    OpBasedList,
+    ORMap,
+    ORSet,
+    PNCounter,
+    Text,
+    VersionVector,
+)
+from crdt.registry import REGISTRY
 
 
 class Shade(enum.IntEnum):
@@ -318,6 +332,14 @@ def test_assigning_to_an_element_of_a_list_says_what_to_do_instead() -> None:
     with pytest.raises(TypeError, match="delete it and insert another"):
         items[:] = [2]  # type: ignore[index]
     assert items.to_bytes() == before
+
+
+@pytest.mark.parametrize("data", [None, "text", 5, [1], object()], ids=lambda data: type(data).__name__)
+@pytest.mark.parametrize("type_", [*REGISTRY, Agent, VersionVector], ids=lambda type_: type_.__name__)
+def test_from_bytes_of_no_bytes_says_what_it_reads(type_: Any, data: Any) -> None:
+    words = rf"^{type_.__name__}.from_bytes reads bytes, not {type(data).__name__}: give it what to_bytes\(\) returned"
+    with pytest.raises(TypeError, match=words):
+        type_.from_bytes(data)
 
 
 def test_from_bytes_of_a_state_says_how_to_copy_it() -> None:
