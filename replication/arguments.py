@@ -1,5 +1,6 @@
 """Checks of what callers pass in, each with a message that says what would be right."""
 
+import os
 from collections.abc import Callable, Iterable
 from threading import TIMEOUT_MAX
 from typing import Any, NamedTuple
@@ -157,6 +158,23 @@ def _problem(mode: modes.Mode, acks: int | str, others: Callable[[], tuple[str, 
 def check_read_mode(consistency: Any) -> bool:
     """Whether a read has to ask the group; the merging modes promise what a read of this node's own state has."""
     return modes.parse(consistency) is modes.REPLICATED
+
+
+def check_path(path: Any) -> None:
+    """TypeError or ValueError unless it can name a directory."""
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"path={path!r} must be the path of a directory, or None to keep everything in memory")
+    problem = "it holds the character NUL, which ends a path" if "\0" in name else ""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        problem = "it holds a lone surrogate, which no file system can write"
+    if problem:
+        raise ValueError(
+            f"path={path!r} cannot name a directory: {problem}. Nothing was opened: give another path, or None to keep "
+            "everything in memory"
+        )
 
 
 def check_schema(schema: Any) -> None:

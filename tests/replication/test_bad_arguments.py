@@ -257,6 +257,29 @@ def test_open_with_a_value_out_of_range(path, limits, kind, word):
     assert not path.exists()
 
 
+class AsBytes:
+    def __fspath__(self):
+        return b"bytes"
+
+
 def test_open_with_a_path_that_is_none():
-    for path in (5, b"bytes", ""):
+    for path in (5, b"bytes", "", AsBytes()):
         raising(TypeError, lambda path=path: replication.open(path, schema=AgentState), "path=")
+
+
+@pytest.mark.parametrize(("name", "why"), [("a\0b", "NUL"), ("a\ud800b", "lone surrogate")])
+def test_open_with_a_path_that_no_directory_can_have(tmp_path, name, why):
+    for path in (f"{tmp_path}/{name}", tmp_path / name):
+        call = partial(replication.open, path, schema=AgentState)
+        raising(ValueError, call, f"path={path!r} cannot name a directory", why, "give another path")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_open_with_a_path_that_is_too_long(tmp_path):
+    error = raising(
+        replication.StoreError,
+        lambda: replication.open(tmp_path / ("x" * 300), schema=AgentState),
+        "cannot make the directory",
+        "File name too long",
+    )
+    assert error.path == str(tmp_path / ("x" * 300))
