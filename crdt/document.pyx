@@ -425,10 +425,11 @@ cdef class Replicated:
 
         `DecodeError`: the bytes are damaged, of another type, or a delta that builds on something.
         """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            instead = "fork or copy a state" if isinstance(data, Replicated) else "give it what to_bytes() returned"
+            raise TypeError(f"{cls.__name__}.from_bytes reads bytes, not {type(data).__name__}: {instead}")
         cdef Replicated state = cls(replica, **options)
-        if isinstance(data, Replicated):
-            raise TypeError(f"{cls.__name__}.from_bytes reads bytes, not {type(data).__name__}: fork or copy a state")
-        if state.take_in(state._bytes(data), False) == MESSAGE_BASE_MISSING:
+        if state.take_in(bytes(data), False) == MESSAGE_BASE_MISSING:
             raise DecodeError(f"{cls.__name__}.from_bytes: a delta on top of an earlier state, not a full state", 0)
         return state
 

@@ -35,12 +35,12 @@ cdef class RowIterator:
     def __next__(self):
         cdef Table *t = <Table *>self.owner.here()
         cdef Item item
-        if t == NULL:
-            raise StopIteration
         if not self.started:
+            if t == NULL:
+                raise StopIteration
             self.started = True
             self.mutations = t.mutations
-        elif t.mutations != self.mutations:
+        elif t == NULL or t.mutations != self.mutations:  # NULL: what it walks is gone
             raise RuntimeError(f"{self.owner._place()}: changed size during iteration")
         while self.row < t.n:
             self.row += 1

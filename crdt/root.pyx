@@ -11,6 +11,7 @@ from crdt.engine cimport *
 
 cdef enum:
     DRIFT_MS = 60_000
+    SHOWN_MAX = 40  # characters of a wrong value that a message repeats
 
 MAX_DRIFT = DRIFT_MS / 1000.0
 
@@ -121,13 +122,20 @@ cdef class Root:
 cdef class ClockedRoot(Root):
     cdef u64 now_ms(self) except? 0:
         now = self.clock()
-        if type(now) is float:
-            now = int(now)
-        if type(now) is not int:
-            raise TypeError(f"clock: must return milliseconds as an int, not {type(now).__name__}")
-        if not 0 <= now < 1 << 47:
-            raise ValueError(f"clock: milliseconds since 1970 must be 0..2**47-1, not {now}")
-        return now
+        if type(now) is not int and type(now) is not float:
+            raise TypeError(f"clock: must return milliseconds as an int, not {type(now).__name__}: {shown(now)}")
+        if not 0 <= now < 1 << 47:  # as NaN is neither
+            raise ValueError(f"clock: milliseconds since 1970 must be 0..2**47-1, not {shown(now)}")
+        return <u64>int(now)
+
+
+cdef str shown(value):
+    """Its repr, shortened."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        text = hex(value)
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
 
 
 cdef object clock_of(Root root):

@@ -196,7 +196,9 @@ cdef class VersionVector:
     def from_bytes(data, /):
         """The vector that `to_bytes` wrote; `DecodeError` for anything else."""
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"VersionVector.from_bytes reads bytes, not {type(data).__name__}")
+            raise TypeError(
+                f"VersionVector.from_bytes reads bytes, not {type(data).__name__}: give it what to_bytes() returned"
+            )
         cdef bytes held = bytes(data)
         cdef Reader r
         r.start = r.p = <const u8 *>PyBytes_AS_STRING(held)

@@ -1,5 +1,6 @@
 """Checks of what callers pass in, each with a message that says what would be right."""
 
+import os
 from collections.abc import Callable, Iterable
 from threading import TIMEOUT_MAX
 from typing import Any, NamedTuple
@@ -11,16 +12,33 @@ from replication.identity import check_name
 from replication.transport import TLS
 from replication.transport.addresses import parse
 
+# Characters of a wrong value that a message repeats.
+_SHOWN_MAX = 40
+
 
 def seconds(timeout: Any) -> float:
     """A timeout as a lock takes it, -1 for None; TypeError or ValueError for what is none."""
     if timeout is None:
         return -1.0
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"timeout={timeout!r} must be a number of seconds or None, not {type(timeout).__name__}")
+        raise TypeError(f"timeout={_shown(timeout)} must be a number of seconds or None, not {type(timeout).__name__}")
     if not timeout >= 0:
-        raise ValueError(f"timeout={timeout!r} must be 0 or more seconds; None waits as long as it takes")
-    return min(float(timeout), TIMEOUT_MAX)
+        raise ValueError(f"timeout={_shown(timeout)} must be 0 or more seconds; None waits as long as it takes")
+    try:
+        return min(float(timeout), TIMEOUT_MAX)
+    except OverflowError:
+        raise ValueError(
+            f"timeout={_shown(timeout)} is more seconds than a float can count; None waits as long as it takes"
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    """Its repr, shortened."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        text = hex(value)
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
 
 
 def agent_id(value: Any, bytes_max: int) -> None:
@@ -101,10 +119,14 @@ def plan(consistency: Any, acks: Any, fallback: Any, others: Callable[[], tuple[
     is_word = isinstance(acks, str) and acks in ("majority", "all")
     if not is_word and (isinstance(acks, bool) or not isinstance(acks, int) or acks < 0):
         raise ValueError(f"acks={acks!r} must be a number of replicas, 'majority' or 'all'")
-    if acks and asked.rank < modes.CRDT_ENHANCED.rank:
+    if acks and not any(mode.counts_acks for mode in (asked, *weaker)):
+        why, instead = "nobody is asked to confirm", "durable=True to wait for this node's disk"
+        if asked is modes.REPLICATED:
+            why = "a majority of the voters has it on disk when the call returns"
+            instead = "leave acks= out; with fallback=('crdt_enhanced',) it holds for the fallback"
         raise ValueError(
-            f"acks={acks!r} has no meaning with consistency={asked.word!r}, in which nobody is asked to confirm: "
-            "use consistency='crdt_enhanced', or durable=True to wait for this node's disk"
+            f"acks={acks!r} has no meaning with consistency={asked.word!r}, in which {why}: "
+            f"use consistency='crdt_enhanced', or {instead}. Nothing was applied"
         )
     refusal: Unavailable | None = None
     for mode in (asked, *weaker):
@@ -136,6 +158,23 @@ def _problem(mode: modes.Mode, acks: int | str, others: Callable[[], tuple[str, 
 def check_read_mode(consistency: Any) -> bool:
     """Whether a read has to ask the group; the merging modes promise what a read of this node's own state has."""
     return modes.parse(consistency) is modes.REPLICATED
+
+
+def check_path(path: Any) -> None:
+    """TypeError or ValueError unless it can name a directory."""
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"path={path!r} must be the path of a directory, or None to keep everything in memory")
+    problem = "it holds the character NUL, which ends a path" if "\0" in name else ""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        problem = "it holds a lone surrogate, which no file system can write"
+    if problem:
+        raise ValueError(
+            f"path={path!r} cannot name a directory: {problem}. Nothing was opened: give another path, or None to keep "
+            "everything in memory"
+        )
 
 
 def check_schema(schema: Any) -> None:

@@ -80,18 +80,9 @@ class Node(Access):
         from replication.cluster import Cluster
 
         self._others = Cluster(
-            cluster,
-            storage,
-            self._store,
-            self._deliveries,
-            config,
-            runtime,
-            self._driver,
-            transport,
-            peers,
-            voters,
+            cluster, storage, self._store, self._deliveries, config, runtime, self._driver, transport, peers, voters,
             is_alone,
-        )
+        )  # fmt: skip
         self._deliveries.meeting = self._others.comeback
         self._transactions = Transactions(
             self._store, self.name, config.operation_bytes_max, lambda: self._others.replicas
@@ -175,8 +166,7 @@ class Node(Access):
 
     def agents(self) -> Iterator[str]:
         """The ids of all agents that were ever changed, in no meaningful order, read from the store as asked for."""
-        if self._refuse_reads is not None:
-            raise self._refuse_reads()
+        self._check_not_closed()
         return self._store.agents()
 
     def watch(self, pattern: str = "*", *, since: VersionVector | Mapping[str, VersionVector] | None = None) -> Watch:
@@ -187,8 +177,7 @@ class Node(Access):
         than `watch_buffer` changes is told how many it missed of which agent. A watched field's
         value is read before and after each change, which costs a copy of it.
         """
-        if self._refuse_reads is not None:
-            raise self._refuse_reads()
+        self._check_not_closed()
         if not isinstance(pattern, str):
             raise TypeError(f"pattern={pattern!r} must be a str such as 'agent-*', not {type(pattern).__name__}")
         backlog = iter(()) if since is None else resume_points(self._store.agents(), pattern, since)
@@ -210,21 +199,22 @@ class Node(Access):
 
     def members(self) -> list[Member]:
         """The nodes of the cluster as this node sees them, itself included."""
+        self._check_not_closed()
         return self._others.members
 
     def status(self) -> dict[str, Any]:
         """What the node is doing, as plain data that JSON takes. O(agents in memory)."""
+        self._check_not_closed()
         seconds = self._runtime.time() - self._started
         updates = self._store.update_count()
         failure = self._driver.failure
-        closed = self._refuse_reads is not None
         return {
             "name": self.name,
             "writer": self._storage.identity.writer,
             "cluster": self.cluster,
             "address": self.address,
             "path": self._storage.path,
-            "open": not closed,
+            "open": True,
             "uptime_seconds": seconds,
             "updates": updates,
             "updates_per_second": updates / seconds if seconds else 0.0,
@@ -234,7 +224,7 @@ class Node(Access):
             "operations_remembered": len(self._store.operations),
             "watches": len(self._watchers),
             "flush": self._driver.status(),
-            "bytes_on_disk": 0 if closed else self._storage.bytes_on_disk(),
+            "bytes_on_disk": self._storage.bytes_on_disk(),
             "last_error": None if failure is None else str(failure),
             **self._others.status(),
         }
@@ -244,8 +234,7 @@ class Node(Access):
 
         ValueError unless it is dead in `members()`. Should it come back all the same, it is a member again.
         """
-        if self._refuse_reads is not None:
-            raise self._refuse_reads()
+        self._check_not_closed()
         self._others.forget(name)
 
     def add_voter(self, name: str) -> None:
@@ -335,6 +324,10 @@ class Node(Access):
         return f"<Node {self.name!r} at {self._storage.path or 'memory'}, {state}>"
 
     # Inside
+
+    def _check_not_closed(self) -> None:
+        if self._refuse_reads is not None:
+            raise self._refuse_reads()
 
     def _begin(self, call: str) -> None:
         if self._refuse is not None:

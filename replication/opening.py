@@ -98,8 +98,7 @@ def _take_home(path: str | os.PathLike[str] | None, cluster: str, durability: st
     from replication.storage.directory import Home
     from replication.storage.sqlite import DURABILITY
 
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise TypeError(f"path={path!r} must be the path of a directory, or None to keep everything in memory")
+    arguments.check_path(path)
     if durability not in DURABILITY:
         raise ValueError(f"durability={durability!r} is not known: use one of {', '.join(map(repr, DURABILITY))}")
     return Home(path, cluster)

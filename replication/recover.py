@@ -28,7 +28,7 @@ The store {path}
   learners             {learners}
   term                 {term}
   last entry           index {last} of term {last_term}
-  surely committed     up to index {snapshot}; of what follows only the lost voters could tell"""
+  surely committed     {committed}"""
 
 _FOUND = """\
 RECOVERING means to give up the group {group} and to found a new one, with these voters: {voters}.
@@ -43,6 +43,14 @@ RECOVERING means to give up the group {group} and to found a new one, with these
     'nexus-state recover DIRECTORY --rejoin', or give them empty directories and new names.
   - Lost voters that come back with their disks can still agree among themselves until they meet a node of the new
     group. What they decide then does not hold here. Keep them from starting."""
+
+_NEEDLESS = """\
+RECOVERING is for a group that has lost the majority of its voters, and this one has lost none: {name!r} is its only
+voter, and all entries of this log are committed. Open the store, and it works; others vote after add_voter().
+  With --yes the group {group} is given up all the same, and a new one is founded, with these voters: {voters}.
+  - Nothing of this log is lost.
+  - Other nodes of the old group are not of the new one. Let go of their logs, with 'nexus-state recover DIRECTORY
+    --rejoin', or give them empty directories and new names."""
 
 _REJOIN = """\
 REJOINING means that this node leaves the group {group}, and its log of {count} entries is REMOVED.
@@ -67,7 +75,8 @@ def recover(directory: str, voters: Sequence[str], *, rejoins: bool, is_sure: bo
         if rejoins:
             said.append(_REJOIN.format(group=store.group, count=store.last))
         else:
-            said.append(_FOUND.format(group=store.group, voters=", ".join(names)))
+            lost = _FOUND if store.heir or not _decides_alone(store, own) else _NEEDLESS
+            said.append(lost.format(name=own, group=store.group, voters=", ".join(names)))
         if not is_sure:
             return "\n\n".join([*said, _DRY])
         _write(place, _batch(store, contents.records, names, rejoins))
@@ -114,6 +123,11 @@ def _voters(store: Held, own: str, given: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
+def _decides_alone(store: Held, own: str) -> bool:
+    """Whether the store's node is the only voter, so that an entry is committed as soon as it is in this log."""
+    return store.configuration.voters == (own,) and not store.configuration.is_joint
+
+
 def _describe(path: Path, contents: Contents, store: Held, own: str) -> str:
     configuration = store.configuration
     voters = ", ".join(configuration.voters)
@@ -129,11 +143,13 @@ def _describe(path: Path, contents: Contents, store: Held, own: str) -> str:
         term=store.term,
         last=store.last,
         last_term=store.last_term,
-        snapshot=store.snapshot,
+        committed="all of it, by the only voter"
+        if _decides_alone(store, own)
+        else f"up to index {store.snapshot}; of what follows only the lost voters could tell",
     )
     if store.heir:
         said += f"\nWARNING: this group was recovered ELSEWHERE already, as {store.heir}. Rejoin it, unless it is lost."
-    if configuration.voters == (own,) and not configuration.is_joint:
+    elif _decides_alone(store, own):
         said += f"\nWARNING: {own!r} is the only voter, so nothing is missing: open the store, and it works."
     return said
 

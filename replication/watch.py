@@ -17,6 +17,7 @@ from re import compile as compile_pattern
 from typing import TYPE_CHECKING, Any
 
 from crdt import VersionVector
+from replication.arguments import seconds
 from replication.errors import Closed, Timeout
 from replication.result import Change
 
@@ -74,12 +75,13 @@ class Watch:
 
     def get(self, timeout: float | None = None) -> Change:
         """The next change. Timeout after so many seconds without one; Closed at the end of the stream."""
+        patience = None if timeout is None else seconds(timeout)
         while True:
             change = self._next()
             if change is not None:
                 return change
             with self._condition:
-                if not self._condition.wait_for(lambda: self._closed or self._has_any(), timeout):
+                if not self._condition.wait_for(lambda: self._closed or self._has_any(), patience):
                     raise Timeout(
                         f"no change of {self.pattern!r} within {timeout} s; call get() again to go on waiting"
                     )

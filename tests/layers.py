@@ -89,7 +89,7 @@ REPLICATION_LAYERS = {
     "replication.awaiting": 4,
     "replication.open_nodes": 1,
     "replication.problems": 0,
-    "replication.watch": 1,
+    "replication.watch": 3,
     "replication.turnstile": 0,
     "replication.syncer": 0,
     "replication.slot": 2,

@@ -83,6 +83,8 @@ int container_start(Document *doc, Container *c, Shape shape, const Schema *sche
         return DONE;
     default:
         ((Table *)c)->columns = table_columns(shape);
+        /* Far from the counts of those that were in its place before: none is taken for another. */
+        ((Table *)c)->mutations = doc->epoch * 0x9E3779B1u;
         if (schema != NULL)
             status = map_set_schema((Table *)c, schema);
         if (status == DONE && is_dot_store(c))

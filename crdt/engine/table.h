@@ -64,7 +64,7 @@ typedef struct {
     u32 columns : 4;
     u32 siblings;   /* rows beyond the first of their key */
     u32 tombstones; /* rows whose value is ABSENT, or hidden rows of an ORMap */
-    u32 mutations;  /* counts changes of the rows, for iterators */
+    u32 mutations;  /* counts changes of the rows, for iterators; begins where no freed table of this place was */
 } Table;
 
 typedef struct {

@@ -87,13 +87,13 @@ class Directory:
                 os.close(self._file)
 
     def _make(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise StoreError(
-                f"{self.path} is a file, not a directory: a store is a directory that the node makes; "
-                "give the path of one, or of nothing",
-                path=str(self.path),
-            )
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise StoreError(
+                    f"{self.path} is a file, not a directory: a store is a directory that the node makes; "
+                    "give the path of one, or of nothing",
+                    path=str(self.path),
+                )
             missing = [each for each in (self.path, *self.path.parents) if not each.exists()]
             for each in reversed(missing):
                 each.mkdir(exist_ok=True)  # another process may be making it, too
@@ -153,7 +153,7 @@ class Home:
     def __init__(self, path: str | os.PathLike[str], cluster: str) -> None:
         self.path = Path(path).absolute()
         self._cluster = cluster
-        with _held_lock:
+        with _held_lock, suppress(OSError):  # why it cannot be looked at, making it says
             if self.path.exists() and _key_of(self.path) in _homes:
                 raise _already_open(self.path)
         self.number, self.directory = self._take_lowest()

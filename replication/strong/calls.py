@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from crdt import VersionVector
 from replication.access import UpdateResult
+from replication.arguments import seconds
 from replication.awaiting import settled
-from replication.errors import OutcomeUnknown, Overloaded, Timeout, Unavailable
+from replication.errors import OutcomeUnknown, Overloaded, ReplicationError, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
 from replication.store import busy
-from replication.strong.attempt import ask_again
+from replication.strong.attempt import Attempt, ask_again, refuse
 from replication.strong.core import StrongCore
 from replication.strong.machine import HOLDS, INVALID
 from replication.strong.recovery import is_over, rejoin_advice
@@ -36,8 +37,14 @@ _REASONS = {
     "transferring": "who leads is handing over to another",
     "not leader": "who leads did not answer, or changed",
 }
+# What was not done for a caller who found nobody who leads, and what else it can do.
+_CHANGED = "applied", ", or allow fallback=('crdt_enhanced',)"
+_READ = "read", ", or read with consistency='reactive' for what this node has"
+_MANAGED = "changed", ""
 # Why a node may not count.
 NOT_MET, OTHER_GROUP = "not met", "of another group"
+# Why there will be no verdict here.
+ENDED = "this node was closed, or its disk failed"
 
 
 class Change(NamedTuple):
@@ -58,6 +65,7 @@ class Calls:
     wake      have time pass on this node, which may have nobody else
     run_soon  have done what the core wants done
     missing   why a voter does not count just now, "" if it does
+    refusal   the error of a caller for whom nothing more can be done here, told what was not; None while it can
     patience  seconds to wait for somebody who leads
     """
 
@@ -69,6 +77,7 @@ class Calls:
         wake: Callable[[], None],
         run_soon: Callable[[], None],
         missing: Callable[[str], str],
+        refusal: Callable[[str], ReplicationError | None],
         patience: float,
     ) -> None:
         self._rounds = rounds
@@ -77,6 +86,7 @@ class Calls:
         self._wake = wake
         self._run_soon = run_soon
         self._missing = missing
+        self._refusal = refusal
         self._patience = patience
         self._asking: deque[Ticket] = deque()  # readers whom the runtime's thread has not seen
         self._is_asking = False
@@ -107,7 +117,7 @@ class Calls:
     def update(self, change: Change) -> UpdateResult:
         """Return once it is committed, and applied here. Unavailable, OutcomeUnknown, or what the function raises."""
         while True:
-            self._wait_for_leader(change.led_by)
+            self._wait_for_leader(change.led_by, _CHANGED)
             waiter = self._runtime.waiter()
             ticket = _ticket_of(waiter, change.op_id)
             left = self._left(change.deadline)
@@ -118,8 +128,10 @@ class Calls:
                 self._check_time(change, joined)
                 self._runtime.waiter().wait(_LOOK_EVERY)
                 continue
-            if joined.attempt is not None and not waiter.wait(self._left(change.deadline)):
-                raise self._give_up(change, ticket)
+            if joined.attempt is not None:
+                self._check_put(joined.attempt)
+                if not waiter.wait(self._left(change.deadline)):
+                    raise self._give_up(change, ticket)
             result = self._result(joined, ticket)
             if result is not None:
                 return result
@@ -128,7 +140,7 @@ class Calls:
         """As `update`. An agent that is busy is looked at again later: the event loop waits for no lock and no disk."""
         pause = _LOOK_SOON
         while True:
-            await self._await_leader(change.led_by)
+            await self._await_leader(change.led_by, _CHANGED)
             ticket = FutureTicket(None, change.op_id)
             joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, 0.0)
             if joined is Wait.ABSENT:
@@ -140,6 +152,7 @@ class Calls:
                 pause = min(2 * pause, _LOOK_EVERY)
                 continue
             if joined.attempt is not None:
+                self._check_put(joined.attempt)
                 try:
                     await settled(ticket, self._left(change.deadline))
                 except TimeoutError:
@@ -147,6 +160,11 @@ class Calls:
             result = self._result(joined, ticket)
             if result is not None:
                 return result
+
+    def _check_put(self, attempt: Attempt) -> None:
+        """Who joined it after `Group.end` had looked for such would wait for ever."""
+        if self._refusal("applied") is not None:
+            attempt.fail(ENDED)
 
     def _check_time(self, change: Change, why: Wait) -> None:
         """Timeout or Overloaded if the time is over."""
@@ -175,35 +193,41 @@ class Calls:
 
     # Whether there is anybody to ask
 
-    def _wait_for_leader(self, deadline: float) -> None:
+    def _wait_for_leader(self, deadline: float, wish: tuple[str, str]) -> None:
         self._core.is_wanted = True
         self._wake()
         end = min(deadline, self._runtime.time() + self._patience)
-        while not self._is_led(end):
+        while not self._is_led(end, wish):
             self._runtime.waiter().wait(_LOOK_EVERY)
 
-    async def _await_leader(self, deadline: float) -> None:
+    async def _await_leader(self, deadline: float, wish: tuple[str, str]) -> None:
         self._core.is_wanted = True
         self._wake()
         end = min(deadline, self._runtime.time() + self._patience)
-        while not self._is_led(end):
+        while not self._is_led(end, wish):
             await sleep(_LOOK_EVERY)
 
-    def _is_led(self, end: float) -> bool:
-        """Whether somebody leads; Unavailable if nobody has until then."""
+    def _is_led(self, end: float, wish: tuple[str, str]) -> bool:
+        """Whether somebody leads; Unavailable if nobody has until then, or what is true if this node has ended."""
+        self._check_open(wish[0])
         if self._core.heir:
             raise self._retired()
         if self._core.raft.leader:
             return True
         if self._runtime.time() >= end:
-            raise self._unavailable()
+            raise self._unavailable(*wish)
         return False
+
+    def _check_open(self, undone: str) -> None:
+        refusal = self._refusal(undone)
+        if refusal is not None:
+            raise refusal
 
     def _retired(self) -> Unavailable:
         core = self._core
         return Unavailable(f"{is_over(core.group, core.heir)}. Nothing was applied or read. {rejoin_advice(core.name)}")
 
-    def _unavailable(self) -> Unavailable:
+    def _unavailable(self, undone: str, instead: str) -> Unavailable:
         configuration = self._core.raft.configuration
         voters = configuration.voters
         missing = {name: self._missing(name) for name in (*voters, *configuration.outgoing)}
@@ -219,8 +243,7 @@ class Calls:
             why = "this node has not met a group"
             then = "open the voters with bootstrap=[their names], or give peers= of a group that there is"
         return Unavailable(
-            f"nobody leads, so nothing can be agreed on: {why}. Nothing was applied: {then}, "
-            "or allow fallback=('crdt_enhanced',)",
+            f"nobody leads, so nothing can be agreed on: {why}. Nothing was {undone}: {then}{instead}",
             have=have,
             need=need,
             peers={name: "not reachable" if why else "reachable" for name, why in missing.items()},
@@ -242,10 +265,11 @@ class Calls:
         ValueError if it cannot be the one, Timeout if that takes too long: it may happen later.
         """
         deadline = self._runtime.time() + _MANAGE_PATIENCE * self._patience
-        self._wait_for_leader(deadline)
+        self._wait_for_leader(deadline, _MANAGED)
         self._check_name(act, name)
         why = ""
         while not self._is_managed(act, name):
+            self._check_open("changed")
             self._check_name(act, name)
             if self._runtime.time() >= deadline:
                 reason = _REASONS.get(why, why or "it was not agreed on")
@@ -306,7 +330,7 @@ class Calls:
     def wait_to_read(self, timeout: float | None) -> None:
         """Return once this node's states have everything that was committed before now. Unavailable, Timeout."""
         deadline = inf if timeout is None else self._runtime.time() + timeout
-        self._wait_for_leader(deadline)
+        self._wait_for_leader(deadline, _READ)
         waiter = self._runtime.waiter()
         ticket = _ticket_of(waiter)
         self._ask(ticket)
@@ -317,8 +341,8 @@ class Calls:
 
     async def await_to_read(self, timeout: float | None) -> None:
         """As `wait_to_read`."""
-        deadline = inf if timeout is None else self._runtime.time() + timeout
-        await self._await_leader(deadline)
+        deadline = inf if timeout is None else self._runtime.time() + seconds(timeout)
+        await self._await_leader(deadline, _READ)
         ticket = FutureTicket(None)
         self._ask(ticket)
         try:
@@ -334,15 +358,23 @@ class Calls:
         if not self._is_asking:
             self._is_asking = True
             self._runtime.call_soon(self._read)
+        refusal = self._refusal("read")
+        if refusal is not None:  # since just now, and `end` may have come before this one
+            refuse((ticket,), refusal)
+
+    def end(self) -> None:
+        """Nobody will be asked any more. From any thread."""
+        refusal = self._refusal("read")
+        if refusal is not None:
+            refuse(self._asking.copy(), refusal)
 
     def _read(self) -> None:
         """In the runtime's thread."""
         self._is_asking = False  # whoever comes from now on sees to it
         tickets = tuple([self._asking.popleft() for _ in range(len(self._asking))])
-        if self._core.heir:
-            for ticket in tickets:
-                ticket.error = self._retired()
-                ticket.finish()
+        refusal = self._refusal("read") or (self._retired() if self._core.heir else None)
+        if refusal is not None:
+            refuse(tickets, refusal)
         elif tickets:
             self._core.read(tickets, self._runtime.time())
             self._wake()

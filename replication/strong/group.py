@@ -15,7 +15,7 @@ import msgpack
 
 from replication.config import Config
 from replication.driver import Driver
-from replication.errors import CorruptStore, Unavailable
+from replication.errors import Closed, CorruptStore, ReplicationError, Unavailable
 from replication.gossip.membership import Membership, MemberView
 from replication.message_fields import MessageError
 from replication.problems import Problems
@@ -27,7 +27,7 @@ from replication.storage import Note, Storage
 from replication.store import Store
 from replication.strong import journal
 from replication.strong.attempt import Attempt
-from replication.strong.calls import NOT_MET, OTHER_GROUP, Calls
+from replication.strong.calls import ENDED, NOT_MET, OTHER_GROUP, Calls
 from replication.strong.core import StrongCore
 from replication.strong.entries import is_heir
 from replication.strong.machine import Machine
@@ -74,6 +74,8 @@ class Group:
         self._is_linked = is_linked
         self._patience = _PATIENCE * config.election_timeout
         self._rounds: Rounds
+        self._calls: Calls
+        self._has_ended = False
         identity, founders = storage.identity, tuple(sorted(set(voters)))
         notes = storage.notes()
         name, heir, self._left = [notes.get(each, b"").decode() for each in (GROUP_NOTE, HEIR_NOTE, LEFT_NOTE)]
@@ -161,10 +163,11 @@ class Group:
             lambda: self.core.machine, lambda agent_id: self.core.wait(agent_id, self._runtime.time()),
         )  # fmt: skip
         transactions.is_under_way = self._is_under_way
-        return Calls(
+        self._calls = Calls(
             self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._missing,
-            self._patience,
+            self._refusal, self._patience,
         )  # fmt: skip
+        return self._calls
 
     def _is_under_way(self, agent_id: str, op_id: str) -> bool:
         return self._rounds.is_under_way(agent_id, op_id) or op_id in self.core.undecided
@@ -193,10 +196,21 @@ class Group:
 
     def end(self) -> None:
         """Nothing more is done for those who wait."""
-        why = "this node was closed, or its disk failed"
+        self._has_ended = True  # first, so that whoever comes too late for the rest sees it
         for attempt in self._rounds.take_attempts():
-            attempt.fail(why)
-        self.core.end(why)
+            attempt.fail(ENDED)
+        self._calls.end()
+        self.core.end(ENDED)
+
+    def _refusal(self, undone: str) -> ReplicationError | None:
+        failure = self._driver.failure
+        if failure is not None:
+            error = Unavailable(f"nothing was {undone}: {failure}")
+            error.__cause__ = failure
+            return error
+        if self._has_ended:
+            return Closed(f"nothing was {undone}: the node was closed. Open it again with replication.open() to use it")
+        return None
 
 
 def _read(storage: Storage, founders: Configuration) -> tuple[journal.Start, journal.RecordLog]:

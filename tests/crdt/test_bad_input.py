@@ -17,7 +17,21 @@ from typing import Any, NamedTuple
 import pytest
 
 import crdt
-from crdt import Composite, GCounter, GSet, LWWMap, LWWRegister, MVRegister, OpBasedList, ORMap, ORSet, PNCounter, Text
+from crdt import (
+    Composite,
+    GCounter,
+    GSet,
+    LWWMap,
+    LWWRegister,
+    MVRegister,
+    OpBasedList,
+    ORMap,
+    ORSet,
+    PNCounter,
+    Text,
+    VersionVector,
+)
+from crdt.registry import REGISTRY
 
 
 class Shade(enum.IntEnum):
@@ -257,12 +271,45 @@ def test_a_wrong_mode_in_a_schema_lists_the_right_ones() -> None:
     assert "strongly" in str(caught.value)
 
 
-@pytest.mark.parametrize("clock", [lambda: "noon", lambda: None, lambda: -1, lambda: 2**60])
-def test_a_clock_that_returns_nonsense_is_named(clock: Any) -> None:
-    m = LWWMap("a", clock=clock)
-    with pytest.raises((TypeError, ValueError), match="clock"):
-        m["k"] = 1
-    assert len(m) == 0
+@pytest.mark.parametrize(
+    ("time", "error", "shown"),
+    [
+        ("noon", TypeError, "str: 'noon'"),
+        ("x" * 1000, TypeError, "xxx..."),
+        (None, TypeError, "NoneType"),
+        (True, TypeError, "bool: True"),
+        (-1, ValueError, "not -1"),
+        (2**60, ValueError, f"not {2**60}"),
+        (float("inf"), ValueError, "not inf"),
+        (float("-inf"), ValueError, "not -inf"),
+        (float("nan"), ValueError, "not nan"),
+        (10**400, ValueError, "not 1000"),
+        (10**5000, ValueError, "not 0x"),
+    ],
+    ids=lambda each: each[:12] if isinstance(each, str) else type(each).__name__,
+)
+def test_a_clock_that_returns_nonsense_is_named(time: Any, error: type[Exception], shown: str) -> None:
+    times = [1000]
+    m, register = LWWMap("a", clock=lambda: times[0]), LWWRegister("a", clock=lambda: times[0])
+    m["k"] = 1
+    register.set(1)
+    before, delta = (m.to_bytes(), register.to_bytes()), LWWMap("b", clock=lambda: 1000)
+    delta["k"] = 2
+    times[0] = time
+    mistakes: list[Callable[[], Any]] = [
+        lambda: m.__setitem__("k", 2),
+        lambda: m.update({"k": 2, "l": 3}),
+        lambda: m.pop("k"),
+        m.clear,
+        lambda: register.set(2),
+        lambda: m.merge(delta.to_bytes()),
+    ]
+    for mistake in mistakes:
+        with pytest.raises(error, match="clock: ") as caught:
+            mistake()
+        assert shown in str(caught.value) and len(str(caught.value)) < 150
+    assert (m.to_bytes(), register.to_bytes()) == before
+    m.check_invariants()
 
 
 def test_a_clock_that_raises_leaves_nothing() -> None:
@@ -285,6 +332,14 @@ def test_assigning_to_an_element_of_a_list_says_what_to_do_instead() -> None:
     with pytest.raises(TypeError, match="delete it and insert another"):
         items[:] = [2]  # type: ignore[index]
     assert items.to_bytes() == before
+
+
+@pytest.mark.parametrize("data", [None, "text", 5, [1], object()], ids=lambda data: type(data).__name__)
+@pytest.mark.parametrize("type_", [*REGISTRY, Agent, VersionVector], ids=lambda type_: type_.__name__)
+def test_from_bytes_of_no_bytes_says_what_it_reads(type_: Any, data: Any) -> None:
+    words = rf"^{type_.__name__}.from_bytes reads bytes, not {type(data).__name__}: give it what to_bytes\(\) returned"
+    with pytest.raises(TypeError, match=words):
+        type_.from_bytes(data)
 
 
 def test_from_bytes_of_a_state_says_how_to_copy_it() -> None:

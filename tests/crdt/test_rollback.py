@@ -217,6 +217,8 @@ class Plain(Composite):
     config: LWWMap
     tags: ORSet
     texts: ORMap = field(of=OpBasedList)
+    sets: ORMap = field(of=ORSet)
+    maps: ORMap = field(of=LWWMap)
 
 
 def fail(state, change):
@@ -293,3 +295,67 @@ def test_an_iterator_over_what_an_undone_update_had_made_does_not_go_on():
     state.logs.extend([1, 2])  # as many events as were undone: the version is the same again
     with pytest.raises(RuntimeError, match="changed during iteration"):
         next(kept[0])
+
+
+def put(keys, values):
+    """Fill a set or a map."""
+    keys.update(dict.fromkeys(values, 0) if isinstance(keys, LWWMap) else values)
+
+
+TABLES = {
+    "a set": lambda s: s.tags,
+    "a map": lambda s: s.config,
+    "a set in a map": lambda s: s.sets["k"],
+    "a map in a map": lambda s: s.maps["k"],
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("rounds", [0, 1, 7])
+def test_an_iterator_over_keys_that_an_undone_update_had_made_does_not_go_on(table, rounds):
+    state = Plain("a")
+    kept = []
+
+    def change(s):
+        put(table(s), [1, 2, 3])
+        views = [iter(table(s))]
+        if isinstance(table(s), LWWMap):
+            views += [iter(view()) for view in (table(s).keys, table(s).values, table(s).items)]
+        assert [next(view) for view in views]
+        kept.extend(views)
+
+    for _ in range(2):
+        fail(state, change)
+    gone = len(kept) // 2
+    for view in kept[:gone]:
+        with pytest.raises(RuntimeError, match=r"changed (size )?during iteration"):
+            next(view)  # nothing is there
+    for _ in range(rounds):
+        fail(state, lambda s: put(table(s), ["x"]))
+    put(table(state), [4, 5, 6])  # as many changes of what was made anew
+    for view in kept[gone:]:
+        with pytest.raises(RuntimeError, match=r"changed (size )?during iteration"):
+            next(view)
+
+
+def test_an_iterator_over_keys_does_not_go_on_over_a_child_that_was_removed_and_made_anew():
+    state = Plain("a")
+    state.sets["k"].update([1, 2, 3])
+    at = iter(state.sets["k"])
+    assert next(at) == 1
+    del state.sets["k"]
+    with pytest.raises(RuntimeError, match="changed during iteration"):
+        next(at)
+    state.sets["k"].update([4, 5, 6])
+    with pytest.raises(RuntimeError, match="changed during iteration"):
+        next(at)
+
+
+def test_an_iterator_over_keys_goes_on_while_others_are_removed_or_undone():
+    state = Plain("a")
+    state.tags.update([1, 2, 3])
+    for tag in state.tags:
+        state.sets[tag].add("x")
+        del state.sets[tag]
+        fail(state, lambda s: s.config.update({"new": 1}))
+    assert len(state.sets) == 0

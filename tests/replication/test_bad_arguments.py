@@ -1,6 +1,8 @@
 """Mistakes in the caller's arguments: each has its own message, and nothing of the call is applied."""
 
+import asyncio
 import datetime
+from functools import partial
 
 import pytest
 
@@ -42,6 +44,18 @@ def test_acks_mean_nothing_to_a_mode_that_tells_nobody(node):
     raising(ValueError, lambda: node.update_state("a", bump, acks=-1), "acks=-1", "'majority'")
     raising(ValueError, lambda: node.update_state("a", bump, "crdt_enhanced", acks="most"), "'most'", "'majority'")
     raising(ValueError, lambda: node.update_state("a", bump, acks=None), "acks=None", "'majority'")
+
+
+@pytest.mark.parametrize("acks", [1, "majority", "all"])
+def test_acks_mean_nothing_to_a_mode_in_which_a_majority_decides(node, acks):
+    words = (f"acks={acks!r}", "'replicated'", "majority of the voters", "leave acks= out")
+    for fallback in ((), ("reactive", "eventually_consistent")):
+        options = {"consistency": "strong", "acks": acks, "fallback": fallback}
+        raising(ValueError, lambda options=options: node.update_state("a", bump, **options), *words)
+        raising(ValueError, lambda options=options: asyncio.run(node.aupdate_state("a", bump, **options)), *words)
+    assert list(node.agents()) == []
+    result = node.update_state("a", bump, "replicated", acks=acks, fallback=("reactive", "crdt_enhanced"))
+    assert (result.outcome, result.acks) == ("committed", 0), "a fallback may take them"
 
 
 def test_an_update_fn_that_is_none(node):
@@ -128,6 +142,52 @@ def test_mistakes_inside_the_state_leave_nothing(node):
     assert count(node, "a") == 0
 
 
+@pytest.mark.parametrize(
+    ("timeout", "kind", "shown"),
+    [
+        (10**400, ValueError, "timeout=1" + "0" * 39 + "..."),
+        (10**5000, ValueError, "timeout=0x"),
+        (-(10**400), ValueError, "timeout=-1"),
+        (-0.5, ValueError, "timeout=-0.5"),
+        (float("nan"), ValueError, "timeout=nan"),
+        (float("-inf"), ValueError, "timeout=-inf"),
+        (True, TypeError, "timeout=True"),
+        ("1", TypeError, "timeout='1'"),
+        ("x" * 1000, TypeError, "timeout='" + "x" * 39 + "..."),
+        ([], TypeError, "timeout=[]"),
+    ],
+    ids=lambda value: value[:12] if isinstance(value, str) else type(value).__name__,
+)
+def test_a_wrong_timeout_is_named_by_every_call_that_takes_one(node, timeout, kind, shown):
+    node.update_state("a", bump, "replicated")
+    modes = [{"consistency": mode} for mode in ("reactive", "eventually_consistent", "crdt_enhanced", "replicated")]
+    calls = [partial(node.update_state, "a", bump, **mode) for mode in modes]
+    calls += [partial(node.read_state, "a", **mode) for mode in modes]
+    calls += [lambda call=call: asyncio.run(call()) for call in (
+        *(partial(node.aupdate_state, "a", bump, **mode, timeout=timeout) for mode in modes),
+        *(partial(node.aread_state, "a", **mode, timeout=timeout) for mode in modes),
+        partial(node.aflush, timeout=timeout),
+    )]  # fmt: skip
+    with node.watch() as watch:
+        for call in (*calls, node.flush, watch.get):
+            options = {} if call in calls[2 * len(modes) :] else {"timeout": timeout}
+            raising(kind, lambda call=call, options=options: call(**options), shown)
+    assert count(node, "a") == 1
+
+
+def test_a_timeout_beyond_what_the_system_counts_is_as_long_as_it_takes(node):
+    with node.watch() as watch:
+        for timeout in (float("inf"), 1e300, 10**300):
+            for mode in ("reactive", "eventually_consistent", "crdt_enhanced", "replicated"):
+                node.update_state("a", bump, mode, timeout=timeout)
+                asyncio.run(node.aupdate_state("a", bump, mode, timeout=timeout))
+                node.read_state("a", consistency=mode, timeout=timeout)
+                asyncio.run(node.aread_state("a", consistency=mode, timeout=timeout))
+                assert watch.get(timeout).field == "counters"
+            node.flush(timeout)
+            asyncio.run(node.aflush(timeout))
+
+
 def test_a_timeout_that_is_none(node):
     node.update_state("a", bump)
     for call in (node.update_state, node.read_state):
@@ -197,6 +257,29 @@ def test_open_with_a_value_out_of_range(path, limits, kind, word):
     assert not path.exists()
 
 
+class AsBytes:
+    def __fspath__(self):
+        return b"bytes"
+
+
 def test_open_with_a_path_that_is_none():
-    for path in (5, b"bytes", ""):
+    for path in (5, b"bytes", "", AsBytes()):
         raising(TypeError, lambda path=path: replication.open(path, schema=AgentState), "path=")
+
+
+@pytest.mark.parametrize(("name", "why"), [("a\0b", "NUL"), ("a\ud800b", "lone surrogate")])
+def test_open_with_a_path_that_no_directory_can_have(tmp_path, name, why):
+    for path in (f"{tmp_path}/{name}", tmp_path / name):
+        call = partial(replication.open, path, schema=AgentState)
+        raising(ValueError, call, f"path={path!r} cannot name a directory", why, "give another path")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_open_with_a_path_that_is_too_long(tmp_path):
+    error = raising(
+        replication.StoreError,
+        lambda: replication.open(tmp_path / ("x" * 300), schema=AgentState),
+        "cannot make the directory",
+        "File name too long",
+    )
+    assert error.path == str(tmp_path / ("x" * 300))

@@ -4,9 +4,12 @@ A small library, loaded before the C library, lets chosen calls fail in a proces
 errors are those SQLite really meets.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -15,6 +18,7 @@ from replication.config import Config
 from replication.event_loop import EventLoopRuntime
 from replication.identity import succeed
 from replication.node import Node
+from replication.runtime import call
 from replication.storage import Batch
 from replication.storage.memory import MemoryStorage
 from tests.replication.agents import AgentState, bump, count
@@ -169,8 +173,6 @@ def test_waiting_for_a_slow_disk_ends_in_time(open_node):
     node = open_node()
     begin = node._storage.begin
     released = []
-    import threading
-
     gate = threading.Event()
 
     def slow(batch):
@@ -195,5 +197,102 @@ def test_callers_of_a_carried_mode_are_told_of_the_failure(works):
     with pytest.raises((replication.OutcomeUnknown, replication.Unavailable)):
         for _ in range(works + 1):
             node.update_state("a", bump, "crdt_enhanced", timeout=20)
+    with pytest.raises(replication.Unavailable):
+        node.close()
+
+
+@pytest.mark.parametrize("has_led", [False, True])
+def test_whoever_asks_the_group_of_a_node_whose_disk_failed_is_told_so_at_once(has_led):
+    config = Config(flush_interval=60.0, election_timeout=60.0)
+    node = Node(FailingStorage(100), AgentState, config, "default", EventLoopRuntime(), voters=["n"], is_alone=True)
+    if has_led:
+        node.update_state("a", bump, "replicated", timeout=10)
+    node._storage.works = 0
+    with pytest.raises((replication.OutcomeUnknown, replication.Unavailable)):
+        node.update_state("a", bump, durable=True, timeout=10)
+
+    async def read():
+        await node.aread_state("a", consistency="replicated")
+
+    for read_strongly in (lambda: node.read_state("a", consistency="replicated"), lambda: asyncio.run(read())):
+        with pytest.raises(replication.Unavailable, match="nothing was read: the store at the disk of this") as caught:
+            read_strongly()
+        assert "planted" in str(caught.value) and "fallback" not in str(caught.value)
+    with pytest.raises(replication.Unavailable):
+        node.close()
+
+
+class _Waiting:
+    """A caller who waits in a thread for somebody who leads."""
+
+    def __init__(self, call):
+        self.error = None
+        self._call = call
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self._thread.join(0.05)
+        assert self._thread.is_alive(), self.error
+
+    def _run(self):
+        try:
+            self._call()
+        except replication.ReplicationError as error:
+            self.error = error
+
+    def told(self):
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "it waits though nobody will answer"
+        return self.error
+
+
+def test_whoever_waits_for_a_leader_is_told_of_the_end_of_the_node():
+    def calls(node):
+        yield lambda: node.read_state("a", consistency="replicated")
+        yield lambda: asyncio.run(node.aread_state("a", consistency="replicated"))
+        yield lambda: node.update_state("a", bump, "replicated")
+        yield lambda: asyncio.run(node.aupdate_state("a", bump, "replicated"))
+        yield lambda: node.add_voter("b")
+
+    for works, kind, why in ((0, replication.Unavailable, "planted"), (100, replication.Closed, "closed")):
+        config = Config(flush_interval=60.0, election_timeout=60.0)
+        voters = ["n", "b", "c"]
+        node = Node(FailingStorage(100), AgentState, config, "default", EventLoopRuntime(), voters=voters)
+        waiting = [_Waiting(call) for call in calls(node)]
+        node._storage.works = works
+        if works == 0:
+            with pytest.raises((replication.OutcomeUnknown, replication.Unavailable)):
+                node.update_state("b", bump, durable=True, timeout=10)
+        else:
+            node.close()
+        errors = [each.told() for each in waiting]
+        assert [type(error) for error in errors] == [kind] * len(errors)
+        assert all(why in str(error) for error in errors), errors
+        if works == 0:
+            with pytest.raises(replication.Unavailable):
+                node.close()
+
+
+def test_whoever_comes_to_the_group_just_after_the_end_of_the_node_does_not_wait_for_ever(monkeypatch):
+    """Between the look whether the node is there, and the question."""
+
+    def ends(node, end):
+        node.update_state("a", bump, "replicated")
+        calls = node._calls
+        wait = calls._wait_for_leader
+        monkeypatch.setattr(calls, "_wait_for_leader", lambda *args: (wait(*args), end(node)))
+        return node
+
+    def fail(node):
+        call(node._runtime, node._driver._fail, OSError("planted"))
+
+    for end, kind in ((replication.Node.close, replication.Closed), (fail, replication.Unavailable)):
+        node = ends(replication.open(schema=AgentState), end)
+        with pytest.raises(kind, match="nothing was read"):
+            node._calls.wait_to_read(20.0)
+        with suppress(replication.Unavailable):
+            node.close()
+    node = ends(replication.open(schema=AgentState), fail)
+    with pytest.raises(replication.OutcomeUnknown, match="may or may not be committed"):
+        node.update_state("a", bump, "replicated", timeout=20)
     with pytest.raises(replication.Unavailable):
         node.close()

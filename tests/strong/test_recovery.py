@@ -9,6 +9,7 @@ import pytest
 
 import replication
 from replication import cli
+from replication import recover as recovering
 from replication.raft.configuration import Configuration
 from replication.raft.core import Raft
 from replication.raft.log import CONFIGURATION, NOOP, Entry
@@ -275,4 +276,27 @@ def test_the_only_voter_is_told_that_nothing_is_missing(tmp_path: Path, capsys: 
     with replication.open(tmp_path, schema=AgentState, name="ann") as node:
         node.update_state("a", bump, "replicated")
     assert cli.main(["recover", str(tmp_path)]) == 0
-    assert "'ann' is the only voter, so nothing is missing" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "'ann' is the only voter, so nothing is missing" in said
+    assert "surely committed     all of it" in said and "has lost none" in said and "Open the store" in said
+    assert "LOST" not in said and "lost voters" not in said
+    assert cli.main(["recover", str(tmp_path), "--rejoin"]) == 0
+    said = capsys.readouterr().out
+    assert "'ann' is the only voter, so nothing is missing" in said and "REMOVED" in said and "lost voters" not in said
+    assert cli.main(["recover", str(tmp_path), "--yes"]) == 0
+    assert "has lost none" in capsys.readouterr().out
+    with replication.open(tmp_path, schema=AgentState, name="ann") as node:
+        assert node.read_state("a", lambda s: s.counters.value, **STRONG) == 1
+
+
+def test_a_group_recovered_elsewhere_is_not_told_that_nothing_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with replication.open(tmp_path, schema=AgentState, name="ann") as node:
+        node.update_state("a", bump, "replicated")
+    found = recovering.held
+    monkeypatch.setattr(recovering, "held", lambda *held: found(*held)._replace(heir="elsewhere"))  # type: ignore[union-attr]
+    assert cli.main(["recover", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "recovered ELSEWHERE already, as elsewhere" in said
+    assert "nothing is missing" not in said and "Open the store" not in said
