@@ -127,6 +127,7 @@ cdef extern from "sequence.h" nogil:
         pass
 
     u32 sequence_length(const Sequence *s)
+    Digest sequence_digest(const Sequence *s)
     u32 text_widest(const Sequence *s, u32 position, u32 n)
     void text_copy(const Sequence *s, u32 position, u32 n, void *out, int width)
     Item list_item(const Sequence *s, u32 position)

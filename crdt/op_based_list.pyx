@@ -20,8 +20,8 @@ from crdt.root import MAX_DRIFT
 cdef class ListIterator:
     cdef OpBasedList owner
     cdef SequenceWalk at
-    cdef object version
-    cdef u32 epoch  # an update that is undone changes leaves and leaves the version as it was
+    cdef Digest digest  # of what it walks, which every change of it changes
+    cdef u32 epoch      # but for an update that is undone: that leaves other leaves, and the same digest
 
     def __iter__(self):
         return self
@@ -30,12 +30,18 @@ cdef class ListIterator:
         cdef Item item
         if self.owner is None:
             raise StopIteration
-        if self.epoch != self.owner.root.doc.epoch or self.owner.version != self.version:
+        if not self.is_as_it_was(self.owner.here()):
             raise RuntimeError(f"{self.owner._place()}: changed during iteration")
         if not walk_next(&self.at, &item):
             self.owner = None
             raise StopIteration
         return unpack(&item)
+
+    cdef bint is_as_it_was(self, Container *node):
+        if node == NULL or self.epoch != self.owner.root.doc.epoch:
+            return False
+        cdef Digest now = sequence_digest((<SequenceNode *>node).sequence)
+        return now.low == self.digest.low and now.high == self.digest.high
 
 
 @cython.final
@@ -149,8 +155,8 @@ cdef class OpBasedList(Replicated):
         cdef Container *node = place_of(self)
         if node != NULL:
             it.owner = self
-            it.version = self.version
             it.epoch = self.root.doc.epoch
+            it.digest = sequence_digest((<SequenceNode *>node).sequence)
             it.at = walk_start((<SequenceNode *>node).sequence, 0)
         return it
 

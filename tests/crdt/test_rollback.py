@@ -283,6 +283,48 @@ def test_an_iterator_does_not_go_on_after_an_undone_update():
         next(at)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: s.logs.append(10),
+        lambda s: s.logs.insert(0, 10),
+        lambda s: s.logs.delete(5),
+        lambda s: s.logs.clear(),
+        lambda s: s.logs.extend([10, 11]),
+    ],
+)
+def test_an_iterator_does_not_go_on_after_a_change_of_its_list(change):
+    state = Plain("a")
+    state.logs.extend(range(10))
+    at = iter(state.logs)
+    assert next(at) == 0
+    change(state)
+    with pytest.raises(RuntimeError, match="changed during iteration"):
+        next(at)
+
+
+def test_an_iterator_does_not_go_on_after_a_merge_that_changes_its_list():
+    state = Plain("a")
+    state.logs.extend(range(10))
+    other = state.fork("b")
+    other.logs.append(10)
+    at = iter(state.logs)
+    assert next(at) == 0
+    state.merge(other.delta(state.version))
+    with pytest.raises(RuntimeError, match="changed during iteration"):
+        next(at)
+
+
+def test_an_iterator_over_a_list_goes_on_while_the_rest_of_the_state_changes():
+    state = Plain("a")
+    state.logs.extend(range(100))
+    for entry in state.logs:
+        state.texts["k"].append(entry)
+        state.notes.append("x")
+        del state.texts["k"][0]
+    assert len(state.notes) == 100
+
+
 def test_an_iterator_over_what_an_undone_update_had_made_does_not_go_on():
     state = Plain("a")
     kept = []
