@@ -187,6 +187,8 @@ class Config(NamedTuple):
 
 # Of which an entry of the log may be.
 _ENTRY_BYTES = 512, 2 << 20
+# Of whole numbers: more fits into no file, no clock and no column.
+_WHOLE_MAX = (1 << 63) - 1
 _MAY_BE_ZERO = frozenset({"flush_interval", "merge_flush_interval", "compaction_bytes_min", "compaction_ratio"})
 
 
@@ -195,6 +197,8 @@ def _check(name: str, value: Any, kind: type) -> None:
     if isinstance(value, bool) or not isinstance(value, accepted):
         expected = "a number" if kind is float else "a whole number"
         raise TypeError(f"{name}={value!r} must be {expected}, not {type(value).__name__}")
+    if isinstance(value, int) and value > _WHOLE_MAX:
+        raise ValueError(f"{name} must be at most {_WHOLE_MAX}, and was given a number of {value.bit_length()} bits")
     if name in _MAY_BE_ZERO:
         if not value >= 0:  # NaN fails too
             raise ValueError(f"{name}={value!r} must be 0 or more")

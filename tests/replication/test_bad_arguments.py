@@ -234,6 +234,8 @@ def test_open_with_an_argument_it_does_not_have(path):
         ({"flush_interval": -1}, ValueError, "flush_interval=-1"),
         ({"flush_interval": float("nan")}, ValueError, "flush_interval=nan"),
         ({"flush_interval": "1"}, TypeError, "flush_interval='1'"),
+        ({"flush_interval": 10**400}, ValueError, "flush_interval must be at most"),
+        ({"max_agents_in_memory": 10**5000}, ValueError, "16610 bits"),
         ({"max_agents_in_memory": 0}, ValueError, "max_agents_in_memory=0"),
         ({"max_agents_in_memory": 1.5}, TypeError, "max_agents_in_memory=1.5"),
         ({"watch_buffer": True}, TypeError, "watch_buffer=True"),
