@@ -216,6 +216,10 @@ class Cluster:
     # The pump's port
 
     @property
+    def apart(self) -> Core:
+        return self.group.core
+
+    @property
     def is_alone(self) -> bool:
         idle = self._links is None or self._links.is_idle
         # Who was told of peers looks for them for ever, also for those that have been forgotten as dead.

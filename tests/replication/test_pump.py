@@ -49,6 +49,7 @@ class Runtime:
 
 class Carriers:
     cores = ()
+    apart = object()
 
 
 @pytest.mark.parametrize("is_ordered", [False, True])
