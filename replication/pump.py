@@ -88,6 +88,7 @@ class Pump:
         self._add_ticket = add_ticket
         self._hurry = hurry
         self._core_of = {kind: core for core in carriers.cores for kind in core.handles}
+        self._apart = carriers.apart
         self._stirred: Sequence[Core] = ()  # who may have something to do
         self._is_due = self._is_running = False
         self._unpersisted: list[tuple[Core, Ready]] = []
@@ -114,7 +115,7 @@ class Pump:
             self._runtime.call_soon(self._run_due)
 
     def _stir(self, core: Core | None) -> None:
-        if core is not self._carriers.apart:
+        if core is not self._apart:
             self._stirred = self._carriers.cores
         elif not self._stirred:
             self._stirred = (core,)

@@ -107,7 +107,8 @@ class Calls:
     def update(self, change: Change) -> UpdateResult:
         """Return once it is committed, and applied here. Unavailable, OutcomeUnknown, or what the function raises."""
         while True:
-            self._wait_for_leader(change.led_by)
+            if not self._has_leader():
+                self._wait_for_leader(change.led_by)
             waiter = self._runtime.waiter()
             ticket = _ticket_of(waiter, change.op_id)
             left = self._left(change.deadline)
@@ -128,7 +129,8 @@ class Calls:
         """As `update`. An agent that is busy is looked at again later: the event loop waits for no lock and no disk."""
         pause = _LOOK_SOON
         while True:
-            await self._await_leader(change.led_by)
+            if not self._has_leader():
+                await self._await_leader(change.led_by)
             ticket = FutureTicket(None, change.op_id)
             joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, 0.0)
             if joined is Wait.ABSENT:
@@ -175,16 +177,18 @@ class Calls:
 
     # Whether there is anybody to ask
 
-    def _wait_for_leader(self, deadline: float) -> None:
+    def _has_leader(self) -> bool:
+        """Whether somebody leads now; if not, somebody is to."""
         self._core.is_wanted = True
         self._wake()
+        return self._is_led(inf)
+
+    def _wait_for_leader(self, deadline: float) -> None:
         end = min(deadline, self._runtime.time() + self._patience)
         while not self._is_led(end):
             self._runtime.waiter().wait(_LOOK_EVERY)
 
     async def _await_leader(self, deadline: float) -> None:
-        self._core.is_wanted = True
-        self._wake()
         end = min(deadline, self._runtime.time() + self._patience)
         while not self._is_led(end):
             await sleep(_LOOK_EVERY)
@@ -242,7 +246,8 @@ class Calls:
         ValueError if it cannot be the one, Timeout if that takes too long: it may happen later.
         """
         deadline = self._runtime.time() + _MANAGE_PATIENCE * self._patience
-        self._wait_for_leader(deadline)
+        if not self._has_leader():
+            self._wait_for_leader(deadline)
         self._check_name(act, name)
         why = ""
         while not self._is_managed(act, name):
@@ -306,7 +311,8 @@ class Calls:
     def wait_to_read(self, timeout: float | None) -> None:
         """Return once this node's states have everything that was committed before now. Unavailable, Timeout."""
         deadline = inf if timeout is None else self._runtime.time() + timeout
-        self._wait_for_leader(deadline)
+        if not self._has_leader():
+            self._wait_for_leader(deadline)
         waiter = self._runtime.waiter()
         ticket = _ticket_of(waiter)
         self._ask(ticket)
@@ -318,7 +324,8 @@ class Calls:
     async def await_to_read(self, timeout: float | None) -> None:
         """As `wait_to_read`."""
         deadline = inf if timeout is None else self._runtime.time() + timeout
-        await self._await_leader(deadline)
+        if not self._has_leader():
+            await self._await_leader(deadline)
         ticket = FutureTicket(None)
         self._ask(ticket)
         try:

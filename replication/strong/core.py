@@ -139,6 +139,11 @@ class StrongCore:
         self._now = max(self._now, now)
         return self._proposals.add(attempt, self._now)
 
+    @property
+    def waiting(self) -> int:
+        """Attempts of this node without a verdict."""
+        return len(self._proposals)
+
     def result(self, op_id: str) -> bytes | None:
         """What the operation of that name returned, once the log has brought it and it is merged. From any thread."""
         result = self.machine.result(op_id)
@@ -290,10 +295,9 @@ class StrongCore:
         return self._out.popleft() if self._out else NOTHING
 
     def _take(self, wanted: Wanted) -> None:
-        settle = tuple(self._readers.take(wanted.reads))
-        send = tuple([Send(peer, message) for peer, message in wanted.send])
-        if send or settle:
-            self._out.append(Ready(send=send, settle=settle))
+        if wanted.send or wanted.reads:
+            send = tuple([Send(peer, message) for peer, message in wanted.send])
+            self._out.append(Ready(send=send, settle=tuple(self._readers.take(wanted.reads))))
         for piece in wanted.pieces:
             self._snapshots.take(piece)
         if wanted.write is not None:
@@ -378,7 +382,7 @@ class StrongCore:
             "snapshot": self.raft.snapshot.last_index,
             "voters": list(members.voters),
             "learners": list(members.learners),
-            "waiting": len(self._proposals),
+            "waiting": self.waiting,
             **self._proposals.counts,
             **self.counts,
         }

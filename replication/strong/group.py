@@ -188,8 +188,12 @@ class Group:
         return self.core.put(attempt, self._runtime.time())
 
     def _go(self) -> None:
+        """Have done what comes of attempts that were put: at once, or, since others are about to, once for all."""
         self._driver.keep_time()
-        self._driver.run_now(self.core)
+        if self.core.waiting > 1:
+            self._driver.run_soon(self.core)
+        else:
+            self._driver.run_now(self.core)
 
     def _when_durable(self, slot: Slot, then: Callable[[bool], None]) -> None:
         def settled(ticket: Ticket) -> None:

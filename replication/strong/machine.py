@@ -120,7 +120,7 @@ class Machine:
                 return INVALID
             if top.get(self._writer, 0) <= proposal.base:
                 return INVALID
-            self._held[proposal.agent_id] = VersionVector(held).merge(top)
+            self._held[proposal.agent_id] = top.merge(held)
         for op_id, data in proposal.results:
             self._served[op_id] = _Served(self._next_number, data)
             self._next_number += 1

@@ -75,6 +75,13 @@ def _merges(state: Any, delta: bytes) -> bool:
         return False
 
 
+def _keeps_up(head: _Head, state: Any, version: VersionVector) -> bool:
+    """Whether the head, with what was done on it, can have what was done to the agent since."""
+    if head.state is None:
+        return False
+    return version <= head.state.version or _merges(head.state, state.delta(head.version)) or not head.is_idle
+
+
 class Joined(NamedTuple):
     """A function has run; whether that holds, `attempt.verdict` says when the ticket is settled."""
 
@@ -234,11 +241,9 @@ class Rounds:
         if slot is None:
             return False
         try:
-            state, version = slot.state, slot.state.version
-            if version == head.version and head.state is not None:
-                return True
-            if head.state is None or (not _merges(head.state, state.delta(head.version)) and head.is_idle):
-                head.state = state.fork(self._group())
+            version = slot.state.version
+            if not _keeps_up(head, slot.state, version):
+                head.state = slot.state.fork(self._group())
             head.version = version
             return True
         finally:
