@@ -49,7 +49,7 @@ from replication.ticket import Ticket
 _SOON = 0.01
 # Seconds that are not lost in rounding a time.
 _NEXT_MOMENT = 0.0001
-_MERGED = frozenset(("landed", "known"))
+_MERGED = ("landed", "known")
 
 
 class StrongCore:
@@ -278,7 +278,7 @@ class StrongCore:
         if applying is None or landing.delivery is not applying.delivery:
             return
         # What does not merge is brought by comparing; the log's verdict stands all the same.
-        self.counts["unmerged"] += sum(outcome not in _MERGED for outcome in landing.outcomes)
+        self.counts["unmerged"] += len(landing.outcomes) - sum(map(landing.outcomes.count, _MERGED))
         self._applying = None
         self._now = max(self._now, now)
         self._end(applying.last, applying.judged)

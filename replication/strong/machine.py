@@ -104,7 +104,7 @@ class Machine:
         return HOLDS
 
     def _judge(self, proposal: Proposal) -> str:
-        held = self.held(proposal.agent_id)
+        held = self._held.get(proposal.agent_id, _NOTHING)
         if held.get(self._writer, 0) != proposal.base:
             return CONFLICT
         if proposal.results:
