@@ -104,7 +104,7 @@ class Plan(NamedTuple):
 # What serves the updates that ask for nothing besides a mode, by its word.
 _PLAIN = {
     word: Plan(modes.parse(word).rank, modes.parse(word).word, 0)
-    for word in ("eventually_consistent", "crdt_enhanced", "eventual")
+    for word in ("eventually_consistent", "crdt_enhanced", "replicated", *modes.ALIASES)
 }
 
 

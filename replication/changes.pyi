@@ -48,7 +48,7 @@ class Changes:
         items: tuple[Item, ...],
         outcomes: list[str | None],
         unwritten: set[Slot],
-        held_back_max: int,
+        held_back_max: int | None,
         watching: Callable[[str], Any] | None,
         /,
     ) -> None: ...

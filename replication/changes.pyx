@@ -102,23 +102,25 @@ cdef class Changes:
 
         `outcomes` gets what came of each item, by its place, if it had none; `unwritten` the slots of which the disk
         does not have everything yet. Left out is what needs more than merging: an agent that is not in memory, or busy,
-        or that `watching` has watches of; a question; what cannot be merged.
+        or that `watching` has watches of; a question; what cannot be merged. `held_back_max` is None for what is
+        ordered (`core.Delivery`): then all that comes after something left out is, too.
         """
         cdef Slot slot
         cdef Py_ssize_t place
         for place in range(len(items)):
+            if outcomes[place] is not None:
+                continue
             agent_id, delta, _ = items[place]
-            if outcomes[place] is not None or not delta or (watching is not None and watching(agent_id)):
-                continue
-            slot = self._slots.get(agent_id)
-            if slot is None or not PyThread_acquire_lock(slot._lock, NOWAIT_LOCK):
-                continue
-            try:
-                outcomes[place] = self._land(slot, <bytes?>delta, held_back_max)
-                if slot.dirty or slot.merged or slot.in_flight:
-                    unwritten.add(slot)
-            finally:
-                PyThread_release_lock(slot._lock)
+            slot = None if not delta or (watching is not None and watching(agent_id)) else self._slots.get(agent_id)
+            if slot is not None and PyThread_acquire_lock(slot._lock, NOWAIT_LOCK):
+                try:
+                    outcomes[place] = self._land(slot, <bytes?>delta, held_back_max)
+                    if slot.dirty or slot.merged or slot.in_flight:
+                        unwritten.add(slot)
+                finally:
+                    PyThread_release_lock(slot._lock)
+            if held_back_max is None and outcomes[place] is None:
+                break
 
     cdef object _land(self, Slot slot, bytes delta, held_back_max):
         """The outcome, with the slot's lock held; None if there is more to be done than to merge."""
@@ -127,7 +129,11 @@ cdef class Changes:
             return None
         slot.used = True
         try:
-            landing = <int>state._deliver(delta, held_back_max)
+            if held_back_max is None:
+                landing = <int>state._land(delta, False)
+                state._land_held_back()
+            else:
+                landing = <int>state._deliver(delta, held_back_max)
         except (DecodeError, TypeError, OverflowError):
             return "refused"
         if landing == LANDED:

@@ -6,7 +6,6 @@ but for `members`, `replicas` and `status`, which read what that thread last lef
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -185,8 +184,10 @@ class Cluster:
         self._runtime.call_soon(self._driver.connect)
 
     def on_message(self, peer: str, message: Message) -> None:
-        with suppress(Closed):  # this node is saying farewell; what it could not answer, the peer finds elsewhere
+        try:
             self._driver.receive(peer, message)
+        except Closed:
+            return  # this node is saying farewell; what it could not answer, the peer finds elsewhere
 
     def on_up(self, peer: str, hello: Hello) -> None:
         now = self._runtime.time()
@@ -214,6 +215,10 @@ class Cluster:
         self._driver.keep_note(Note(_KNOWN_PREFIX + name, msgpack.packb(tuple(known))))
 
     # The pump's port
+
+    @property
+    def apart(self) -> Core:
+        return self.group.core
 
     @property
     def is_alone(self) -> bool:

@@ -6,7 +6,7 @@ it builds on is bounded: beyond that it is dropped, and anti-entropy brings it a
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from crdt import DecodeError, VersionVector
 from replication.changes import OUTCOMES
@@ -62,11 +62,11 @@ class Deliveries:
         `unwritten` gets the agents of which the disk does not have everything yet. CorruptStore if this node's own
         bytes cannot be read.
         """
-        if not delivery.is_ordered:
-            if self.promises:
-                self._hold_up(delivery, outcomes, self.promises)
-            watching = self._watchers.matching if self._watchers else None
-            self._store.changes.land(delivery.items, outcomes, unwritten, self._held_back_max, watching)
+        if self.promises and not delivery.is_ordered:
+            self._hold_up(delivery, outcomes, self.promises)
+        watching = self._watchers.matching if self._watchers else None
+        held_back_max = None if delivery.is_ordered else self._held_back_max
+        self._store.changes.land(delivery.items, outcomes, unwritten, held_back_max, watching)
         if None in outcomes:
             for place, item in enumerate(delivery.items):
                 if outcomes[place] is None:
@@ -75,14 +75,16 @@ class Deliveries:
                         break
             if None in outcomes:
                 return False
-        for outcome in self.counts:
-            self.counts[outcome] += outcomes.count(outcome)
+        self._count(outcomes)
         return True
 
     def give_up(self, outcomes: list[str | None]) -> None:
         """Drop what has no outcome yet."""
         outcomes[:] = [outcome or "waiting" for outcome in outcomes]
-        for outcome in self.counts:
+        self._count(outcomes)
+
+    def _count(self, outcomes: list[str | None]) -> None:
+        for outcome in dict.fromkeys(cast("list[str]", outcomes)):
             self.counts[outcome] += outcomes.count(outcome)
 
     def _hold_up(self, delivery: Delivery, outcomes: list[str | None], promises: Promises) -> None:

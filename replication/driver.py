@@ -82,7 +82,7 @@ class Driver:
         self._writing: tuple[Round, list[Ticket], list[tuple[Core, Ready]], float] | None = None
         self._notes: dict[str, Note] = {}
         self._crowd = 0  # callers that the last flush was for
-        self._tick_due = 0.0
+        self._tick_due = self._rests_at = 0.0
         self._is_ticking = False
         self.failure: Unavailable | None = None
         self.rounds = self.rows = self.bytes = 0
@@ -197,13 +197,13 @@ class Driver:
         """A message came. What it leads to is done once for all that came in the same moment."""
         self._pump.step(peer, message)
 
-    def run_soon(self) -> None:
-        """The cores may have something to do."""
-        self._pump.run_soon()
+    def run_soon(self, core: Core | None = None) -> None:
+        """That core, or any, may have something to do."""
+        self._pump.run_soon(core)
 
-    def run_now(self) -> None:
-        """Do what the cores want done; for the end, when there is no later."""
-        self._pump.run()
+    def run_now(self, core: Core | None = None) -> None:
+        """As `run_soon`, and have it done at once."""
+        self._pump.run(core)
 
     def keep_note(self, note: Note) -> None:
         """Write a note with one of the next flushes."""
@@ -240,7 +240,7 @@ class Driver:
         if self._crowd < _CROWD:
             self._flush()
         else:
-            self._cancel_timers()  # it may have been meant for much later
+            self._cancel_timer()  # it may have been meant for much later
             self._timer = self._runtime.call_later(_GATHER, self._flush)
 
     def _flush(self) -> None:
@@ -248,7 +248,7 @@ class Driver:
         if self._writing is not None or self.failure is not None:
             return  # the end of that write looks for what came meanwhile
         self._asleep = False
-        self._cancel_timers()
+        self._cancel_timer()
         tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
         if self._merged_is_due or not all(ticket.slots for ticket in tickets):
             self._take_merged(tickets)
@@ -256,8 +256,7 @@ class Driver:
             self._changes.promote(ticket.slots or ())
         self._crowd = len(tickets)
         readies, wishes = self._pump.take()
-        notes, self._notes = self._notes, {}
-        batch = Batch(notes=notes.values())
+        batch, self._notes = Batch(notes=self._notes.values()), {}
         batch.keep(each for _, ready in readies for each in ready.persist)
         round = Round()
         self._writing = (round, tickets, readies, self._runtime.time())
@@ -286,6 +285,7 @@ class Driver:
         assert self._writing is not None
         round, tickets, readies, _ = self._writing
         now = self._runtime.time()
+        self._rests_at = now + _IDLE_AFTER
         self._changes.settled(round, now)
         for change in round.changes:
             self._crowd += len(change.tickets)
@@ -338,15 +338,16 @@ class Driver:
         tickets += self._patient
         self._patient = []
 
-    def _cancel_timers(self) -> None:
-        for timer in (self._timer, self._idle_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._idle_timer = None
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _idle(self) -> None:
         self._idle_timer = None
-        if self._asleep and self.failure is None:
+        if self._runtime.time() < self._rests_at:
+            self._next()  # there was a flush since
+        elif self._asleep and self.failure is None:
             self._storage.rest(idle=True)
 
     def _tick(self) -> None:

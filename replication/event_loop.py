@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from random import Random, SystemRandom
 from threading import get_ident
+from time import monotonic
 from typing import Any
 
 from replication.runtime import Waiter
@@ -33,7 +34,7 @@ class EventLoopRuntime:
         self._arrive = turnstile.arrive
         # Other loops than asyncio's own do not say when they have nothing more to do.
         self._written = _nothing if isinstance(self.loop, asyncio.SelectorEventLoop) else turnstile.leave
-        self.time = self.loop.time
+        self.time = monotonic
         self.call_later = self.loop.call_later
         self._thread = threading.Thread(target=self._run, name="replication-driver", daemon=True)
         self._own_thread: int | None = None
@@ -48,10 +49,12 @@ class EventLoopRuntime:
         self._thread.start()
 
     def call_soon(self, fn: Callable[..., Any], *args: Any) -> None:
+        if self._own_thread == get_ident():
+            self.loop.call_soon(fn, *args)
+            return
         # To wake the loop from another thread costs system calls, and a turn of the interpreter's lock for each.
-        own = self._own_thread == get_ident()
         with suppress(RuntimeError):  # the loop is closed: the node has ended
-            (self.loop.call_soon if own else self.loop.call_soon_threadsafe)(fn, *args)
+            self.loop.call_soon_threadsafe(fn, *args)
 
     def write(self, storage: Storage, batch: Batch, done: Callable[[BaseException | None], None]) -> None:
         self._arrive()
@@ -110,6 +113,7 @@ class EventLoopRuntime:
                 task.cancel()
             self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         finally:
+            self._own_thread = None  # another thread may come to have its number
             self.loop.close()
 
 

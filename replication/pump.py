@@ -34,6 +34,10 @@ class Carriers(Protocol):
         """All cores; whichever comes first is asked first."""
 
     @property
+    def apart(self) -> Core:
+        """The one of them that tells the others nothing, and is told nothing by them."""
+
+    @property
     def is_alone(self) -> bool:
         """Whether there is nobody for whom time matters; whoever comes is told to the driver."""
 
@@ -84,6 +88,8 @@ class Pump:
         self._add_ticket = add_ticket
         self._hurry = hurry
         self._core_of = {kind: core for core in carriers.cores for kind in core.handles}
+        self._apart = carriers.apart
+        self._stirred: Sequence[Core] = ()  # who may have something to do
         self._is_due = self._is_running = False
         self._unpersisted: list[tuple[Core, Ready]] = []
         self._wishes: dict[str, list[Tell]] = {}
@@ -99,12 +105,20 @@ class Pump:
         core = self._core_of.get(type(message))
         if core is not None:
             core.step(peer, message, self._runtime.time())
-            self.run_soon()
+            self.run_soon(core)
 
-    def run_soon(self) -> None:
-        if not self._is_due:
+    def run_soon(self, core: Core | None = None) -> None:
+        """Something has happened to that core, or to any."""
+        self._stir(core)
+        if not (self._is_due or self._is_running):
             self._is_due = True
-            self._runtime.call_soon(self.run)
+            self._runtime.call_soon(self._run_due)
+
+    def _stir(self, core: Core | None) -> None:
+        if core is not self._apart:
+            self._stirred = self._carriers.cores
+        elif not self._stirred:
+            self._stirred = (core,)
 
     def take(self) -> tuple[list[tuple[Core, Ready]], dict[str, list[Tell]]]:
         """What the flush that begins now is to make durable, and to make."""
@@ -114,30 +128,39 @@ class Pump:
 
     def act(self, readies: Iterable[tuple[Core, Ready]], unmet: Iterable[Tell]) -> None:
         """After a flush: do what waited for it, and keep the wishes that could not be met."""
+        self._is_due = True  # what is done here is followed by a run
         for core, ready in readies:
             self._do(core, ready)
         for tell in unmet:
             self._wishes.setdefault(tell.agent_id, []).append(tell)
         self.run()
 
-    def run(self) -> None:
-        """Do all that the cores want done now."""
+    def run(self, core: Core | None = None) -> None:
+        """Do all that is to be done now, after something has happened to that core, or to any."""
+        self._stir(core)
+        self._run()
+
+    def _run_due(self) -> None:
+        if self._is_due:  # else that has been done
+            self._run()
+
+    def _run(self) -> None:
         self._is_due = False
         if self._is_running:
             return
         self._is_running = True
         try:
-            progress = True
-            while progress:
-                progress = False
-                for core in self._carriers.cores:
+            while self._stirred:
+                cores, self._stirred = self._stirred, ()
+                for core in cores:
                     ready = core.ready()
                     if ready.persist:
                         self._unpersisted.append((core, ready))
-                        progress = True
                     elif ready.send or ready.deliver or ready.settle:
                         self._do(core, ready)
-                        progress = True
+                    else:
+                        continue
+                    self._stir(core)
         finally:
             self._is_running = False
         if self._unpersisted:
@@ -176,13 +199,13 @@ class Pump:
             return
         if not arrival.unwritten:
             core.durable(delivery.token, now)
-            self.run_soon()
+            self.run_soon(core)
             return
 
         def settle(ticket: Ticket) -> None:
             if ticket.error is None:
                 core.durable(delivery.token, self._runtime.time())
-                self.run_soon()
+                self.run_soon(core)
 
         self._add_ticket(Ticket(arrival.unwritten, settle), delivery.urgent)
 

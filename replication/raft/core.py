@@ -101,6 +101,7 @@ class Raft(Roles):
         """All that was handed out up to that index has been applied."""
         state = self._state
         assert state.applied < index <= state.applying and not state.is_installing
+        self._is_stirred = True
         state.applied = index
         self._follower.install()
 
@@ -123,7 +124,8 @@ class Raft(Roles):
         self._wake(now)
         if self._leader is None:
             return Refused("not leader", self._state.leader)
-        self._leader.sending.asked(peer)
+        if peer:
+            self._leader.sending.asked(peer)
         return self._leader.propose(data)
 
     def change(self, voters: Iterable[str], learners: Iterable[str], now: float) -> Proposed | Refused:
@@ -191,6 +193,7 @@ class Raft(Roles):
         """
         if self._leader is not None:
             index = self._leader.sending.compactable(index)
+        self._is_stirred = True  # who lacks what goes is to be sent a snapshot
         if self._state.compact(index):
             return self._state.log.offset, self._state.log.offset_term
         return None
@@ -198,7 +201,10 @@ class Raft(Roles):
     # ---- what is to be done
 
     def ready(self) -> Ready:
-        """Everything that is to be done now, each thing once."""
+        """Everything that is to be done now, each thing once. O(1) when nothing has happened since the last time."""
+        if not self._is_stirred:
+            return NOTHING
+        self._is_stirred = False
         state = self._state
         if self._leader is not None:
             self._leader.flush()

@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 class Log:
-    __slots__ = ("_base", "_entries", "_sums", "durable", "handed", "offset", "offset_term")
+    __slots__ = ("_base", "_entries", "_sums", "durable", "handed", "last", "offset", "offset_term")
 
     def __init__(self, offset: int, offset_term: int, entries: Sequence[Entry] = ()) -> None:
         """What the disk holds; the first entry has the index `offset` + 1."""
@@ -44,12 +44,8 @@ class Log:
         self._entries: list[Entry] = []
         self._sums: list[int] = []  # bytes of all entries ever held, up to each
         self._base = 0  # the same, up to `offset`
-        self.offset = self.durable = self.handed = offset
+        self.offset = self.durable = self.handed = self.last = offset
         self.offset_term = offset_term
-
-    @property
-    def last(self) -> int:
-        return self.offset + len(self._entries)
 
     @property
     def last_term(self) -> int:
@@ -97,6 +93,7 @@ class Log:
             total += len(entry.data) + ENTRY_BYTES
             self._entries.append(entry)
             self._sums.append(total)
+        self.last += len(entries)
 
     def conflict(self, previous: int, entries: Sequence[Entry]) -> int:
         """Where the first of the entries belongs that is not in this log; one after them all if each is."""
@@ -110,6 +107,7 @@ class Log:
         assert self.offset < first
         place = first - self.offset - 1
         del self._entries[place:], self._sums[place:]
+        self.last = min(self.last, first - 1)
         self.durable = min(self.durable, first - 1)
         self.handed = min(self.handed, first - 1)
 
@@ -137,7 +135,7 @@ class Log:
         assert self.offset <= self.handed <= self.last and self.durable <= self.handed
         terms = [self.offset_term, *[entry.term for entry in self._entries]]
         assert terms == sorted(terms), "terms never fall"
-        assert len(self._sums) == len(self._entries)
+        assert len(self._sums) == len(self._entries) == self.last - self.offset
 
 
 def _term_of(entry: Entry) -> int:

@@ -33,6 +33,7 @@ class Roles:
         self._leader: Leader | None = None
         self._ballot: Ballot | None = None
         self._ticked = now
+        self._is_stirred = True  # something has happened that `ready` has not answered
         self.stepped_down = ""  # why it did, the last time it was not for a higher term
         self._wait_for_leader()
 
@@ -176,6 +177,7 @@ class Roles:
         self._ballot = None
         self._state.leader = self._state.name
         self._leader = Leader(self._state, self._reads)
+        self._is_stirred = True  # also if `ready` itself has found the vote
 
     def _retire(self) -> None:
         """A leader that must not be one any more."""
@@ -190,6 +192,7 @@ class Roles:
         state = self._state
         assert now >= state.now, "time does not go back"
         state.now = now
+        self._is_stirred = True
         if now - self._ticked > state.options.election_timeout and not self._is_alone:
             self._ticked = now
             if self._leader is not None:

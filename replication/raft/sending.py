@@ -32,12 +32,14 @@ class Sending:
     def flush(self) -> None:
         """Send what there is to be sent, and room for."""
         last, commit = self._state.log.last, self._state.commit
-        self.news_due = inf
+        news_due = inf
         for peer, progress in self.progress.items():
             if self._is_due(progress, last, commit):
                 while self.send_entries(peer, progress):
                     pass
-            self.news_due = min(self.news_due, progress.news_due)
+            if progress.news_due < news_due:
+                news_due = progress.news_due
+        self.news_due = news_due
 
     def _is_due(self, progress: Progress, last: int, commit: int) -> bool:
         """What is committed is told with the next entries, if they come soon: a message of its own costs as much."""

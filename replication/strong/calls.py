@@ -140,7 +140,8 @@ class Calls:
         """As `update`. An agent that is busy is looked at again later: the event loop waits for no lock and no disk."""
         pause = _LOOK_SOON
         while True:
-            await self._await_leader(change.led_by, _CHANGED)
+            if not self._has_leader(_CHANGED):
+                await self._await_leader(change.led_by, _CHANGED)
             ticket = FutureTicket(None, change.op_id)
             joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, 0.0)
             if joined is Wait.ABSENT:
@@ -193,16 +194,20 @@ class Calls:
 
     # Whether there is anybody to ask
 
-    def _wait_for_leader(self, deadline: float, wish: tuple[str, str]) -> None:
+    def _has_leader(self, wish: tuple[str, str]) -> bool:
+        """Whether somebody leads now; if not, somebody is to."""
         self._core.is_wanted = True
         self._wake()
+        return self._is_led(inf, wish)
+
+    def _wait_for_leader(self, deadline: float, wish: tuple[str, str]) -> None:
+        if self._has_leader(wish):
+            return
         end = min(deadline, self._runtime.time() + self._patience)
         while not self._is_led(end, wish):
             self._runtime.waiter().wait(_LOOK_EVERY)
 
     async def _await_leader(self, deadline: float, wish: tuple[str, str]) -> None:
-        self._core.is_wanted = True
-        self._wake()
         end = min(deadline, self._runtime.time() + self._patience)
         while not self._is_led(end, wish):
             await sleep(_LOOK_EVERY)
@@ -342,7 +347,8 @@ class Calls:
     async def await_to_read(self, timeout: float | None) -> None:
         """As `wait_to_read`."""
         deadline = inf if timeout is None else self._runtime.time() + seconds(timeout)
-        await self._await_leader(deadline, _READ)
+        if not self._has_leader(_READ):
+            await self._await_leader(deadline, _READ)
         ticket = FutureTicket(None)
         self._ask(ticket)
         try:

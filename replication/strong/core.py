@@ -17,24 +17,25 @@ from math import inf
 from random import Random
 from typing import Any
 
+from crdt import VersionVector
 from replication.config import Config
 from replication.core import NOTHING, Change, Delivery, Landing, Ready, Send, Told
 from replication.message_fields import MessageError
-from replication.messages import Item, Message
+from replication.messages import Message
 from replication.raft.core import Raft
-from replication.raft.log import DATA
 from replication.raft.messages import KINDS_OF_MESSAGES
 from replication.raft.options import Options
+from replication.raft.ready import NOTHING as NOTHING_WANTED
 from replication.raft.ready import Apply, Write
 from replication.raft.ready import Ready as Wanted
 from replication.raft.roles import LEADER
 from replication.storage import Note, Record
-from replication.strong.applying import Applying, Judged
+from replication.strong.applying import Applying, Judge, Judged
 from replication.strong.attempt import Attempt
 from replication.strong.compaction import Compaction
-from replication.strong.entries import GROUP, Piece, Proposal, decode, first_of, writer_of
+from replication.strong.entries import GROUP, decode, first_of, writer_of
 from replication.strong.journal import Base, RecordLog, Start
-from replication.strong.machine import HOLDS, INVALID, Machine
+from replication.strong.machine import Machine
 from replication.strong.members import Members
 from replication.strong.messages import Manage, Propose
 from replication.strong.proposals import Proposals
@@ -49,7 +50,7 @@ from replication.ticket import Ticket
 _SOON = 0.01
 # Seconds that are not lost in rounding a time.
 _NEXT_MOMENT = 0.0001
-_MERGED = frozenset(("landed", "known"))
+_MERGED = ("landed", "known")
 
 
 class StrongCore:
@@ -57,7 +58,7 @@ class StrongCore:
 
     boot     tells this life of the node from its others
     decided  called with each attempt of this node that has its verdict, before its callers are woken
-    moved    called with each agent of which there was a verdict, once what the log brought is merged
+    moved    called with the agents of which there were verdicts, once what the log brought is merged
     parts    the parts of an agent, as they are on disk
     group    the group this node belongs to, "" if it has not met any
     group_of which group another node says that it belongs to, "" if it has not said so
@@ -80,7 +81,7 @@ class StrongCore:
         now: float,
         config: Config,
         decided: Callable[[Attempt], None],
-        moved: Callable[[str], None],
+        moved: Callable[[Iterable[str]], None],
         parts: Callable[[str], Iterable[bytes]],
         group: str,
         group_of: Callable[[str], str],
@@ -122,9 +123,9 @@ class StrongCore:
             self.raft, self._snapshots, records, config, random, self._proposals.asked, self._out.append
         )
         self._applying: Applying | None = None
-        self._unmerged: set[str] = set()  # op_ids of entries that are being applied
         self.counts = dict.fromkeys(("committed", "conflicts", "applied", "unmerged", "invalid", "strange"), 0)
         self.counts["applied"] = start.saved.applied
+        self._judge = Judge(self._turns, self._proposals, self.counts)
 
     def _belong_to(self, group: str) -> None:
         """The log of a group begins under the name that it had first."""
@@ -138,17 +139,25 @@ class StrongCore:
         self._now = max(self._now, now)
         return self._proposals.add(attempt)
 
+    @property
+    def waiting(self) -> int:
+        """Attempts of this node without a verdict."""
+        return len(self._proposals)
+
     def result(self, op_id: str) -> bytes | None:
         """What the operation of that name returned, once the log has brought it and it is merged. From any thread."""
         result = self.machine.result(op_id)
-        return None if op_id in self._unmerged else result
+        return None if op_id in self._judge.unmerged else result
 
     def wait(self, agent_id: str, now: float) -> float:
         """Seconds until an attempt of that agent may be put; `moved` may be called before. 0 for now."""
-        self._now = max(self._now, now)
         if self._applying is not None and agent_id in self._applying.judged.agents:
             return _SOON
-        return self._turns.wait(agent_id, self._now)
+        return self._turns.wait(agent_id, now)
+
+    def held(self, agent_id: str) -> VersionVector:
+        """What the log has brought of an agent."""
+        return self.machine.held(agent_id)
 
     def read(self, tickets: tuple[Ticket, ...], now: float) -> None:
         """Settle the tickets once this node's states have everything that was committed before now."""
@@ -216,11 +225,22 @@ class StrongCore:
             self._compaction.look(self.counts["applied"], self.machine)
         self._proposals.tick(self._now)
 
-    def remind(self, now: float) -> None:
-        """What was put off is due."""
+    def remind(self, now: float) -> bool:
+        """Whether what was put off is due, and has not been done meanwhile with something else."""
         self._now = max(self._now, now)
         self._reminded_at = inf
+        if self.raft.news_due > self._now:
+            self._look_for_news()
+            return False
         self.raft.tick(self._now)
+        return True
+
+    def _look_for_news(self) -> None:
+        """Have this core reminded of what was put off."""
+        due = self.raft.news_due
+        if due < self._reminded_at:
+            self._reminded_at = due
+            self._later(max(_NEXT_MOMENT, due - self._now))
 
     # Snapshots
 
@@ -258,7 +278,7 @@ class StrongCore:
         if applying is None or landing.delivery is not applying.delivery:
             return
         # What does not merge is brought by comparing; the log's verdict stands all the same.
-        self.counts["unmerged"] += sum(outcome not in _MERGED for outcome in landing.outcomes)
+        self.counts["unmerged"] += len(landing.outcomes) - sum(map(landing.outcomes.count, _MERGED))
         self._applying = None
         self._now = max(self._now, now)
         self._end(applying.last, applying.judged)
@@ -266,20 +286,18 @@ class StrongCore:
     # What is to be done
 
     def ready(self) -> Ready:
-        if not self._out and not self.heir:
+        while not self._out and not self.heir:
             wanted = self.raft.ready()
-            if any(wanted):
-                self._take(wanted)
-            if self.raft.news_due < self._reminded_at:
-                self._reminded_at = self.raft.news_due
-                self._later(max(_NEXT_MOMENT, self._reminded_at - self._now))
+            if wanted is NOTHING_WANTED:
+                self._look_for_news()
+                break
+            self._take(wanted)
         return self._out.popleft() if self._out else NOTHING
 
     def _take(self, wanted: Wanted) -> None:
-        settle = tuple(self._readers.take(wanted.reads))
-        send = tuple([Send(peer, message) for peer, message in wanted.send])
-        if send or settle:
-            self._out.append(Ready(send=send, settle=settle))
+        if wanted.send or wanted.reads:
+            send = tuple([Send(peer, message) for peer, message in wanted.send])
+            self._out.append(Ready(send=send, settle=tuple(self._readers.take(wanted.reads))))
         for piece in wanted.pieces:
             self._snapshots.take(piece)
         if wanted.write is not None:
@@ -322,51 +340,21 @@ class StrongCore:
         self._out.append(Ready(persist=persist, settle=(Ticket(None, written),)))
 
     def _apply(self, apply: Apply) -> None:
-        items: list[Item] = []
-        judged = Judged([], {})
-        for entry in apply.entries:
-            if entry.kind == DATA:
-                self._judge(entry.data, items, judged)
+        judged = self._judge.judge(self.machine, apply.entries, self._now)
         last = apply.first + len(apply.entries) - 1
-        if items:
+        if judged.items:
             self._compaction.merged(last)
-            self._applying = Applying(last, Delivery(GROUP, tuple(items), last, is_ordered=True), judged)
+            self._applying = Applying(last, Delivery(GROUP, tuple(judged.items), last, is_ordered=True), judged)
             self._out.append(Ready(deliver=(self._applying.delivery,)))
         else:
             self._end(last, judged)
 
-    def _judge(self, data: bytes, items: list[Item], judged: Judged) -> None:
-        try:
-            said = decode(data)
-            if isinstance(said, Piece):
-                whole = self.machine.pieces.take(said)
-                self._proposals.came(said, self._now)
-                if whole is None:
-                    return
-                said = whole
-        except MessageError:
-            self.counts["invalid"] += 1  # on every member alike
-            return
-        if isinstance(said, Proposal):
-            self._unmerged.update(result.op_id for result in said.results)
-        verdict = self.machine.apply(said)
-        if not isinstance(said, Proposal):
-            return
-        self.counts["committed" if verdict == HOLDS else "invalid" if verdict == INVALID else "conflicts"] += 1
-        if verdict == HOLDS and said.delta:
-            items.append(Item(said.agent_id, said.delta, b""))
-        self._turns.judged(said, verdict, self._now)
-        judged.agents[said.agent_id] = None
-        if self._proposals.are_own(said):
-            judged.decided.append((said.number, verdict))
-
     def _end(self, last: int, judged: Judged) -> None:
         """Everything up to that entry is applied: tell those who wait for it."""
-        self._unmerged.clear()
+        self._judge.unmerged.clear()
         self.counts["applied"] = last
         settle = self._proposals.decide(judged.decided, self._decided)
-        for agent_id in judged.agents:
-            self._moved(agent_id)
+        self._moved(judged.agents)
         self.raft.applied(last)
         if settle:
             self._out.append(Ready(settle=tuple(settle)))
@@ -394,7 +382,7 @@ class StrongCore:
             "snapshot": self.raft.snapshot.last_index,
             "voters": list(members.voters),
             "learners": list(members.learners),
-            "waiting": len(self._proposals),
+            "waiting": self.waiting,
             **self._proposals.counts,
             **self.counts,
         }

@@ -95,7 +95,7 @@ class Group:
         )
         self.core = StrongCore(
             identity.name, identity.opens, start, records, options, random, runtime.time(),
-            config, lambda attempt: self._rounds.decided(attempt), lambda agent_id: self._rounds.moved(agent_id),
+            config, lambda attempt: self._rounds.decided(attempt), lambda agents: self._rounds.moved(agents),
             lambda agent_id: storage.load(agent_id).parts,
             name, self._told_by, self._may_join, self._keep, self._is_gone,
             lambda seconds: runtime.call_later(seconds, self._remind),
@@ -144,8 +144,8 @@ class Group:
         return state == "left" or (state == "" and self._runtime.time() - self._opened > _FORGOTTEN_AFTER)
 
     def _remind(self) -> None:
-        self.core.remind(self._runtime.time())
-        self._driver.run_soon()
+        if self.core.remind(self._runtime.time()):
+            self._driver.run_soon(self.core)
 
     def catch_up(self) -> None:
         """Wait until this node's states have what a log of its own has committed: a crash may have taken it from them.
@@ -160,12 +160,12 @@ class Group:
         transactions.committed = self.core.result
         self._rounds = Rounds(
             store, self._runtime, transactions, lambda: self.core.writer, run, self._when_durable, self._put,
-            lambda: self.core.machine, lambda agent_id: self.core.wait(agent_id, self._runtime.time()),
+            self._go, self.core.held, self.core.wait,
         )  # fmt: skip
         transactions.is_under_way = self._is_under_way
         self._calls = Calls(
-            self._rounds, self.core, self._runtime, self._driver.keep_time, self._driver.run_soon, self._missing,
-            self._refusal, self._patience,
+            self._rounds, self.core, self._runtime, self._driver.keep_time,
+            lambda: self._driver.run_soon(self.core), self._missing, self._refusal, self._patience,
         )  # fmt: skip
         return self._calls
 
@@ -186,13 +186,22 @@ class Group:
         if self.core.heir:
             attempt.refuse(Unavailable(f"{is_over(self.core.group, self.core.heir)}. Nothing was applied"))
             return True
-        is_put = self.core.put(attempt, self._runtime.time())
+        return self.core.put(attempt, self._runtime.time())
+
+    def _go(self) -> None:
+        """Have done what comes of attempts that were put: at once, or, since others are about to, once for all."""
         self._driver.keep_time()
-        self._driver.run_soon()
-        return is_put
+        if self.core.waiting > 1:
+            self._driver.run_soon(self.core)
+        else:
+            self._driver.run_now(self.core)
 
     def _when_durable(self, slot: Slot, then: Callable[[bool], None]) -> None:
-        self._driver.submit(Ticket({slot}, lambda ticket: then(ticket.error is None)))
+        def settled(ticket: Ticket) -> None:
+            then(ticket.error is None)
+            self._go()
+
+        self._driver.submit(Ticket({slot}, settled))
 
     def end(self) -> None:
         """Nothing more is done for those who wait."""

@@ -94,24 +94,25 @@ class Machine:
 
     def apply(self, said: Proposal | Forget | Refounded) -> str:
         """The verdict on the next entry. What holds is to be merged into the agent's state. O(1) for each operation."""
+        if isinstance(said, Proposal):
+            return self._judge(said)
         if isinstance(said, Forget):
             while self._served and next(iter(self._served.values())).number < said.number:
                 self._served.popitem(last=False)
-            return HOLDS
-        if isinstance(said, Refounded):
+        else:
             self._writer = writer_of(said.group)
-            return HOLDS
-        return self._judge(said)
+        return HOLDS
 
     def _judge(self, proposal: Proposal) -> str:
-        held = self.held(proposal.agent_id)
+        held = self._held.get(proposal.agent_id, _NOTHING)
         if held.get(self._writer, 0) != proposal.base:
             return CONFLICT
-        op_ids = {result.op_id for result in proposal.results}
-        if not self._served.keys().isdisjoint(op_ids):
-            return REPLAYED
-        if len(op_ids) < len(proposal.results):
-            return INVALID
+        if proposal.results:
+            op_ids = {result.op_id for result in proposal.results}
+            if not self._served.keys().isdisjoint(op_ids):
+                return REPLAYED
+            if len(op_ids) < len(proposal.results):
+                return INVALID
         if proposal.delta:
             try:
                 top = VersionVector.from_bytes(proposal.top)
@@ -119,7 +120,7 @@ class Machine:
                 return INVALID
             if top.get(self._writer, 0) <= proposal.base:
                 return INVALID
-            self._held[proposal.agent_id] = VersionVector(held).merge(top)
+            self._held[proposal.agent_id] = top.merge(held)
         for op_id, data in proposal.results:
             self._served[op_id] = _Served(self._next_number, data)
             self._next_number += 1

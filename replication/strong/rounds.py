@@ -10,7 +10,7 @@ Callers' threads run functions, under a lock for each agent; the runtime's threa
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from replication.slot import Slot
 from replication.store import Store
 from replication.strong.attempt import Attempt
 from replication.strong.entries import Result
-from replication.strong.machine import CONFLICT, HOLDS, Machine
+from replication.strong.machine import CONFLICT, HOLDS
 from replication.ticket import Ticket
 from replication.transaction import Transactions
 
@@ -75,6 +75,13 @@ def _merges(state: Any, delta: bytes) -> bool:
         return False
 
 
+def _keeps_up(head: _Head, state: Any, version: VersionVector) -> bool:
+    """Whether the head, with what was done on it, can have what was done to the agent since."""
+    if head.state is None:
+        return False
+    return version <= head.state.version or _merges(head.state, state.delta(head.version)) or not head.is_idle
+
+
 class Joined(NamedTuple):
     """A function has run; whether that holds, `attempt.verdict` says when the ticket is settled."""
 
@@ -97,7 +104,9 @@ class Rounds:
     run      runs a function on a state as one transaction: agent_id, state, function
     durable  calls back, in the runtime's thread, once an agent is on this disk as it is now, or will not be
     put      hands an attempt to the core; False if it is too large
-    wait     seconds until an attempt of that agent may be put, unless `moved` is called before
+    go       has done what comes of it; not needed while the core tells of verdicts
+    held     what the log has brought of an agent
+    wait     seconds from now until an attempt of that agent may be put, unless `moved` is called before
     """
 
     def __init__(
@@ -109,8 +118,9 @@ class Rounds:
         run: Callable[[str, Any, Any], Any],
         durable: Callable[[Slot, Callable[[bool], None]], None],
         put: Callable[[Attempt], bool],
-        machine: Callable[[], Machine],
-        wait: Callable[[str], float],
+        go: Callable[[], None],
+        held: Callable[[str], VersionVector],
+        wait: Callable[[str, float], float],
     ) -> None:
         self._group = group
         self._store = store
@@ -119,7 +129,8 @@ class Rounds:
         self._run_on = run
         self._durable = durable
         self._put = put
-        self._machine = machine
+        self._go = go
+        self._held = held
         self._wait = wait
         self._lock = threading.Lock()
         self._due: deque[_Head] = deque()  # whose attempts are to be put into the log
@@ -230,11 +241,9 @@ class Rounds:
         if slot is None:
             return False
         try:
-            state, version = slot.state, slot.state.version
-            if version == head.version and head.state is not None:
-                return True
-            if head.state is None or (not _merges(head.state, state.delta(head.version)) and head.is_idle):
-                head.state = state.fork(self._group())
+            version = slot.state.version
+            if not _keeps_up(head, slot.state, version):
+                head.state = slot.state.fork(self._group())
             head.version = version
             return True
         finally:
@@ -270,15 +279,16 @@ class Rounds:
         self._is_woken = False  # whoever comes from now on sees to it
         while self._due:
             self._close(self._due.popleft())
+        self._go()
 
     def _close(self, head: _Head) -> None:
         """Put the open attempt into the log, unless one of that agent is under way."""
         if head.under_way is not None:
             head.is_due = False  # its verdict looks for the next
             return
-        wait = self._wait(head.agent_id)
+        wait = self._wait(head.agent_id, self._runtime.time())
         if wait > 0:
-            self._runtime.call_later(wait, self._close, head)
+            self._runtime.call_later(wait, self._close_soon, head)
             return
         if not head.lock.acquire(blocking=False):
             head.is_wanted = True
@@ -290,9 +300,10 @@ class Rounds:
             if attempt is None:
                 return
             head.under_way = attempt
-            is_late = self._is_late(head, attempt)
+            held = self._held(head.agent_id)
+            is_late = self._is_late(head, attempt, held)
             if not is_late:
-                self._fill(head, attempt)
+                self._fill(head, attempt, held)
         finally:
             head.lock.release()
         if is_late:
@@ -305,18 +316,17 @@ class Rounds:
         else:
             self._offer(head, attempt, True)
 
-    def _is_late(self, head: _Head, attempt: Attempt) -> bool:
+    def _is_late(self, head: _Head, attempt: Attempt, held: VersionVector) -> bool:
         """Whether the log has changed the agent since: it need not be asked. It is if the agent here is no newer."""
-        behind = attempt.base < self._machine().held(head.agent_id).get(self._group(), 0)
+        behind = attempt.base < held.get(self._group(), 0)
         is_late = behind and attempt.base != head.late_at
         head.late_at = attempt.base if is_late else -1
         return is_late
 
-    def _fill(self, head: _Head, attempt: Attempt) -> None:
+    def _fill(self, head: _Head, attempt: Attempt, held: VersionVector) -> None:
         top, writer = head.state.version, head.state.replica
         if top.get(writer, 0) > attempt.base:
             # With what the log has not brought of weaker changes: it may be built on.
-            held = self._machine().held(head.agent_id)
             attempt.delta = head.state.delta(held._with(writer, attempt.base))
             attempt.top = top.to_bytes()
 
@@ -358,11 +368,12 @@ class Rounds:
             head.is_due = True
             self._close(head)
 
-    def moved(self, agent_id: str) -> None:
-        """There was a verdict on that agent: it may be this node's turn."""
-        head = self._heads.get(agent_id)
-        if head is not None and head.is_due:
-            self._close(head)
+    def moved(self, agents: Iterable[str]) -> None:
+        """There were verdicts on these agents: it may be this node's turn."""
+        for agent_id in agents:
+            head = self._heads.get(agent_id)
+            if head is not None and head.is_due:
+                self._close(head)
 
     def _void(self, head: _Head, verdict: str) -> None:
         """What was done on the head does not hold: everybody begins again.

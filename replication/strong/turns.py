@@ -37,16 +37,18 @@ class Turns:
     def judged(self, proposal: Proposal, verdict: str, now: float) -> None:
         """The log's verdict on any node's attempt."""
         agent = self._agents.get(proposal.agent_id)
-        if agent is None:
+        if agent is not None:
+            self._agents.move_to_end(proposal.agent_id)
+        else:
             agent = self._agents[proposal.agent_id] = _Agent()
             if len(self._agents) > _AGENTS_MAX:
                 self._agents.popitem(last=False)
-        self._agents.move_to_end(proposal.agent_id)
         if verdict == HOLDS:
             agent.newest = proposal.id
-            agent.waiting.pop(proposal.proposer, None)
-            # Whoever is first now begins to be waited for.
-            agent.waiting.update((node, now) for node in agent.waiting)
+            if agent.waiting:
+                agent.waiting.pop(proposal.proposer, None)
+                # Whoever is first now begins to be waited for.
+                agent.waiting.update((node, now) for node in agent.waiting)
         elif verdict == CONFLICT and proposal.id != agent.newest:  # else it came twice
             agent.waiting.setdefault(proposal.proposer, now)
 

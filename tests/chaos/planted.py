@@ -120,12 +120,12 @@ def _mind_the_clock() -> None:
     """What the log brings is held back when its stamps are far ahead of this node's clock."""
     from replication.delivery import Deliveries
 
-    merge = Deliveries._merge
+    deliver = Deliveries.deliver
 
-    def planted(self: Any, slot: Any, delivery: Any, delta: bytes) -> str:
-        return merge(self, slot, delivery._replace(is_ordered=False), delta)
+    def planted(self: Any, delivery: Any, outcomes: list[str | None], unwritten: set[Any]) -> bool:
+        return deliver(self, delivery._replace(is_ordered=False), outcomes, unwritten)
 
-    Deliveries._merge = planted  # type: ignore[method-assign]
+    Deliveries.deliver = planted  # type: ignore[method-assign]
 
 
 PLANTED: dict[str, Callable[[], None]] = {

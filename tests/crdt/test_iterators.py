@@ -2,6 +2,7 @@
 
 import pytest
 
+from crdt import LWWMap
 from tests.crdt.test_rollback import Plain, fail
 
 

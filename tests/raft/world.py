@@ -14,7 +14,7 @@ from replication.raft.configuration import Configuration
 from replication.raft.log import Entry
 from replication.raft.messages import TimeoutNow
 from replication.raft.options import Options
-from replication.raft.ready import Proposed, Send
+from replication.raft.ready import NOTHING, Proposed, Send
 from replication.raft.roles import LEADER
 from tests.raft.faults import Faults
 from tests.raft.invariants import Invariants, require
@@ -145,6 +145,9 @@ class World:
         """Do what the core wants, as long as it wants something."""
         name, life = machine.name, machine.lives
         ready = machine.core.ready()
+        if not machine.core._is_stirred:
+            machine.core._is_stirred = True
+            require(machine.core.ready() is NOTHING, "there was more to be done than it looked for:", name)
         if ready.write is not None:
             self.invariants.written(machine, ready.write)
         sends = machine.take(ready)

@@ -11,6 +11,7 @@ from replication.storage.directory import Directory
 from replication.storage.layout import is_whole
 from replication.storage.sqlite import SQLiteStorage
 from replication.storage.verify import _check_mark
+from replication.strong.applying import Judge
 from replication.strong.compaction import Compaction
 from replication.strong.core import StrongCore
 from replication.strong.journal import RecordLog, read
@@ -35,7 +36,7 @@ from tests.transport import test_links_bad_frames, test_links_refusals
 MISTAKES = Mistakes(
     Path(__file__).parent / "mistakes.txt",
     [
-        Compaction, Directory, Driver, EventLoopRuntime, Links, Machine, Pieces, Proposals, RecordLog, Rounds,
+        Compaction, Directory, Driver, EventLoopRuntime, Judge, Links, Machine, Pieces, Proposals, RecordLog, Rounds,
         SQLiteStorage, StrongCore, _check_mark, _judge_history, difference, is_whole, judge, read,
     ],
     [
