@@ -11,7 +11,7 @@ from tests.replication.agents import AgentState, bump, count
 
 def voters(seed: int = 1) -> tuple[Cluster, str, list[str]]:
     """A cluster, who leads, and the others."""
-    cluster = Cluster(AgentState, "abc", seed=seed, bootstrap="abc", log_entries_max=20)
+    cluster = Cluster(AgentState, "abc", seed=seed, bootstrap="abc", log_entries_max=20, log_entries_kept=1)
     cluster.run_until(lambda: cluster["a"].status()["replicated"]["leader"] != "")
     for name in "abc":
         cluster[name].update_state("warm", bump, "replicated", timeout=30)

@@ -19,7 +19,9 @@ from replication.strong.machine import Machine
 from replication.strong.pieces import Pieces
 from replication.strong.proposals import Proposals
 from replication.strong.rounds import Rounds
+from replication.strong.undecided import Undecided
 from tests.planted import Mistakes, a_directory
+from tests.regressions import test_an_operation_was_applied_twice_that_left_before_it_was_written as left_early
 from tests.strong import (
     test_alone,
     test_core,
@@ -28,6 +30,7 @@ from tests.strong import (
     test_log_on_disk,
     test_machine,
     test_pieces,
+    test_undecided,
 )
 from tests.strong import test_processes as processes
 from tests.strong.runs import run
@@ -37,11 +40,11 @@ MISTAKES = Mistakes(
     Path(__file__).parent / "mistakes.txt",
     [
         Compaction, Directory, Driver, EventLoopRuntime, Judge, Links, Machine, Pieces, Proposals, RecordLog, Rounds,
-        SQLiteStorage, StrongCore, _check_mark, _judge_history, difference, is_whole, judge, read,
+        SQLiteStorage, StrongCore, Undecided, _check_mark, _judge_history, difference, is_whole, judge, read,
     ],
     [
         test_machine, test_pieces, test_core, test_journal, test_alone, test_links_refusals, test_links_bad_frames,
-        test_in_simulation, test_log_on_disk, processes,
+        test_in_simulation, test_log_on_disk, test_undecided, left_early, processes,
     ],
     run,
     {

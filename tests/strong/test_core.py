@@ -7,7 +7,7 @@ import pytest
 
 from crdt import GCounter
 from replication.config import Config
-from replication.core import Landing, Ready
+from replication.core import Landing, Ready, Send
 from replication.errors import OutcomeUnknown
 from replication.raft.configuration import Configuration
 from replication.raft.log import DATA, Entry
@@ -19,6 +19,7 @@ from replication.strong.attempt import Attempt
 from replication.strong.core import StrongCore
 from replication.strong.entries import Proposal, Result, encode, writer_of
 from replication.strong.machine import CONFLICT, HOLDS, Machine
+from replication.strong.messages import Propose
 from replication.ticket import Ticket
 
 WRITER = writer_of("g")
@@ -154,12 +155,23 @@ def test_a_snapshot_is_of_an_index_and_of_no_entry_after_it(follower: Follower) 
 
 
 def test_who_waits_for_a_verdict_that_a_snapshot_hides_is_told(follower: Follower) -> None:
-    attempt = put(follower)
+    attempt = put(follower, Result("once", b""))
+    follower.written()
     follower.hear(snapshot(5, change(0)))
     follower.merged()
     follower.written()
     assert attempt.verdict == CONFLICT, "for what was built on it"
     assert isinstance(attempt.tickets[0].error, OutcomeUnknown)
+    assert "once" in follower.core.undecided, "it may come after that"
+
+
+def test_nobody_hears_of_an_operation_before_its_name_is_on_disk(follower: Follower) -> None:
+    follower.hear(append(0, 0))
+    put(follower, Result("once", b""))
+    follower.run()
+    assert not proposed(follower)
+    follower.written()
+    assert proposed(follower)
 
 
 def test_what_conflicts_is_passed_over(follower: Follower) -> None:
@@ -199,11 +211,17 @@ def test_the_verdict_of_an_earlier_life_is_nobodys(follower: Follower) -> None:
     assert (follower.core.counts["committed"], follower.core.counts["conflicts"]) == (1, 1)
 
 
-def put(follower: Follower) -> Attempt:
+def put(follower: Follower, *results: Result) -> Attempt:
     attempt = Attempt("counter", 0)
+    attempt.results += results
     attempt.tickets = [Ticket(None, lambda _: None)]
     assert follower.core.put(attempt, 0.0)
     return attempt
+
+
+def proposed(follower: Follower) -> list[Propose]:
+    sent = [send.message for wish in follower.wishes for send in wish.send if isinstance(send, Send)]
+    return [message for message in sent if isinstance(message, Propose)]
 
 
 def test_what_another_group_says_is_not_heard(follower: Follower) -> None:
