@@ -8,7 +8,7 @@ cimport cython
 
 from collections import deque
 from contextlib import suppress
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakValueDictionary, ref
 
 from replication.errors import OutcomeUnknown, Timeout
 
@@ -111,27 +111,86 @@ cdef class FutureTicket(Ticket):
     """A ticket that a coroutine waits on. Made in the thread of its event loop, while that runs."""
 
     cdef readonly object future   # done when it is settled
-    cdef readonly object loop     # of the coroutine
-    cdef object _settled
+    cdef Waits _waits
 
     def __init__(self, slots, op_id=None, int mode=0, acks=0):
-        loop = running_loop()
         Ticket.__init__(self, slots, None, op_id, mode, acks)
-        self.future = loop.create_future()
-        self.loop = loop
-        self._settled = settled_of(loop)
+        self._waits = waits_of(running_loop())
+        self.future = self._waits.loop.create_future()
+
+    def limit(self, double seconds, /):
+        """Have the future raise TimeoutError in so many seconds, until `unlimit`. In the event loop's thread."""
+        self._waits.add(self.future, seconds)
+
+    def unlimit(self, /):
+        """Let the future take as long as it takes. In the event loop's thread."""
+        self._waits.limits.pop(self.future, None)
 
     cdef int _wake(self) except -1:
         # Waking an event loop is a system call: one for all that are settled together.
-        self._settled.append(self.future)
-        if len(self._settled) == 1:
+        cdef Waits waits = self._waits
+        waits.settled.append(self.future)
+        if len(waits.settled) == 1:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self.loop.call_soon_threadsafe(finish, self._settled)
+                waits.loop.call_soon_threadsafe(waits.finish)
         return 0
 
 
-# By event loop: futures of settled tickets that the loop has not been told of.
-cdef object SETTLED = WeakKeyDictionary()
+@cython.final
+cdef class Waits:
+    """What coroutines of one event loop wait for.
+
+    A timer for each would cost more than all else that a wait does, and hardly any comes to its end: so there is one
+    for all, which finds out whose time is over.
+
+    settled  futures of settled tickets that the loop has not been told of
+    limits   until when futures may take, on the loop's clock
+    alarms   the times of the loop's timers that are to come, each earlier than the one before
+    """
+
+    cdef object __weakref__
+    cdef object loop
+    cdef object settled
+    cdef dict limits
+    cdef list alarms
+
+    def __cinit__(self, loop):
+        self.loop = loop
+        self.settled = deque()
+        self.limits = {}
+        self.alarms = []
+
+    def finish(self, /):
+        """Wake the coroutines whose tickets are settled. In the event loop's thread."""
+        settled = self.settled
+        # One that comes in between finds the queue empty or is taken by this very loop.
+        while settled:
+            future = settled.popleft()
+            if not future.done():  # by a timeout or a cancellation
+                future.set_result(None)
+
+    cdef int add(self, future, double seconds) except -1:
+        limit = self.loop.time() + max(0.0, seconds)
+        self.limits[future] = limit
+        self.look_at(limit)
+        return 0
+
+    cdef int look_at(self, limit) except -1:
+        """Have a timer at that time or before."""
+        if not self.alarms or limit < self.alarms[len(self.alarms) - 1]:
+            self.loop.call_at(limit, self.expire)
+            self.alarms.append(limit)
+        return 0
+
+    def expire(self, /):
+        """The earliest timer: tell whose time is over, and see to the next. O(those who wait)."""
+        now = max(self.alarms.pop(), self.loop.time())
+        for future in [each for each, limit in self.limits.copy().items() if limit <= now]:
+            del self.limits[future]
+            if not future.done():
+                future.set_exception(TimeoutError())
+        if self.limits:
+            self.look_at(min(self.limits.values()))
 
 
 cdef object get_running_loop = None
@@ -146,28 +205,21 @@ cdef object running_loop():
     return get_running_loop()
 
 
+# By the identity of an event loop: who waits in it. Nothing here keeps one: tickets and timers do.
+cdef object WAITS = WeakValueDictionary()
 # The one asked for last: most programs have but one loop, and to look it up costs more than all the rest.
-cdef tuple LAST = (lambda: None, None)
+cdef object last = lambda: None
 
 
-cdef object settled_of(loop):
-    global LAST
-    of, settled = LAST
-    if of() is not loop:
-        settled = SETTLED.get(loop)
-        if settled is None:
-            settled = SETTLED.setdefault(loop, deque())
-        LAST = (ref(loop), settled)
-    return settled
-
-
-def finish(settled, /):
-    """Wake the coroutines whose tickets are settled. In the event loop's thread."""
-    # One that comes in between finds the queue empty or is taken by this very loop.
-    while settled:
-        future = settled.popleft()
-        if not future.done():  # by a timeout or a cancellation
-            future.set_result(None)
+cdef Waits waits_of(loop):
+    global last
+    cdef Waits waits = last()
+    if waits is None or waits.loop is not loop:
+        waits = WAITS.get(id(loop))
+        if waits is None:
+            waits = WAITS[id(loop)] = Waits(loop)
+        last = ref(waits)
+    return waits
 
 
 def named(names, /):

@@ -197,8 +197,10 @@ class Calls:
     def _has_leader(self, wish: tuple[str, str]) -> bool:
         """Whether somebody leads now; if not, somebody is to."""
         self._core.is_wanted = True
+        if self._is_led(inf, wish):
+            return True  # what is put to it has time pass
         self._wake()
-        return self._is_led(inf, wish)
+        return False
 
     def _wait_for_leader(self, deadline: float, wish: tuple[str, str]) -> None:
         if self._has_leader(wish):

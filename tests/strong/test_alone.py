@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,33 @@ def test_the_same_from_a_coroutine(node: replication.Node) -> None:
 
     outcome, replayed, state = asyncio.run(work())
     assert (outcome, replayed, state.counters.value) == ("committed", True, 1)
+
+
+def test_who_finds_somebody_who_leads_wakes_the_node_once(
+    node: replication.Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.update_state("a", bump, "replicated", timeout=10)
+    runtime: Any = node._runtime
+    calls, call_soon, caller = [], runtime.call_soon, threading.get_ident()
+
+    def counted(fn: Any, *args: Any) -> None:
+        if threading.get_ident() == caller:
+            calls.append(fn)
+        call_soon(fn, *args)
+
+    def rest() -> None:
+        end = time.monotonic() + 10
+        while node._driver._is_ticking:
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+    monkeypatch.setattr(runtime, "call_soon", counted)
+    rest()
+    node.update_state("a", bump, "replicated", timeout=10)
+    assert len(calls) == 1
+    rest()
+    node.read_state("a", consistency="replicated")
+    assert len(calls) == 2
 
 
 def test_after_a_restart_it_goes_on(tmp_path: Path) -> None:
