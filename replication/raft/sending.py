@@ -34,6 +34,8 @@ class Sending:
         last, commit = self._state.log.last, self._state.commit
         news_due = inf
         for peer, progress in self.progress.items():
+            if progress.next > last and progress.told >= commit:
+                continue  # it has been sent all there is, and then nothing is put off
             if self._is_due(progress, last, commit):
                 while self.send_entries(peer, progress):
                     pass
@@ -59,7 +61,10 @@ class Sending:
             progress.waits_until = self._state.now + self._state.options.heartbeat_interval
 
     def send_entries(self, peer: str, progress: Progress, always: bool = False) -> bool:
-        """The next message, without entries if only the commit index is news; empty if need be, if `always`."""
+        """The next message, without entries if only the commit index is news; empty if need be, if `always`.
+
+        Whether there may be another one to send.
+        """
         if progress.state == SNAPSHOT or progress.waiting:
             return False
         state, options = self._state, self._state.options
@@ -76,10 +81,11 @@ class Sending:
         state.send(peer, message)
         progress.told, progress.news_due = state.commit, inf
         progress.waiting = progress.state == PROBE
-        if entries:
-            end = previous + len(entries)
-            progress.sent(end, log.bytes_after(previous) - log.bytes_after(end))
-        return bool(entries)
+        if not entries:
+            return False
+        end = previous + len(entries)
+        progress.sent(end, log.bytes_after(previous) - log.bytes_after(end))
+        return end < log.last
 
     def heartbeat(self, round: int) -> None:
         """To everybody. Nobody is told of a commit beyond what its log is known to have."""
