@@ -154,7 +154,7 @@ cdef class Waits:
     cdef dict limits
     cdef list alarms
 
-    def __cinit__(self, loop):
+    def __init__(self, loop):
         self.loop = loop
         self.settled = deque()
         self.limits = {}
