@@ -141,8 +141,13 @@ def test_a_failed_write_is_never_tried_again():
 def test_whoever_is_told_of_a_failure_can_change_nothing_more(monkeypatch):
     node = Node(FailingStorage(works=0), AgentState, Config(flush_interval=0.0), "default", EventLoopRuntime())
     refuses = []
-    # The first moment at which another thread can hear of it.
-    monkeypatch.setattr(node._driver, "_give_up_writing", lambda: refuses.append(node._refuse is not None))
+    give_up = node._driver._give_up_writing
+
+    def look_first():  # the first moment at which another thread can hear of it
+        refuses.append(node._refuse is not None)
+        give_up()
+
+    monkeypatch.setattr(node._driver, "_give_up_writing", look_first)
     with pytest.raises((replication.OutcomeUnknown, replication.Unavailable)):
         node.update_state("a", bump, durable=True, timeout=10)
     with pytest.raises(replication.Unavailable):
