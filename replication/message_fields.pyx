@@ -42,8 +42,12 @@ cdef class Field:
         if self.kind == ARRAY:
             self.item = Field(get_args(annotation)[0])
         elif self.kind == CLASS:
+            hints = get_type_hints(annotation)
+            if not (hints and issubclass(annotation, tuple)):
+                # Taken for a class without fields, whatever came for it would be dropped without a word.
+                raise TypeError(f"no message can have a field of {annotation!r}")
             self.type = annotation
-            self.fields = tuple([Field(each) for each in get_type_hints(annotation).values()])
+            self.fields = tuple([Field(each) for each in hints.values()])
             self.is_flat = all([(<Field>each).kind < META for each in self.fields])
 
     def __call__(self, value):

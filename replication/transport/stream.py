@@ -125,6 +125,10 @@ class StreamLink(asyncio.Protocol):
                     return
         except FrameError as error:
             self._end(error.reason, error.detail)
+        except OSError as error:
+            # Of what was done with a frame. The loop would take it for the connection's, and tell nobody.
+            why = "what a frame led to failed"
+            self._owner.loop.call_exception_handler({"message": why, "exception": error, "protocol": self})
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._transport is not None:

@@ -60,8 +60,8 @@ class Group:
             self.settle()
             if self.applied - self.leader.snapshot.last_index > 10_000:
                 for core in self.cores.values():
-                    core.snapshot_taken(core.applied, b"%d" % self.applied)
-                    core.compact(core.applied)
+                    core.snapshot_taken(self.applied, b"%d" % self.applied)
+                    core.compact(self.applied)
 
 
 def main() -> None:

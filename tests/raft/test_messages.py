@@ -71,3 +71,9 @@ def test_what_no_node_would_send_is_refused_and_changes_nothing(message: Message
     with pytest.raises(MessageError):
         node.hear("b", message)
     assert (node.core.term, node.terms, node.core.leader) == (1, [1], "")
+
+
+@pytest.mark.parametrize("kind", [tuple, dict, object])
+def test_a_class_that_tells_no_fields_is_no_kind_of_message(kind: type) -> None:
+    with pytest.raises(TypeError, match="no message can have a field of"):
+        check_of_class(kind)

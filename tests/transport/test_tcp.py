@@ -82,6 +82,20 @@ GARBAGE = {
 }
 
 
+def test_an_error_of_the_system_within_the_node_is_not_taken_for_the_connections(world: World) -> None:
+    here, _, _, outward = linked(world)
+
+    def fail(link: object, frame: bytes) -> None:
+        raise OSError("the disk of this node")
+
+    here.answer = fail
+    outward.send(b"a frame")
+    with pytest.raises(AssertionError):
+        world.until(lambda: here.ends)
+    assert [str(fault["exception"]) for fault in world.faults] == ["the disk of this node"]
+    world.faults.clear()
+
+
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_garbage_closes_the_link_with_a_reason(world: World, kind: str) -> None:
     data, reason = GARBAGE[kind]
