@@ -56,12 +56,20 @@ _SUM_MASK = (1 << 64) - 1
 _COMMIT_BEGINS = f'{{"format": {FORMAT}, '.encode()
 _JSON = json.JSONDecoder()
 _KEY = struct.Struct("<BQI")
+# For more bytes at a time hashlib gives up the interpreter's lock, and may have it back long after they are hashed.
+_PIECE_BYTES = 2047
+# Of data of more bytes that is right: others may run meanwhile.
+_HELD_BYTES_MAX = 64 << 10
 
 
 def row_sum(kind: int, row_id: bytes, number: int, digest: bytes, data: bytes) -> int:
     """The checksum of one row, a signed 64-bit integer as SQLite keeps it."""
     hashed = hashlib.blake2b(_KEY.pack(kind, number, len(row_id)) + row_id + digest, digest_size=8)
-    hashed.update(data)
+    if len(data) <= _HELD_BYTES_MAX:
+        for at in range(0, len(data), _PIECE_BYTES):
+            hashed.update(data[at : at + _PIECE_BYTES])
+    else:
+        hashed.update(data)
     return int.from_bytes(hashed.digest(), "little", signed=True)
 
 
