@@ -142,11 +142,14 @@ cdef class Changes:
             return None  # to be merged again does no harm
         return OUTCOMES[landing]
 
-    def remember(self, Slot slot not None, op_id, data, /):
-        """Record an operation; it goes to disk together with what it changed. The caller holds the lock."""
+    def remember(self, Slot slot not None, op_id, data, number=None, /):
+        """Record an operation; it goes to disk together with what it changed. The caller holds the lock.
+
+        `number` is that of one which was served by another process.
+        """
         if slot.records is None:
             slot.records = []
-        slot.records.append(self._operations.add(op_id, data))
+        slot.records.append(self._operations.add(op_id, data, number))
         if not slot.dirty:
             self.mark(slot)
 

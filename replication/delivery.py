@@ -220,8 +220,8 @@ class Deliveries:
         slot = self._store.acquire(decode_result(operation.data)[0])
         assert slot is not None
         try:
-            if self._store.operations.get(operation.op_id) is None:
-                self._store.changes.remember(slot, operation.op_id, operation.data)
+            if self._store.operations.lacks(operation):
+                self._store.changes.remember(slot, operation.op_id, operation.data, operation.number)
             return slot if is_unwritten(slot) else None
         finally:
             slot.release()

@@ -1,16 +1,28 @@
 """The remembered results of `op_id`s: a call repeated with one is answered, not applied again.
 
 A record becomes durable in the same transaction as the change it belongs to, so after a crash
-either both are there or neither. The table is bounded: the oldest record is forgotten first.
+either both are there or neither. The table is bounded: the oldest record is forgotten first, also
+of those that were served by other processes of a directory and taken in from their disks. So a
+record's number, by which they are ordered, is the time it was made at.
 
 Knows nothing of agents' states or of disks; it hands the driver what to write.
 """
 
 import threading
-from collections import OrderedDict, deque
+from collections import deque
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from time import time
 from typing import Any
 
 from replication.storage import Operation
+
+# Numbers in a millisecond.
+_PER_MS = 1000
+
+
+def _now_ms() -> int:
+    return int(1000 * time())
 
 
 class Record:
@@ -26,13 +38,19 @@ class Record:
 
 
 class OperationTable:
-    """The newest `limit` records by op_id. Thread-safe; every call O(1)."""
+    """The newest `limit` records by op_id. Thread-safe; O(1) to look one up, O(log n) to add one.
 
-    def __init__(self, stored: list[Operation], limit: int) -> None:
+    `clock` gives milliseconds since 1970, and may go back; None: the system's.
+    """
+
+    def __init__(self, stored: list[Operation], limit: int, clock: Callable[[], int] | None = None) -> None:
         self._lock = threading.Lock()
-        self._records = OrderedDict((each.op_id, Record(*each, taken=True)) for each in stored)
+        self._records = {each.op_id: Record(*each, taken=True) for each in stored}
+        self._by_age = [(each.number, each.op_id) for each in stored]  # a heap
+        heapify(self._by_age)
         self._limit = limit
-        self._next = stored[-1].number + 1 if stored else 0
+        self._clock = clock or _now_ms
+        self._newest = max((each.number for each in stored), default=0)
         self._forgotten: deque[Operation] = deque()
         with self._lock:
             self._trim()
@@ -43,12 +61,23 @@ class OperationTable:
     def get(self, op_id: str) -> Record | None:
         return self._records.get(op_id)
 
-    def add(self, op_id: str, data: bytes) -> Record:
-        """Remember a result. The caller holds the agent's lock and gives the record to the next flush."""
+    def lacks(self, operation: Operation) -> bool:
+        """Whether it is to be taken in: it is not here, and not older than all that are if there is no more room."""
         with self._lock:
-            record = Record(op_id, self._next, data)
-            self._next += 1
-            self._records[op_id] = record
+            has_room = len(self._records) < self._limit or operation.number > self._by_age[0][0]
+            return operation.op_id not in self._records and has_room
+
+    def add(self, op_id: str, data: bytes, number: int | None = None) -> Record:
+        """Remember a result, of a moment ago or with the number that another process gave it.
+
+        The caller holds the agent's lock and gives the record to the next flush.
+        """
+        with self._lock:
+            if number is None:
+                number = max(self._newest + 1, _PER_MS * self._clock())
+            self._newest = max(self._newest, number)
+            record = self._records[op_id] = Record(op_id, number, data)
+            heappush(self._by_age, (number, op_id))
             self._trim()
         return record
 
@@ -66,7 +95,11 @@ class OperationTable:
 
     def _trim(self) -> None:
         while len(self._records) > self._limit:
-            _, record = self._records.popitem(last=False)
+            number, op_id = heappop(self._by_age)
+            record = self._records.get(op_id)
+            if record is None or record.number != number:
+                continue  # two agents were asked for it at once, and one record took the place of the other
+            del self._records[op_id]
             if record.taken:
                 self._forgotten.append(record.as_operation())
 

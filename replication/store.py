@@ -53,7 +53,7 @@ class Store:
     ) -> None:
         self.schema = schema
         self.slots: dict[str, Slot] = {}
-        self.operations = OperationTable(storage.operations(), config.operations_max)
+        self.operations = OperationTable(storage.operations(), config.operations_max, clock)
         self.summary = Summary(storage.sums())
         self._updates_of_the_gone = 0
         self._storage = storage

@@ -77,6 +77,15 @@ def test_what_a_killed_process_acknowledged_is_there_for_one_alone(open_node, ot
     assert count(open_node(), "a") == 2
 
 
+def test_the_newest_operations_are_remembered_whichever_process_served_them(open_node, other):
+    first, second = other(operations_max=3), other(operations_max=3)
+    for word in "abc":
+        first(f"mark(node, 'a', {word!r}, op_id={word!r}, durable=True)")
+    second("mark(node, 'a', 'newest', op_id='newest', durable=True)")
+    third = open_node(operations_max=3)  # reads what the second has, and then the others of the first
+    assert mark(third, "a", "newest", op_id="newest") and count(third, "a") == 4
+
+
 def test_one_that_dies_beside_another_is_absorbed_and_no_member_any_more(open_node, other, path):
     node, second = open_node(), other()
     until(lambda: len(node.members()) == 2, "they met")
