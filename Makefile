@@ -81,8 +81,9 @@ NODES ?= 1000
 soak: build ## a thousand nodes on virtual time, every fifth message lost: make soak [NODES=300]
 	$(BIN)/python -m benchmarks.dissemination soak --nodes $(NODES)
 
-crash: build ## a thousand SIGKILLs under load; the log cut at every byte
+crash: build ## a thousand SIGKILLs under load, of one process and of three that share a directory; the log cut at every byte
 	$(BIN)/python -m tests.crash --kills 1000
+	$(BIN)/python -m tests.siblings 600
 	EVERY_BYTE=1 $(BIN)/python -m pytest -q tests/strong/test_log_on_disk.py
 
 chaos: build ## processes that are killed, stopped, cut off, without a disk; then the same with calls through the log
