@@ -35,7 +35,6 @@ cdef extern from "wire.h" nogil:
     void write_bytes(Writer *w, const void *p, size_t n)
     void write_string(Writer *w, const u8 *p, size_t n)
     void writer_free(Writer *w)
-    u8 read_byte(Reader *r)
     u64 read_number(Reader *r)
     u64 read_count(Reader *r, size_t bytes_each)
     const u8 *read_bytes(Reader *r, u64 n)
@@ -86,7 +85,6 @@ cdef extern from "clock.h" nogil:
 
     int replicas_find(const Replicas *r, const u8 *id, u8 n)
     const u8 *replica_id(const Replicas *r, u16 index)
-    int dot_compare(const Replicas *r, Dot a, Dot b)
     Dot dot_of(u16 replica, u64 sequence)
     u16 dot_replica(Dot d)
     u64 dot_sequence(Dot d)
@@ -224,7 +222,6 @@ cdef extern from "document.h" nogil:
     bint map_is_present(const Table *t, u32 row)
     int map_remove(Document *doc, Table *t, const Item *key)
     void edit_abandon(Document *doc, Container *c)
-    Container *map_child(const Table *t, u32 row)
     int composite_make(Document *doc, CompositeNode *c, u16 field, Container **child)
     int node_insert_text(Document *doc, SequenceNode *s, u32 position, const void *units, int width, u32 n)
     int node_insert_items(Document *doc, SequenceNode *s, u32 position, const Item *items, u32 n)

@@ -10,15 +10,10 @@ from crdt.sets import GSet, ORSet
 from crdt.shapes import KINDS
 from crdt.text import Text
 
-__all__ = ["REGISTRY", "class_of_kind", "tag_of"]
+__all__ = ["REGISTRY", "class_of_kind"]
 
 # The types that can be made without more said; a Composite needs fields.
 REGISTRY = (GCounter, PNCounter, GSet, ORSet, LWWRegister, MVRegister, LWWMap, ORMap, OpBasedList, Text)
-
-
-def tag_of(type_: type) -> int:
-    """The tag of a type on the wire."""
-    return KINDS[type_.__name__]
 
 
 def class_of_kind(kind: int) -> type:

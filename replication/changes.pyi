@@ -11,6 +11,10 @@ from replication.sync.summary import Summary
 from replication.ticket import Ticket
 
 OUTCOMES: tuple[str, ...]
+LANDED: int
+NO_NEWS: int
+RETIRED: int
+BEHIND: int
 
 @final
 class Round:

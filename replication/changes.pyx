@@ -24,10 +24,11 @@ from replication.storage import Part
 cdef object new_tuple = tuple.__new__
 # What a part costs on disk beside its data: key, checksum, cell header.
 cdef long long ROW_BYTES = 40
-# What `_deliver` of a state returns if it changed it, and from which number on the two cannot be merged.
-cdef int LANDED = 0, RETIRED = 4
-# By what it returns, and `_land` of a state as well: see `core.Landing`.
+# What `_land` of a state returns, and `_deliver` as well, and the words for it: see `core.Landing`.
 OUTCOMES = ("landed", "known", "waiting", "waiting", "retired", "behind")
+cdef enum: C_LANDED = 0, C_RETIRED = 4
+# Up to NO_NEWS nothing is amiss; from RETIRED on the two cannot be merged.
+LANDED, NO_NEWS, RETIRED, BEHIND = C_LANDED, 1, C_RETIRED, 5
 
 
 @cython.final
@@ -136,9 +137,9 @@ cdef class Changes:
                 landing = <int>state._deliver(delta, held_back_max)
         except (DecodeError, TypeError, OverflowError):
             return "refused"
-        if landing == LANDED:
+        if landing == C_LANDED:
             self.mark_merged(slot)
-        if landing >= RETIRED or state._is_retired:
+        if landing >= C_RETIRED or state._is_retired:
             return None  # to be merged again does no harm
         return OUTCOMES[landing]
 

@@ -146,7 +146,7 @@ class Config(NamedTuple):
     election_timeout: float = 1.0
     heartbeat_interval: float = 0.1
     # Entries of the log since the last snapshot, and their bytes, above which there is another, and the log is cut; so
-    # many entries are kept for members that are a little behind.
+    # many entries, and no more bytes, are kept for members that are a little behind.
     log_entries_max: int = 10_000
     log_bytes_max: int = 16 << 20
     log_entries_kept: int = 1_000

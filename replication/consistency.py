@@ -24,7 +24,7 @@ REACTIVE = Mode(
     "reactive",
     0,
     False,
-    """Told to nobody: the change travels with the agent's next change in another mode.
+    """Told to nobody: the change travels with the agent's next change in another mode, or is found by comparing.
 
     Returns when: it is applied in memory; with `durable=True`, when it is on disk.
     Survives a crash: once on disk, that is within `flush_interval` and the time of one flush; with
@@ -49,7 +49,7 @@ CRDT_ENHANCED = Mode(
     """Sent straight to every replica of the agent and merged there.
 
     Returns when: durable here; with `acks=n`, `"majority"` or `"all"`, durable there too.
-    Survives a crash: what n replicas acknowledged survives the loss of n-1 of them.
+    Survives a crash: what n others acknowledged survives the loss of any n machines.
     A reader may see: strong eventual consistency: replicas that received the same changes are equal.""",
 )
 REPLICATED = Mode(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from crdt import DecodeError, VersionVector
-from replication.changes import OUTCOMES
+from replication.changes import BEHIND, LANDED, NO_NEWS, OUTCOMES, RETIRED
 from replication.config import Config
 from replication.consistency import REPLICATED
 from replication.core import Delivery
@@ -24,9 +24,6 @@ from replication.watch import Watch, Watchers
 
 if TYPE_CHECKING:
     from replication.messages import Item
-
-_NO_NEWS = 1
-_RETIRED, _BEHIND = 4, 5
 
 
 class Meeting(Protocol):
@@ -137,15 +134,15 @@ class Deliveries:
                 landing = slot.state._deliver(delta, self._held_back_max)
         except (DecodeError, TypeError, OverflowError):
             return "refused"
-        if landing >= _RETIRED and self.meeting is not None:
+        if landing >= RETIRED and self.meeting is not None:
             try:
-                if self.meeting.meet(slot, peer, delta, landing == _BEHIND):
-                    landing = 0
+                if self.meeting.meet(slot, peer, delta, landing == BEHIND):
+                    landing = LANDED
             except (DecodeError, TypeError, OverflowError):
                 return "refused"
-        if landing <= _NO_NEWS and slot.state._is_retired and self.meeting is not None:
+        if landing <= NO_NEWS and slot.state._is_retired and self.meeting is not None:
             self.meeting.rename(slot)
-        if watches and landing == 0:
+        if watches and landing == LANDED:
             _tell(watches, slot, before, peer, REPLICATED.word if delivery.is_ordered else None)
         return OUTCOMES[landing]
 
@@ -197,14 +194,14 @@ class Deliveries:
             for part in parts:
                 # Without minding drift: what is on a disk here has been taken for true before.
                 landing = slot.state._land(part, False)
-                if landing in (_RETIRED, _BEHIND):
+                if landing in (RETIRED, BEHIND):
                     self.counts[OUTCOMES[landing]] += 1
                     if is_last and self.meeting is not None:
                         self.meeting.adopt(slot, origin, parts)
                     break  # the two cannot meet: one has purged what the other was written without
-                if landing > _NO_NEWS:
+                if landing > NO_NEWS:
                     raise CorruptStore(f"agent {agent_id!r} lacks what one of its parts builds on", path=None)
-                if landing < _NO_NEWS:
+                if landing == LANDED:
                     slot.merged = True
                     if not slot.dirty:
                         self._store.changes.mark(slot)

@@ -78,7 +78,10 @@ class Timeout(ReplicationError, TimeoutError):
 
 
 class Overloaded(ReplicationError):
-    """A limit is reached and waiting did not help; `limit` names it. Nothing was applied."""
+    """A limit is reached and waiting did not help. Nothing was applied.
+
+    limit  the argument of `open` that raises it; None if none does
+    """
 
     def __init__(self, message: str, *, limit: str | None = None):
         super().__init__(message)

@@ -49,6 +49,17 @@ class Identity(NamedTuple):
         return f"{self.name}~{self.incarnation}.{self.token}"
 
 
+def node_of(writer: str) -> str:
+    """The name of the node that a writer is an incarnation of."""
+    return writer.rpartition("~")[0]
+
+
+def incarnation_of(writer: str) -> int:
+    """Which of that node's incarnations it is; one that had to take another name goes on under the same number."""
+    number = writer.rpartition("~")[2].partition(".")[0]
+    return int(number) if number.isdecimal() else 0
+
+
 class Writers:
     """The names under which a node writes its agents: that of its identity, but for agents in which that had to go.
 

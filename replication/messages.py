@@ -306,7 +306,7 @@ class RepairEntries(NamedTuple):
 
 
 class RepairEnd(NamedTuple):
-    """I do not go on with this session. `reason` is a word of `repairs.REASONS`."""
+    """I do not go on with this session. `reason` is a word of `repair.core.REASONS`."""
 
     session: bytes
     reason: str

@@ -214,7 +214,7 @@ class Node(Access):
             "cluster": self.cluster,
             "address": self.address,
             "path": self._storage.path,
-            "open": True,
+            "open": failure is None,
             "uptime_seconds": seconds,
             "updates": updates,
             "updates_per_second": updates / seconds if seconds else 0.0,

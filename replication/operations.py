@@ -26,7 +26,7 @@ def _now_ms() -> int:
 
 
 class Record:
-    """One served operation; `data` is None once it was forgotten before it was ever written."""
+    """One served operation; `taken` once a flush has it."""
 
     __slots__ = ("data", "number", "op_id", "taken")
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from crdt import Composite, DecodeError
 from replication import arguments
-from replication.changes import Changes, account
+from replication.changes import NO_NEWS, Changes, account
 from replication.config import Config
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.identity import Writers
@@ -35,9 +35,6 @@ from replication.slot import Slot
 from replication.storage import Loaded, Storage
 from replication.storage.buckets import key_of
 from replication.sync.summary import Summary
-
-# What merging bytes comes to: it landed (0), it held nothing new (1), or it has to wait (2 and 3).
-_NO_NEWS = 1
 
 
 class Store:
@@ -177,7 +174,7 @@ class Store:
             state: Any = self.schema.from_bytes(parts[0], replica=self.writers.of(agent_id), **self._options)
             for number, part in enumerate(parts[1:], 1):
                 # Without minding drift: the clock may have been set back since this was written here.
-                if state._merge_bytes(part, False) > _NO_NEWS:
+                if state._merge_bytes(part, False) > NO_NEWS:
                     raise CorruptStore(
                         f"agent {agent_id!r} in {where} lacks what its part {number} builds on: its parts are whole, "
                         "but not all of them are there. Restore a backup, or re-sync this node from its peers",

@@ -157,8 +157,9 @@ int table_expect(Document *doc, Table *t, u64 keys);
 void table_winners(const Document *doc, const Table *t, const Item *keys, u32 n, u32 *rows);
 int table_put_many(Document *doc, Table *t, const Item *keys, const Item *values, u32 n, u64 now_ms);
 int set_add_many(Document *doc, Table *t, const Item *keys, u32 n);
-/* Whether this row is the one that counts under its key: to walk over keys once each. */
+/* Which of two rows of one key counts: above 0, the first. */
 int entry_compare(const Document *doc, const Table *t, u32 a, u32 b);
+/* Whether this row is the one that counts under its key: to walk over keys once each. */
 bool table_is_winner(const Document *doc, const Table *t, u32 row);
 
 Container *map_find(const Document *doc, const Table *t, const Item *key);

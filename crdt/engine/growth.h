@@ -41,12 +41,12 @@ int document_purge(Document *doc, const u64 *cut, const bool *retired);
 void growth_sweep(Document *doc);
 /* The same but for elements of sequences: before a message is joined, what it brings may need them. */
 void growth_sweep_entries(Document *doc);
-/* Whether anything is condemned in a sequence below; with `e`, by a purge that its receiver lacks. */
-bool growth_condemned(const Container *c, const Encoder *e);
 /* The same for one table: after rows have gone from it. */
 void growth_sweep_table(Document *doc, Table *t);
 /* The same for one key of a table below an ORMap: after its entries were joined. */
 void growth_sweep_key(Document *doc, Table *t, const Probe *p);
+/* Whether anything is condemned in a sequence below; with `e`, by a purge that its receiver lacks. */
+bool growth_condemned(const Container *c, const Encoder *e);
 /* Whether the document's own cut purges a slot that looks like this. */
 bool slot_is_purged(const Document *doc, const Slot *s);
 void slot_remove(Document *doc, Counter *c, u32 slot);

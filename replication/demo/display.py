@@ -37,7 +37,6 @@ class Display:
         self._out, self._names = out, names
         self._live = out.isatty()
         self._started = time.monotonic()
-        self._stage = ""
         self._drawn = 0
         self._shown: list[Row] = []
         self._line_at = 0.0

@@ -23,7 +23,6 @@ class Proxy:
         self._is_cut = False
         self._lock = threading.Lock()
         self._connections: list[socket.socket] = []
-        self.bytes_lost = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -66,9 +65,7 @@ class Proxy:
     def _pass(self, source: socket.socket, target: socket.socket | None) -> None:
         with suppress(OSError):
             while piece := source.recv(_PIECE):
-                if self._is_cut or target is None:
-                    self.bytes_lost += len(piece)
-                else:
+                if target is not None and not self._is_cut:
                     target.sendall(piece)
         self._drop(source)
         if target is not None:

@@ -39,7 +39,7 @@ class _Rumour:
 
 
 class GossipCore:
-    """Spreads rumours. Fills the Core port."""
+    """Spreads rumours. Fills the Carrier port."""
 
     handles = (Rumours,)
 

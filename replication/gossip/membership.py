@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from replication.config import Config
-from replication.core import NOTHING, Change, Landing, Ready, Send
+from replication.core import NOTHING, Ready, Send
 from replication.gossip.claims import (
     ALIVE,
     DEAD,
@@ -99,15 +99,6 @@ class Membership:
             self._roster.restore(remembered)
 
     # Core
-
-    def propose(self, change: Change, now: float) -> None:
-        pass
-
-    def landed(self, landing: Landing, now: float) -> None:
-        pass
-
-    def durable(self, token: Any, now: float) -> None:
-        pass
 
     def peers(self, names: tuple[str, ...], now: float) -> None:
         pass

@@ -10,6 +10,7 @@ from replication.config import Config
 from replication.consistency import CRDT_ENHANCED
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.growth.stability import Decide
+from replication.identity import node_of
 from replication.messages import Standing
 from replication.slot import Slot
 from replication.store import Store
@@ -24,7 +25,6 @@ class StoreGrowth:
         self._store = store
         self._max = config.purge_queue_max
         self._changed: dict[str, None] = {}
-        self.entries = self.names = 0
 
     def note(self, agent_ids: Iterable[str]) -> None:
         """About 50 nanoseconds each."""
@@ -50,7 +50,7 @@ class StoreGrowth:
             version = slot.state.version
             if any(map(is_of_a_group, version)):
                 return 0  # an entry of the log may be under way that was made without knowing of a purge
-            nodes = {writer.rpartition("~")[0] for writer in version}
+            nodes = {node_of(writer) for writer in version}
             entries: int = slot.state._purgeable(version)
             return entries + len(version) - len(nodes - gone)
         finally:

@@ -35,11 +35,12 @@ from typing import Any
 
 from crdt import DecodeError, VersionVector
 from crdt.version import span_of
+from replication.changes import BEHIND, LANDED
 from replication.config import Config
+from replication.identity import incarnation_of, node_of
 from replication.slot import Slot
 from replication.store import Store
 
-_LANDED, _BEHIND = 0, 5
 # Peers that are to be asked for everything of an agent; more are found again by comparing.
 _WANTED_MAX = 1000
 # After so many rounds of `ack_timeout` it is written again, whoever has not answered or not given what he has.
@@ -128,7 +129,7 @@ class Comeback:
                 self._wanted[peer, slot.agent_id] = None
             return False
         theirs = self._store.empty()
-        if theirs._land(data, True) != _LANDED or not gives_way(ours, theirs, is_behind):
+        if theirs._land(data, True) != LANDED or not gives_way(ours, theirs, is_behind):
             return False
         writers = to_write_again(ours.version, theirs.version, self._name, self._reachable())
         if writers and not self._is_its_turn(slot, peer, theirs, writers):
@@ -174,7 +175,7 @@ class Comeback:
                 raise DecodeError(f"agent {slot.agent_id!r} lacks what one of its parts builds on", 0)
         ours = slot.state
         there = [name for name in self._reachable() if name != origin]
-        if gives_way(ours, theirs, ours.fork("probe")._land(theirs.to_bytes(), False) == _BEHIND):
+        if gives_way(ours, theirs, ours.fork("probe")._land(theirs.to_bytes(), False) == BEHIND):
             writers = to_write_again(ours.version, theirs.version, self._name, there)
             self._replace(slot, ours._rebase(theirs, self._new_name(), writers))
             return True
@@ -208,17 +209,6 @@ class Comeback:
         return self._store.writers.fresh(f"{self._random.getrandbits(24):06x}")
 
 
-def node_of(writer: str) -> str:
-    """The name of the node that a writer is an incarnation of."""
-    return writer.rpartition("~")[0]
-
-
-def incarnation_of(writer: str) -> int:
-    """Which of that node's incarnations it is; one that had to take another name goes on under the same number."""
-    number = writer.rpartition("~")[2].partition(".")[0]
-    return int(number) if number.isdecimal() else 0
-
-
 def _alone(ours: VersionVector, theirs: VersionVector) -> set[str]:
     """The writers of which `theirs` lacks something."""
     return {writer for writer, count in ours.items() if count > theirs.get(writer, 0) and not is_past(writer, theirs)}
@@ -240,7 +230,7 @@ def gives_way(ours: Any, theirs: Any, is_behind: bool) -> bool:
 
     `is_behind`: the first lacks what the second has purged.
     """
-    if (theirs.fork("probe")._land(ours.to_bytes(), False) == _BEHIND) != is_behind:
+    if (theirs.fork("probe")._land(ours.to_bytes(), False) == BEHIND) != is_behind:
         return is_behind
     a, b = ours.version, theirs.version
     if {node_of(writer) for writer in a}.isdisjoint(node_of(writer) for writer in b):

@@ -28,6 +28,7 @@ from replication.config import Config
 from replication.core import NOTHING, Ready, Send
 from replication.growth.absences import Waits
 from replication.growth.promises import Promises
+from replication.identity import node_of
 from replication.messages import Message, Poll, Standing, Standings
 
 # Agents that are measured in one tick, so that nothing else waits long.
@@ -302,7 +303,7 @@ def decide_purge(
         cut = VersionVector({each: min(count, answer.stored.get(each, 0)) for each, count in cut.items()})
     retired = {}
     for each, count in held.items():
-        node = each.rpartition("~")[0]
+        node = node_of(each)
         if node not in current:
             is_former = node in gone
         else:
@@ -317,4 +318,4 @@ def decide_purge(
 
 def _has_strangers(theirs: VersionVector, held: VersionVector, current: Mapping[str, str]) -> bool:
     """Whether somebody has, on its way to his disk, what a node that was not asked wrote, and is not held here."""
-    return any(count > held.get(each, 0) and each.rpartition("~")[0] not in current for each, count in theirs.items())
+    return any(count > held.get(each, 0) and node_of(each) not in current for each, count in theirs.items())

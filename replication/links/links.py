@@ -69,7 +69,6 @@ class Links:
         self._serial = 0
         self._endings = Endings()
         self._encoded: tuple[Message | None, bytes] = (None, b"")
-        self._closed = False
 
     # ---- what the node calls
 

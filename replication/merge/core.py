@@ -42,7 +42,7 @@ class _Waiting:
 
 
 class MergeCore:
-    """Carries changes straight to every replica. Fills the Core port.
+    """Carries changes straight to every replica. Fills the Carrier port.
 
     writer_of the name under which this node writes an agent
     repair    called with a peer and agents of which it lacks something

@@ -252,9 +252,13 @@ class Raft(Roles):
     def vote(self) -> str:
         return self._state.vote
 
-    @property
-    def log_bytes(self) -> int:
-        return self._state.log.bytes
+    def log_bytes_after(self, index: int) -> int:
+        """Of the entries beyond that index, which is in the log or its offset."""
+        return self._state.log.bytes_after(index)
+
+    def first_within(self, index: int, size: int) -> int:
+        """The lowest index after which entries up to `index` come to no more than so many bytes."""
+        return self._state.log.first_within(index, size)
 
     @property
     def offset(self) -> int:

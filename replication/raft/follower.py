@@ -1,6 +1,6 @@
 """What a node does that is led: it has its log follow the leader's, and installs what the leader's no longer holds.
 
-Messages get here only from the leader of the current term. Who that is, and when to stop waiting for it, is `core`'s.
+Messages get here only from the leader of the current term. Who that is, and when to stop waiting for it, `roles` sees.
 """
 
 from replication.raft.messages import (

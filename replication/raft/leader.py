@@ -1,6 +1,6 @@
 """What a node does while it leads: it takes proposals, commits, changes members, proves reads, and hands over.
 
-It lives for one term; `over` says why it has to end. Which messages are of that term is `core`'s to see.
+It lives for one term; `over` says why it has to end. Which messages are of that term `roles` sees.
 """
 
 from collections.abc import Iterable

@@ -12,7 +12,7 @@ Invariants:
 Knows nothing of messages, roles and what is committed. Searches take O(log n); bytes between two indexes O(1).
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -58,6 +58,11 @@ class Log:
 
     def bytes_after(self, index: int) -> int:
         return (self._sums[-1] if self._sums else self._base) - self._sum(index)
+
+    def first_within(self, index: int, size: int) -> int:
+        """The lowest index after which entries up to `index` come to no more than so many bytes."""
+        target = self._sum(index) - size
+        return self.offset if self._base >= target else self.offset + 1 + bisect_left(self._sums, target)
 
     def _sum(self, index: int) -> int:
         return self._sums[index - self.offset - 1] if index > self.offset else self._base

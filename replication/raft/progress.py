@@ -99,10 +99,6 @@ class Progress:
     def is_full(self, messages_max: int, bytes_max: int) -> bool:
         return len(self._inflight) >= messages_max or self.inflight_bytes >= bytes_max
 
-    @property
-    def inflight(self) -> int:
-        return len(self._inflight)
-
     def check_invariants(self) -> None:
         assert self.next > self.match
         assert (self.state == SNAPSHOT) == (self.snapshot is not None)

@@ -7,7 +7,7 @@ Invariants, on every node and after every event:
    this disk. Only while a snapshot is installed is `applied` that of the state before.
 3. an entry up to `commit` is never replaced
 
-Roles and who takes which step are `core`'s, `leader`'s and `follower`'s.
+Which role it has is for `roles` to say, and who takes which step for `core`, `leader` and `follower`.
 """
 
 from random import Random

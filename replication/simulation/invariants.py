@@ -19,15 +19,14 @@ from typing import Any
 
 from crdt import VersionVector
 from crdt.version import span_of
-from replication.growth.comeback import node_of
+from replication.changes import NO_NEWS, RETIRED
+from replication.identity import node_of
 from replication.links.handshake import HEADER_BYTES, is_greeting
 from replication.messages import Deltas, Holdings, RepairOffer, Rumours, decode, encode
 from replication.simulation.cluster import Cluster
 from replication.simulation.ledger import Operation, Violation
 from replication.storage import Batch, Part
 
-# Of what landing bytes comes to.
-_NO_NEWS, _RETIRED = 1, 4
 # The first byte of the messages that say something of agents' versions.
 _TELLING = {
     encode(message)[0]
@@ -74,11 +73,11 @@ class Observer:
         landing = state._land(part.data, False)
         # What it wrote itself was written again, though it may keep its names: a waited for one is never behind.
         was_behind = not state._cut <= before and any(node_of(writer) == name for writer in before)
-        if part.snapshot and landing >= _RETIRED:
+        if part.snapshot and landing >= RETIRED:
             state = disk[part.agent_id] = self._cluster.schema.from_bytes(part.data, replica="observer")
-        if part.snapshot and (landing >= _RETIRED or was_behind):
+        if part.snapshot and (landing >= RETIRED or was_behind):
             self._rebased(name, part.agent_id, before, cut, state.version)
-        elif landing > _NO_NEWS:
+        elif landing > NO_NEWS:
             raise Violation(f"the disk of {name}: a part of agent {part.agent_id!r} builds on what is not there")
         after = state.version
         if state.digest() != part.digest:

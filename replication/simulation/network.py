@@ -126,10 +126,6 @@ class Network:
     def open_links(self) -> int:
         return len(self._connections)
 
-    def queued_bytes_max(self) -> int:
-        """The fullest queue of any link. O(links)."""
-        return max((end.queued for link in self._connections.values() for end in link.ends), default=0)
-
     def is_up(self, host: str) -> bool:
         """Whether a process listens there."""
         return any(transport.host == host for transport in self._listening.values())

@@ -17,7 +17,7 @@ from replication.storage import Batch, Storage
 Done = Callable[[BaseException | None], None]
 
 # How a write relates to the rest of the node's thread: at once within the call; blocking the thread,
-# as the real runtime does; or beside it, as a storage with a thread of its own would.
+# as a runtime without a thread for the disk would; or beside it, as the real one does.
 WRITE_MODES = ("inline", "blocking", "beside")
 
 

@@ -1,4 +1,4 @@
-"""One run from one seed, and the command that makes many: `python -m replication.simulation`.
+"""One run from one seed; `python -m replication.simulation` makes many.
 
 A run has two phases. First clients work while faults strike, and the observer checks after every
 event. Then every fault ends, and within a bounded time all nodes must hold the same, with
@@ -121,7 +121,7 @@ def _draw_limits(draw: Random) -> dict[str, Any]:
     return limits
 
 
-# Seconds; about a quarter of the defaults.
+# Shorter than the defaults, so that much happens in a run of seconds; and purges of anything.
 _SHORT_TIMES = {
     "memory_wait": 2.0,
     "probe_interval": 0.5,

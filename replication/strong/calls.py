@@ -174,8 +174,7 @@ class Calls:
                 raise busy(change.agent_id, change.timeout)
             raise Overloaded(
                 f"agent {change.agent_id!r} is changed by more callers than the group could serve within "
-                f"{change.timeout} s: nothing was applied",
-                limit="change_bytes_max",
+                f"{change.timeout} s: nothing was applied. Give it more time, or have fewer call at once"
             )
 
     def _left(self, deadline: float) -> float | None:

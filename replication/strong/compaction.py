@@ -57,7 +57,7 @@ class Compaction:
         """Begin if the log has grown enough. `machine` is as of `applied`."""
         raft, limits = self._raft, self._config
         last = raft.snapshot.last_index
-        has_grown = applied - last >= limits.log_entries_max or raft.log_bytes >= limits.log_bytes_max
+        has_grown = applied - last >= limits.log_entries_max or raft.log_bytes_after(last) >= limits.log_bytes_max
         if has_grown and applied > last and self._begun is None:
             self._begun = applied, machine.to_bytes()
             self._take()
@@ -66,12 +66,12 @@ class Compaction:
         if self._begun is None or any(last <= self._begun[0] for last in self._undurable):
             return
         (index, machine), self._begun = self._begun, None
-        raft = self._raft
+        raft, limits = self._raft, self._config
         snapshot = raft.snapshot_taken(index, self._random.randbytes(8))
         if snapshot is None:
             return  # another came meanwhile
         self._snapshots.keep(snapshot, machine, raft.snapshots_in_use())
-        cut = raft.compact(max(index - self._config.log_entries_kept, 0))
+        cut = raft.compact(max(index - limits.log_entries_kept, raft.first_within(index, limits.log_bytes_max)))
         base = Base(snapshot, machine, *(cut or (raft.offset, raft.offset_term)))
         records = self._records.base(base, raft.term, raft.vote, self._asked())
         self._send(Ready(persist=(*records, Trim(self._records.trim(base.offset)))))

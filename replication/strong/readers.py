@@ -24,7 +24,10 @@ class Readers:
         """Those who ask in one moment share a question."""
         number = self._raft.read(now)
         if isinstance(number, Refused):
-            refuse(tickets, Overloaded("too many reads wait for the group; nothing was read", limit="reads_max"))
+            refuse(
+                tickets,
+                Overloaded("too many reads wait for the group; nothing was read: let some return before the next"),
+            )
         else:
             self._tickets[number] = tickets
 

@@ -48,7 +48,6 @@ class Held(NamedTuple):
     last_term: int
     snapshot: int
     configuration: Configuration
-    operations: int
 
 
 def held(notes: Mapping[str, bytes], records: Iterable[Record]) -> Held | None:
@@ -64,8 +63,9 @@ def held(notes: Mapping[str, bytes], records: Iterable[Record]) -> Held | None:
     configurations = [each.data for each in after if each.kind == CONFIGURATION]
     configuration = Configuration.from_bytes(configurations[-1]) if configurations else saved.snapshot.configuration
     last_term = saved.entries[-1].term if saved.entries else saved.offset_term
-    operations = len(Machine.from_bytes(machine)) if machine else 0
-    return Held(group, heir, saved.term, last, last_term, saved.snapshot.last_index, configuration, operations)
+    if machine:
+        Machine.from_bytes(machine)  # or the log cannot be gone on with
+    return Held(group, heir, saved.term, last, last_term, saved.snapshot.last_index, configuration)
 
 
 def refound(store: Held, records: Iterable[Record], voters: Iterable[str], token: str) -> list[Note | Record]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from crdt import DecodeError, VersionVector
 from replication.access import UpdateResult
+from replication.changes import NO_NEWS
 from replication.consistency import REPLICATED
 from replication.errors import Overloaded, Timeout
 from replication.operations import check_op_id
@@ -31,8 +32,6 @@ from replication.transaction import Transactions
 
 # Seconds after which an agent is looked at again in which a function is running.
 _AGAIN_AFTER = 0.001
-# What a merge returns up to which nothing is amiss: see `core.Landing`.
-_NO_NEWS = 1
 # Heads that are kept while nothing is done on them, so that the next caller need not copy the agent.
 _IDLE_MAX = 64
 # Callers whose changes go into the log together.
@@ -70,7 +69,7 @@ def _merges(state: Any, delta: bytes) -> bool:
     head, which then has a conflict coming.
     """
     try:
-        return bool(state._land(delta, False) <= _NO_NEWS)
+        return bool(state._land(delta, False) <= NO_NEWS)
     except DecodeError:
         return False
 

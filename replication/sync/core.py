@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from crdt import DecodeError, VersionVector
 from replication.budget import Budget
 from replication.config import Config
-from replication.core import NOTHING, Change, Landing, Ready, Send, Tell
+from replication.core import NOTHING, Ready, Send, Tell
 from replication.messages import PAYLOAD_BYTES_MAX, Check, Head, Heads, Holding, Holdings, InSync, Message, Sums
 from replication.storage.buckets import BUCKETS, DIGEST_BYTES
 from replication.sync.asks import Asks
@@ -109,15 +109,6 @@ class Sync:
         summary.on_change = self._changed
 
     # What the driver tells
-
-    def propose(self, change: Change, now: float) -> None:
-        """Nothing to do: it is in the summary."""
-
-    def landed(self, landing: Landing, now: float) -> None:
-        """Nothing to do: this core delivers nothing."""
-
-    def durable(self, token: Any, now: float) -> None:
-        """Nothing to do: the summary tells."""
 
     def peers(self, names: tuple[str, ...], now: float) -> None:
         known, self._names = set(self._names), names

@@ -45,6 +45,9 @@ def compare(log: Log, model: list[Entry], random: Random) -> None:
         more = first + len(taken)
         assert more > min(last, log.last) or sum(sizes[first : more + 1]) > limit
         assert log.bytes_after(first) == sum(sizes[first + 1 :])
+        low = log.first_within(last := min(last, log.last), limit)
+        assert sum(sizes[low + 1 : last + 1]) <= limit
+        assert low == log.offset or sum(sizes[low : last + 1]) > limit
         term = random.randint(0, log.last_term + 1)
         below = [index for index in range(log.offset + 1, first + 1) if model[index].term <= term]
         assert log.last_of_term(first, term) == max(below, default=log.offset)
