@@ -12,6 +12,7 @@ from crdt.engine cimport *
 
 from crdt.document import _register
 from crdt.root import MAX_DRIFT
+from crdt.shown import shown
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object o, int *overflow) except? -1
@@ -25,14 +26,14 @@ cdef u64 checked_step(object by, Replicated who) except? 0:
     cdef int overflow = 0
     cdef long long step
     if type(by) is not int:
-        raise TypeError(f"{who._place()}: a counter moves by an int, not by {type(by).__name__}: {by!r}")
+        raise TypeError(f"{who._place()}: a counter moves by an int, not by {type(by).__name__}: {shown(by)}")
     step = PyLong_AsLongLongAndOverflow(by, &overflow)
     if step >= 0 and overflow == 0:
         return <u64>step
     if by < 0:
-        raise ValueError(f"{who._place()}: a step must be 0 or more, not {by}{who._advice()}")
+        raise ValueError(f"{who._place()}: a step must be 0 or more, not {shown(by)}{who._advice()}")
     if by >= 1 << 64:
-        raise OverflowError(f"{who._place()}: a step of {by} is more than 2**64-1")
+        raise OverflowError(f"{who._place()}: a step of {shown(by)} is more than 2**64-1")
     return <u64>by
 
 

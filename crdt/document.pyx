@@ -21,10 +21,11 @@ from crdt.engine cimport *
 from crdt.room cimport bytes_written, lend_room
 from crdt.root cimport Root, RootExtras, clock_of, hash_seed, lent_room, name_of, new_root, take_back
 from crdt.turns cimport LANDING, WALKED
-from crdt.values cimport pack_key
+from crdt.values cimport PyGC_Disable, PyGC_Enable, pack_key
 from crdt.version cimport VersionVector, make_version
 
 from crdt.errors import DecodeError, ReadOnlyError, RefusedError, RetiredError, WrongTypeError
+from crdt.shown import shown
 
 cdef extern from *:
     """
@@ -46,6 +47,7 @@ cdef u64 WEIGHT_MIN = 1000  # entries to walk over
 cdef enum:
     SINCE_FEW = 16  # writers, up to which a version needs no memory of its own
     SMALL_MESSAGE = 256  # bytes, likewise
+    REPR_MAX = 200  # characters
 
 cdef dict classes = {}
 
@@ -120,7 +122,7 @@ cdef class Replicated:
         if clock is not None and not callable(clock):
             raise TypeError(f"clock: a callable that returns milliseconds, not {type(clock).__name__}")
         if type(max_drift) not in (int, float) or not 0 <= max_drift < 1e9:
-            raise ValueError(f"max_drift: seconds, 0 or more, not {max_drift!r}")
+            raise ValueError(f"max_drift: seconds, 0 or more, not {shown(max_drift)}")
         cdef Document *doc = document_new(shape, <const Schema *>schema, hash_seed)
         self.root = new_root(doc, replica, clock, <u64>(max_drift * 1000))
         self.node = doc.root
@@ -224,7 +226,7 @@ cdef class Replicated:
         if self.parent is None:
             return type(self).__name__
         if not hasattr(type(self.parent), "_declared"):
-            return f"{self.parent._place()}[{self.place_in_parent!r}]"
+            return f"{self.parent._place()}[{shown(self.place_in_parent)}]"
         name = self._field_name()
         return name if self.parent.parent is None else f"{self.parent._place()}.{name}"
 
@@ -258,7 +260,13 @@ cdef class Replicated:
     @property
     def value(self):
         """Plain Python data; a copy, so changing it changes nothing. O(n)."""
-        return self.value_of(self.here())
+        cdef Container *node = self.here()
+        cdef bint collects = PyGC_Disable()  # or a finalizer may change what is read
+        try:
+            return self.value_of(node)
+        finally:
+            if collects:
+                PyGC_Enable()
 
     @property
     def version(self):
@@ -634,14 +642,15 @@ cdef class Replicated:
             return NotImplemented
         cdef Replicated theirs = other
         if self.parent is not None or theirs.parent is not None:
-            return self.value == theirs.value
+            return self._contents() == theirs._contents()
         return self.root.doc.root.shape == theirs.root.doc.root.shape and self.digest() == theirs.digest()
 
+    def _contents(self):
+        """What `==` of parts compares: their value, with everything in it told apart by type and content."""
+        return self.value
+
     def __repr__(self):
-        text = repr(self.value)
-        if len(text) > 200:
-            text = f"{text[:190]}... {text[len(text) - 1]}"
-        return f"{type(self).__name__}({text}, replica={self.root.name()!r})"
+        return f"{type(self).__name__}({shown(self.value, REPR_MAX)}, replica={self.root.name()!r})"
 
     def __sizeof__(self):
         size = object.__sizeof__(self)

@@ -74,13 +74,22 @@ cdef class FieldView:
         if views is None:
             views = state.views = [None] * len(type(state)._declared)
             take_seat(state)
-        shown = views[self.index]
-        if shown is None:
+        shown = views[self.index] if self.index < len(views) else None
+        if shown is None or type(shown) is not self.shown_as:
+            if not self.is_of(type(state)):
+                raise AttributeError(
+                    f"{type(state).__name__} has no field {self.declared.name!r} of type "
+                    f"{self.declared.type.__name__}: it is another class's, or has been declared anew"
+                )
             shown = view(self.shown_as, state.root, NULL, state, self.index)
             if self.has_children:
                 shown._with(self.declared.of)
             views[self.index] = shown
         return shown
+
+    cdef bint is_of(self, type cls):
+        declared = cls._declared
+        return self.index < len(declared) and declared[self.index] is self.declared
 
     def __set__(self, instance, value):
         raise AttributeError(
@@ -121,6 +130,9 @@ cdef class CompositeState(Replicated):
     def _is_restricted(self):
         strictest = type(self)._strictest
         return strictest is not None and strictest.rank > self.root.rank
+
+    def _contents(self):
+        return [getattr(self, f.name)._contents() for f in type(self)._declared]
 
     cdef object value_of(self, Container *node):
         return {f.name: getattr(self, f.name).value for f in type(self)._declared}

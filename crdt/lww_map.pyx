@@ -13,7 +13,8 @@ from crdt.document cimport Replicated, doc_of, finish, is_ready, place_of, place
 from crdt.engine cimport *
 from crdt.root cimport is_plain, wall_clock_ms
 from crdt.values cimport (
-    AHEAD, dict_of_equal_keys, hold_key, hold_value, list_prefetch, pack_key, pack_keys, pack_plain, pack_value, unpack
+    AHEAD, PyGC_Disable, PyGC_Enable, dict_of_equal_keys, hold_key, hold_value, list_prefetch, pack_key, pack_keys,
+    pack_plain, pack_value, packed, unpack
 )
 
 from crdt.document import _register
@@ -212,8 +213,13 @@ cdef class LWWMap(Replicated):
         cdef list wanted = keys if type(keys) is list else list(keys)
         cdef list result = []
         cdef Py_ssize_t at
-        for at in range(0, len(wanted), BATCH):
-            self.look_up(wanted, at, min(BATCH, len(wanted) - at), default, result)
+        cdef bint collects = PyGC_Disable()  # or a finalizer may change what is read, or the list of keys
+        try:
+            for at in range(0, len(wanted), BATCH):
+                self.look_up(wanted, at, BATCH, default, result)
+        finally:
+            if collects:
+                PyGC_Enable()
         return result
 
     cdef int look_up(self, list keys, Py_ssize_t at, int n, object default, list result) except -1:
@@ -222,6 +228,7 @@ cdef class LWWMap(Replicated):
         cdef int i
         cdef list holders = []
         cdef Table *t = <Table *>place_of(self)  # may wait: from the packing on, nobody else's code runs
+        n = max(0, min(n, len(keys) - at))
         pack_keys(keys, at, n, item, holders, self)
         if t == NULL or t.n == 0:
             result.extend([default] * n)
@@ -353,6 +360,9 @@ cdef class LWWMap(Replicated):
         cdef u64 now = time_of(self)  # once: a clock that fails must not fail half-way
         for key in list(self):
             self.erase(key, now)
+
+    def _contents(self):
+        return {packed(key, True): packed(value, False) for key, value in self.walk(True)}
 
     cdef object value_of(self, Container *node):
         cdef dict result = {}

@@ -9,11 +9,14 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 from crdt.document cimport Replicated, finish, place_of, place_to_change
 from crdt.engine cimport *
-from crdt.sequences cimport counted, delete_at, delete_range, index_in, length_of, make_cursor, place_of_cursor
-from crdt.values cimport pack_value, unpack
+from crdt.sequences cimport (
+    counted, delete_at, delete_range, index_in, length_of, make_cursor, place_of_cursor, plain_slice
+)
+from crdt.values cimport PyGC_Disable, PyGC_Enable, pack_value, packed, unpack
 
 from crdt.document import _register
 from crdt.root import MAX_DRIFT
+from crdt.shown import shown
 
 
 @cython.final
@@ -116,16 +119,27 @@ cdef class OpBasedList(Replicated):
         return length_of(place_of(self))
 
     def __getitem__(self, index):
-        cdef Container *node = place_of(self)
-        cdef Py_ssize_t length = length_of(node)
+        cdef Py_ssize_t at
         cdef Item item
+        cdef bint collects
         if isinstance(index, slice):
-            start, stop, step = index.indices(length)
-            if step == 1:
-                return self.copied(node, start, max(start, stop))
-            return [self[i] for i in range(start, stop, step)]
-        item = list_item((<SequenceNode *>node).sequence, <u32>index_in(self, index, length, False))
+            index = plain_slice(index)
+            collects = PyGC_Disable()  # or a finalizer may change what is read
+            try:
+                return self.sliced(index)
+            finally:
+                if collects:
+                    PyGC_Enable()
+        at = index_in(self, index, length_of(place_of(self)), False)  # which may run the caller's code
+        item = list_item((<SequenceNode *>place_of(self)).sequence, <u32>at)
         return unpack(&item)
+
+    cdef list sliced(self, object index):
+        cdef Container *node = place_of(self)
+        start, stop, step = index.indices(length_of(node))
+        if step == 1:
+            return self.copied(node, start, max(start, stop))
+        return [self[i] for i in range(start, stop, step)]
 
     def __setitem__(self, index, value):
         raise TypeError(
@@ -162,10 +176,10 @@ cdef class OpBasedList(Replicated):
 
     def _find(self, v):
         cdef Item wanted, item
-        cdef Container *node = place_of(self)
         cdef SequenceWalk walk
         cdef Py_ssize_t i = 0
         _holder = pack_value(v, &wanted, self, None)
+        cdef Container *node = place_of(self)
         if node == NULL:
             return -1
         walk = walk_start((<SequenceNode *>node).sequence, 0)
@@ -179,7 +193,7 @@ cdef class OpBasedList(Replicated):
         """The first index of a value, told apart by type. O(n). `ValueError`: not in the list."""
         i = self._find(v)
         if i < 0:
-            raise ValueError(f"{self._place()}: {v!r} is not in the list")
+            raise ValueError(f"{self._place()}: {shown(v)} is not in the list")
         return i
 
     def __contains__(self, v):
@@ -192,6 +206,9 @@ cdef class OpBasedList(Replicated):
     def index_of(self, cursor, /):
         """Where a cursor is now. O(log n). `KeyError`: its element has not come here yet."""
         return place_of_cursor(self, cursor)
+
+    def _contents(self):
+        return [packed(value, False) for value in self.value]
 
     cdef object value_of(self, Container *node):
         return self.copied(node, 0, length_of(node))

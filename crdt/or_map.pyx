@@ -12,12 +12,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 
 from crdt.document cimport RESTRICTED, Replicated, view
 from crdt.engine cimport *
-from crdt.values cimport dict_of_equal_keys, pack_key, unpack
+from crdt.values cimport dict_of_equal_keys, pack_key, packed, unpack
 
 from crdt.document import LEVELS, _register, restore
 from crdt.errors import RefusedError, WrongTypeError
 from crdt.root import MAX_DRIFT
 from crdt.shapes import shape_of_type, strictest_of_type
+from crdt.shown import shown
 
 cdef enum:
     HEAD_BYTES = 32  # of a message, in which its type stands
@@ -101,8 +102,8 @@ cdef class ORMap(Replicated):
 
     def __setitem__(self, key, value):
         raise TypeError(
-            f"{self._place()}[{key!r}] is a {self._of.__name__} and cannot be replaced by a {type(value).__name__}: "
-            "change it through its own methods"
+            f"{self._place()}[{shown(key)}] is a {self._of.__name__} and cannot be replaced by a "
+            f"{type(value).__name__}: change it through its own methods"
         )
 
     def __delitem__(self, key):
@@ -126,7 +127,7 @@ cdef class ORMap(Replicated):
         field = self.too_strict()
         if field is not None:
             raise RefusedError(
-                f"{self._place()}[{key!r}]: its field {field.name!r} is declared at_least={field.at_least!r} and "
+                f"{self._place()}[{shown(key)}]: its field {field.name!r} is declared at_least={field.at_least!r} and "
                 f"refuses to be removed by a {LEVELS[self.root.rank]!r} update; "
                 f"call update_state(..., consistency={field.at_least!r})",
                 field.name,
@@ -151,10 +152,10 @@ cdef class ORMap(Replicated):
     __reversed__ = None  # else reversed() would take keys 0, 1, ... for indexes
 
     def __iter__(self):
+        cdef list keys = []
         cdef Table *t = <Table *>self.here()
         cdef Item item
         cdef u32 row
-        keys = []
         if t != NULL:
             for row in range(t.n):
                 if map_is_present(t, row):
@@ -169,6 +170,9 @@ cdef class ORMap(Replicated):
     def items(self):
         """Pairs of key and child, as a list."""
         return [(key, self[key]) for key in self]
+
+    def _contents(self):
+        return self._of, {packed(key, True): self[key]._contents() for key in self}
 
     cdef object value_of(self, Container *node):
         keys = list(self)

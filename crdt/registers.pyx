@@ -8,7 +8,7 @@ cimport cython
 
 from crdt.document cimport Replicated, time_of
 from crdt.engine cimport *
-from crdt.values cimport pack_value, unpack
+from crdt.values cimport PyGC_Disable, PyGC_Enable, pack_value, packed, unpack
 
 from crdt.document import _register
 from crdt.root import MAX_DRIFT
@@ -37,6 +37,9 @@ cdef class LWWRegister(Replicated):
     def set(self, value, /):
         """Write a value. `TypeError`: not plain data; nothing is changed then."""
         put(self, value, time_of(self))
+
+    def _contents(self):
+        return packed(self.value, False)
 
     cdef object value_of(self, Container *node):
         cdef Item key = item_none()
@@ -70,7 +73,13 @@ cdef class MVRegister(Replicated):
     @property
     def values(self):
         """The concurrent values in canonical order (by type, then content); equal ones once."""
-        return self.values_of(self.here())
+        cdef Container *node = self.here()
+        cdef bint collects = PyGC_Disable()  # or a finalizer may change what is read
+        try:
+            return self.values_of(node)
+        finally:
+            if collects:
+                PyGC_Enable()
 
     cdef list values_of(self, Container *node):
         cdef Table *t = <Table *>node
@@ -97,6 +106,9 @@ cdef class MVRegister(Replicated):
             a = table_value(t, row)
             result.append(unpack(&a))
         return result
+
+    def _contents(self):
+        return [packed(value, False) for value in self.values]
 
     cdef object value_of(self, Container *node):
         values = self.values_of(node)

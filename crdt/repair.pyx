@@ -27,6 +27,7 @@ from crdt.turns cimport LANDING, WALKED
 from crdt.version cimport VersionVector
 
 from crdt.errors import DecodeError, WrongTypeError
+from crdt.shown import shown
 
 cdef extern from "hash.h" nogil:
     u64 checksum_of(const u8 *p, size_t n, u64 seed)
@@ -43,7 +44,7 @@ HASH_BYTES = 6
 
 cdef SipKey key_of(object key) except *:
     if type(key) is not bytes or len(key) != KEY_BYTES:
-        raise ValueError(f"key: {KEY_BYTES} random bytes of the session, not {key!r}")
+        raise ValueError(f"key: {KEY_BYTES} random bytes of the session, not {shown(key)}")
     cdef SipKey k
     k.k0 = int.from_bytes(key[:8], "little")
     k.k1 = int.from_bytes(key[8:], "little")

@@ -9,9 +9,10 @@ from libc.string cimport memset
 
 from crdt.engine cimport *
 
+from crdt.shown import shown
+
 cdef enum:
     DRIFT_MS = 60_000
-    SHOWN_MAX = 40  # characters of a wrong value that a message repeats
 
 MAX_DRIFT = DRIFT_MS / 1000.0
 
@@ -40,9 +41,10 @@ cdef str random_name():
 
 cdef str checked_name(object replica):
     if type(replica) is not str:
-        raise TypeError(f"replica: the writer's name is a str, not {type(replica).__name__}: {replica!r}")
+        raise TypeError(f"replica: the writer's name is a str, not {type(replica).__name__}: {shown(replica)}")
     if not 1 <= len(replica.encode()) <= REPLICA_ID_BYTES_MAX:
-        raise ValueError(f"replica: the writer's name is 1 to {REPLICA_ID_BYTES_MAX} bytes of UTF-8, not {replica!r}")
+        most = REPLICA_ID_BYTES_MAX
+        raise ValueError(f"replica: the writer's name is 1 to {most} bytes of UTF-8, not {shown(replica)}")
     return replica
 
 
@@ -127,15 +129,6 @@ cdef class ClockedRoot(Root):
         if not 0 <= now < 1 << 47:  # as NaN is neither
             raise ValueError(f"clock: milliseconds since 1970 must be 0..2**47-1, not {shown(now)}")
         return <u64>int(now)
-
-
-cdef str shown(value):
-    """Its repr, shortened."""
-    try:
-        text = repr(value)
-    except ValueError:  # an int of more digits than Python writes
-        text = hex(value)
-    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
 
 
 cdef object clock_of(Root root):

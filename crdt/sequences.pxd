@@ -64,6 +64,7 @@ cdef inline int delete_range(Replicated who, object i, object n) except -1:
 
 cdef Py_ssize_t unusual_index(Replicated who, object index, Py_ssize_t length, bint may_end) except -1
 cdef int unusual_deletion(Replicated who, object n, Py_ssize_t start, Py_ssize_t length) except -1
+cdef object plain_slice(object index)
 cdef object make_cursor(Replicated who, object i, object side)
 cdef object place_of_cursor(Replicated who, object cursor)
 cdef int delete_at(Replicated who, object index) except -1

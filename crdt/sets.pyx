@@ -9,7 +9,7 @@ cimport cython
 
 from crdt.document cimport Replicated, doc_of, finish, is_ready, place_of, place_to_change, raise_status
 from crdt.engine cimport *
-from crdt.values cimport AHEAD, dict_of_equal_keys, hold_key, list_prefetch, pack_keys, pack_plain, unpack
+from crdt.values cimport AHEAD, dict_of_equal_keys, hold_key, list_prefetch, pack_keys, pack_plain, packed, unpack
 
 from crdt.document import _register
 from crdt.root import MAX_DRIFT
@@ -139,6 +139,9 @@ cdef class GSet(Replicated):
     def __iter__(self):
         return ElementIterator(self)
 
+    def _contents(self):
+        return {packed(element, True) for element in self}
+
     cdef object value_of(self, Container *node):
         return elements_of(self, node)
 
@@ -199,6 +202,9 @@ cdef class ORSet(Replicated):
 
     def __iter__(self):
         return ElementIterator(self)
+
+    def _contents(self):
+        return {packed(element, True) for element in self}
 
     cdef object value_of(self, Container *node):
         return elements_of(self, node)

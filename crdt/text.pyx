@@ -17,10 +17,13 @@ from crdt.sequences cimport (
     length_of,
     make_cursor,
     place_of_cursor,
+    plain_slice,
 )
+from crdt.values cimport PyGC_Disable, PyGC_Enable
 
 from crdt.document import _register
 from crdt.root import MAX_DRIFT
+from crdt.shown import shown
 
 cdef extern from "Python.h":
     ctypedef struct PyObject
@@ -65,7 +68,7 @@ cdef int check_wide_text(Replicated who, object s) except -1:
     cdef void *data
     cdef Py_UCS4 c
     if type(s) is not str:
-        raise TypeError(f"{who._place()}: text is inserted as a str, not {type(s).__name__}: {s!r}")
+        raise TypeError(f"{who._place()}: text is inserted as a str, not {type(s).__name__}: {shown(s)}")
     kind = PyUnicode_KIND(<PyObject *>s)
     data = PyUnicode_DATA(<PyObject *>s)
     for i in range(PyUnicode_GET_LENGTH(<PyObject *>s)):
@@ -165,22 +168,22 @@ cdef class Text(Replicated):
                 at, deleted, s = patch
             except (TypeError, ValueError):
                 raise TypeError(
-                    f"{self._place()}: patch {number} is not (pos, n_deleted, inserted): {patch!r}"
+                    f"{self._place()}: patch {number} is not (pos, n_deleted, inserted): {shown(patch)}"
                 ) from None
             patch = patches[number] = (at, deleted, s)
         check_text(self, (<tuple>patch)[2])
         at, deleted, s = patch
         if type(deleted) is not int or isinstance(at, bool) or not hasattr(at, "__index__"):
-            raise TypeError(f"{self._place()}: patch {number}: pos and n_deleted are ints: {patch!r}")
+            raise TypeError(f"{self._place()}: patch {number}: pos and n_deleted are ints: {shown(patch)}")
         if deleted < 0:
-            raise ValueError(f"{self._place()}: patch {number}: how many to delete must be 0 or more: {patch!r}")
+            raise ValueError(f"{self._place()}: patch {number}: how many to delete must be 0 or more: {shown(patch)}")
         pos[0] = PyLong_AsSsize_t_or_max(int(at.__index__()))
         n[0] = PyLong_AsSsize_t_or_max(deleted)
         if pos[0] < 0:
             pos[0] += length
         if not 0 <= pos[0] <= length or n[0] > length - pos[0]:
             raise IndexError(
-                f"{self._place()}: patch {number}, {deleted} deleted at {at}, is out of range; "
+                f"{self._place()}: patch {number}, {shown(deleted)} deleted at {shown(at)}, is out of range; "
                 f"the length is then {length}"
             )
         return <PyObject *>patch  # the list holds it
@@ -196,14 +199,25 @@ cdef class Text(Replicated):
         return self.value_of(place_of(self))
 
     def __getitem__(self, index):
-        cdef Container *node = place_of(self)
-        cdef Py_ssize_t length = length_of(node)
+        cdef Py_ssize_t at
+        cdef bint collects
         if isinstance(index, slice):
-            start, stop, step = index.indices(length)
-            if step == 1:
-                return self.copied(node, start, max(start, stop) - start)
-            return self.value_of(node)[index]
-        return self.copied(node, index_in(self, index, length, False), 1)
+            index = plain_slice(index)
+            collects = PyGC_Disable()  # or a finalizer may change what is read
+            try:
+                return self.sliced(index)
+            finally:
+                if collects:
+                    PyGC_Enable()
+        at = index_in(self, index, length_of(place_of(self)), False)  # which may run the caller's code
+        return self.copied(place_of(self), at, 1)
+
+    cdef str sliced(self, object index):
+        cdef Container *node = place_of(self)
+        start, stop, step = index.indices(length_of(node))
+        if step == 1:
+            return self.copied(node, start, max(start, stop) - start)
+        return self.value_of(node)[index]
 
     def __contains__(self, s):
         if type(s) is not str:

@@ -40,6 +40,12 @@ cdef extern from *:
 cdef object pack_key(object key, Item *item, object owner)
 cdef object pack_value(object value, Item *item, object owner, object key)
 cdef object unpack(const Item *item)
+cdef bytes packed(object value, bint as_key, int depth=*, object owner=*, object at=*)
+
+cdef extern from "Python.h":
+    # Before 3.12 any new container may be the occasion to collect garbage, and so to run anybody's finalizers.
+    int PyGC_Disable()
+    int PyGC_Enable()
 # A dict of pairs of which some keys are equal in Python, as 1 and True are: the first of them in canonical order stays.
 cdef dict dict_of_equal_keys(list pairs)
 

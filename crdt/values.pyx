@@ -9,6 +9,8 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 
 from crdt.engine cimport *
 
+from crdt.shown import shown
+
 cdef extern from "Python.h":
     double PyFloat_AS_DOUBLE(object o)
 
@@ -34,13 +36,20 @@ cdef dict HINTS = {
 }
 
 
+cdef bint has_attribute(object kind, str name):
+    try:
+        return hasattr(kind, name)
+    except Exception:  # a metaclass may do as it likes
+        return False
+
+
 cdef str hint_for(object value):
     kind = type(value)
     if kind.__name__ in HINTS:
         return HINTS[kind.__name__]
-    if hasattr(kind, "__dataclass_fields__"):
+    if has_attribute(kind, "__dataclass_fields__"):
         return "store dataclasses.asdict(...)"
-    if hasattr(kind, "model_dump"):
+    if has_attribute(kind, "model_dump"):
         return "store .model_dump()"
     if kind is list or kind is dict:
         return "a key never changes: make it a tuple" + (" of pairs" if kind is dict else "")
@@ -52,7 +61,7 @@ cdef str hint_for(object value):
 
 
 cdef str place_of(object owner, object key):
-    return owner._place() if key is None else f"{owner._place()}[{key!r}]"
+    return owner._place() if key is None else f"{owner._place()}[{shown(key)}]"
 
 
 cdef int refuse_type(object value, object owner, object key, bint as_key) except -1:
@@ -234,11 +243,11 @@ cdef int write_inner(Writer *w, object value, int depth, bint as_key, object own
     return 0
 
 
-cdef bytes packed_key(object key, int depth, object owner, object at):
-    """A key as it stands in a dict: the bytes that dicts are ordered by."""
+cdef bytes packed(object value, bint as_key, int depth=0, object owner=None, object at=None):
+    """A value as it stands in another: what tells it from all others, and of a key what dicts are ordered by."""
     cdef Writer w = empty_writer()
     try:
-        write_inner(&w, key, depth, True, owner, at)
+        write_inner(&w, value, depth, as_key, owner, at)
         if w.failed:
             raise MemoryError()
         return PyBytes_FromStringAndSize(<char *>w.p, w.n)
@@ -247,14 +256,14 @@ cdef bytes packed_key(object key, int depth, object owner, object at):
 
 
 cdef int write_dict(Writer *w, dict value, int depth, object owner, object key) except -1:
-    cdef list rows = [(packed_key(inner_key, depth + 1, owner, key), inner_key) for inner_key in value]
+    cdef list rows = [(packed(inner_key, True, depth + 1, owner, key), inner_key) for inner_key in value]
     rows.sort(key=first)
     previous = None
-    for packed, inner_key in rows:
-        if packed == previous:
-            raise ValueError(f"{place_of(owner, key)}: a dict with the same key twice: {inner_key!r}")
-        previous = packed
-        write_bytes(w, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
+    for key_bytes, inner_key in rows:
+        if key_bytes == previous:
+            raise ValueError(f"{place_of(owner, key)}: a dict with the same key twice: {shown(inner_key)}")
+        previous = key_bytes
+        write_bytes(w, PyBytes_AS_STRING(key_bytes), PyBytes_GET_SIZE(key_bytes))
         write_inner(w, value[inner_key], depth + 1, False, owner, key)
     return 0
 
@@ -265,7 +274,7 @@ def first(row):
 
 cdef dict dict_of_equal_keys(list pairs):
     cdef dict result = {}
-    for _, key, value in sorted([(packed_key(key, 0, None, None), key, value) for key, value in pairs], key=first):
+    for _, key, value in sorted([(packed(key, True), key, value) for key, value in pairs], key=first):
         result.setdefault(key, value)
     return result
 
@@ -293,8 +302,18 @@ cdef object unpack(const Item *item):
         r.p = r.start = item_bytes(item)
         r.end = r.p + item.n
         r.error = NULL
-        return unpack_contents(&r, kind)
+        return unpack_undisturbed(&r, kind)
     return None
+
+
+cdef object unpack_undisturbed(Reader *r, u8 kind):
+    """Its containers are no occasion to collect garbage: a finalizer could change the state that is read here."""
+    cdef bint collects = PyGC_Disable()
+    try:
+        return unpack_contents(r, kind)
+    finally:
+        if collects:
+            PyGC_Enable()
 
 
 cdef object unpack_contents(Reader *r, u8 kind):

@@ -12,6 +12,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from crdt.engine cimport *
 from crdt.errors import DecodeError
+from crdt.shown import shown
 
 cdef extern from "hash.h" nogil:
     u64 checksum_of(const u8 *p, size_t n, u64 seed)
@@ -43,13 +44,13 @@ cdef VersionVector make_version(dict others, str own, unsigned long long own_cou
 
 cdef int check_count(writer, count) except -1:
     if type(writer) is not str:
-        raise TypeError(f"a writer's name is a str, not {type(writer).__name__}: {writer!r}")
+        raise TypeError(f"a writer's name is a str, not {type(writer).__name__}: {shown(writer)}")
     if type(count) is not int:
         raise TypeError(f"the count of writer {writer!r} is an int, not {type(count).__name__}")
     if not 0 <= count <= SEQUENCE_MAX:
-        raise ValueError(f"the count of writer {writer!r} must be 0..2**48-1, not {count}")
+        raise ValueError(f"the count of writer {writer!r} must be 0..2**48-1, not {shown(count)}")
     if not 1 <= len((<str>writer).encode()) <= REPLICA_ID_BYTES_MAX:
-        raise ValueError(f"a writer's name is 1 to {REPLICA_ID_BYTES_MAX} bytes of UTF-8, not {writer!r}")
+        raise ValueError(f"a writer's name is 1 to {REPLICA_ID_BYTES_MAX} bytes of UTF-8, not {shown(writer)}")
     return 0
 
 

@@ -6,14 +6,12 @@ from threading import TIMEOUT_MAX
 from typing import Any, NamedTuple
 
 from crdt import Composite
+from crdt.shown import shown
 from replication import consistency as modes
 from replication.errors import Unavailable
 from replication.identity import check_name
 from replication.transport import TLS
 from replication.transport.addresses import parse
-
-# Characters of a wrong value that a message repeats.
-_SHOWN_MAX = 40
 
 
 def seconds(timeout: Any) -> float:
@@ -21,36 +19,27 @@ def seconds(timeout: Any) -> float:
     if timeout is None:
         return -1.0
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"timeout={_shown(timeout)} must be a number of seconds or None, not {type(timeout).__name__}")
+        raise TypeError(f"timeout={shown(timeout)} must be a number of seconds or None, not {type(timeout).__name__}")
     if not timeout >= 0:
-        raise ValueError(f"timeout={_shown(timeout)} must be 0 or more seconds; None waits as long as it takes")
+        raise ValueError(f"timeout={shown(timeout)} must be 0 or more seconds; None waits as long as it takes")
     try:
         return min(float(timeout), TIMEOUT_MAX)
     except OverflowError:
         raise ValueError(
-            f"timeout={_shown(timeout)} is more seconds than a float can count; None waits as long as it takes"
+            f"timeout={shown(timeout)} is more seconds than a float can count; None waits as long as it takes"
         ) from None
-
-
-def _shown(value: Any) -> str:
-    """Its repr, shortened."""
-    try:
-        text = repr(value)
-    except ValueError:  # an int of more digits than Python writes
-        text = hex(value)
-    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
 
 
 def agent_id(value: Any, bytes_max: int) -> None:
     """TypeError or ValueError unless it can name an agent."""
     if not isinstance(value, str):
-        raise TypeError(f"agent_id={value!r} must be a str, not {type(value).__name__}")
+        raise TypeError(f"agent_id={shown(value)} must be a str, not {type(value).__name__}")
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"agent_id={value!r} cannot be encoded as UTF-8: it holds a lone surrogate") from None
+        raise ValueError(f"agent_id={shown(value)} cannot be encoded as UTF-8: it holds a lone surrogate") from None
     if not 1 <= size <= bytes_max:
-        raise ValueError(f"agent_id={value[:40]!r} is {size} bytes in UTF-8: it must have 1 to {bytes_max}")
+        raise ValueError(f"agent_id={shown(value)} is {size} bytes in UTF-8: it must have 1 to {bytes_max}")
 
 
 class Network(NamedTuple):
@@ -65,9 +54,9 @@ class Network(NamedTuple):
 def network(cluster: Any, listen: Any, peers: Any, bootstrap: Any, tls: Any) -> Network:
     """TypeError or ValueError for what is no network; addresses are not resolved but for whether they are loopback."""
     if not isinstance(cluster, str) or not 1 <= len(cluster.encode("utf-8", "surrogatepass")) <= 256:
-        raise ValueError(f"cluster={cluster!r} must be a str of 1 to 256 bytes in UTF-8")
+        raise ValueError(f"cluster={shown(cluster)} must be a str of 1 to 256 bytes in UTF-8")
     if listen is not None and not isinstance(listen, str):
-        raise TypeError(f"listen={listen!r} must be an address such as '127.0.0.1:7000', or None")
+        raise TypeError(f"listen={shown(listen)} must be an address such as '127.0.0.1:7000', or None")
     addresses = () if listen is None else (listen,)
     seeds = _strings("peers", peers)
     for address in (*addresses, *seeds):
@@ -85,10 +74,10 @@ def network(cluster: Any, listen: Any, peers: Any, bootstrap: Any, tls: Any) -> 
 
 def _strings(name: str, values: Any) -> tuple[str, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise TypeError(f"{name}={values!r} must be a sequence of str, such as {name}=['one', 'two']")
+        raise TypeError(f"{name}={shown(values)} must be a sequence of str, such as {name}=['one', 'two']")
     strings = tuple(values)
     if not all(isinstance(each, str) for each in strings):
-        raise TypeError(f"{name}={values!r} must hold str only")
+        raise TypeError(f"{name}={shown(values)} must hold str only")
     return strings
 
 
@@ -118,14 +107,14 @@ def plan(consistency: Any, acks: Any, fallback: Any, others: Callable[[], tuple[
     weaker = modes.parse_fallback(fallback, asked)
     is_word = isinstance(acks, str) and acks in ("majority", "all")
     if not is_word and (isinstance(acks, bool) or not isinstance(acks, int) or acks < 0):
-        raise ValueError(f"acks={acks!r} must be a number of replicas, 'majority' or 'all'")
+        raise ValueError(f"acks={shown(acks)} must be a number of replicas, 'majority' or 'all'")
     if acks and not any(mode.counts_acks for mode in (asked, *weaker)):
         why, instead = "nobody is asked to confirm", "durable=True to wait for this node's disk"
         if asked is modes.REPLICATED:
             why = "a majority of the voters has it on disk when the call returns"
             instead = "leave acks= out; with fallback=('crdt_enhanced',) it holds for the fallback"
         raise ValueError(
-            f"acks={acks!r} has no meaning with consistency={asked.word!r}, in which {why}: "
+            f"acks={shown(acks)} has no meaning with consistency={asked.word!r}, in which {why}: "
             f"use consistency='crdt_enhanced', or {instead}. Nothing was applied"
         )
     refusal: Unavailable | None = None
@@ -164,7 +153,7 @@ def check_path(path: Any) -> None:
     """TypeError or ValueError unless it can name a directory."""
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(name, str) or not name:
-        raise TypeError(f"path={path!r} must be the path of a directory, or None to keep everything in memory")
+        raise TypeError(f"path={shown(path)} must be the path of a directory, or None to keep everything in memory")
     problem = "it holds the character NUL, which ends a path" if "\0" in name else ""
     try:
         os.fsencode(name)

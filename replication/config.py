@@ -5,6 +5,8 @@
 
 from typing import Any, NamedTuple
 
+from crdt.shown import shown
+
 
 class Config(NamedTuple):
     """The limits of one node. Immutable. `Config.of` checks names and values."""
@@ -196,14 +198,14 @@ def _check(name: str, value: Any, kind: type) -> None:
     accepted = (int, float) if kind is float else (int,)
     if isinstance(value, bool) or not isinstance(value, accepted):
         expected = "a number" if kind is float else "a whole number"
-        raise TypeError(f"{name}={value!r} must be {expected}, not {type(value).__name__}")
+        raise TypeError(f"{name}={shown(value)} must be {expected}, not {type(value).__name__}")
     if isinstance(value, int) and value > _WHOLE_MAX:
         raise ValueError(f"{name} must be at most {_WHOLE_MAX}, and was given a number of {value.bit_length()} bits")
     if name in _MAY_BE_ZERO:
         if not value >= 0:  # NaN fails too
-            raise ValueError(f"{name}={value!r} must be 0 or more")
+            raise ValueError(f"{name}={shown(value)} must be 0 or more")
     elif not value > 0:
-        raise ValueError(f"{name}={value!r} must be more than 0")
+        raise ValueError(f"{name}={shown(value)} must be more than 0")
 
 
 def _hint(name: str, known: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 from crdt.document import Replicated
+from crdt.shown import shown
 from replication.errors import ReplicationError
 
 
@@ -16,7 +17,7 @@ def check_update_fn(fn: Any) -> None:
     """TypeError unless it can be called."""
     if not callable(fn):
         raise TypeError(
-            f"expected a function of the state, such as `lambda s: s.counters.increment()`, not {fn!r} "
+            f"expected a function of the state, such as `lambda s: s.counters.increment()`, not {shown(fn)} "
             f"of type {type(fn).__name__}. Was it called instead of passed?"
         )
 

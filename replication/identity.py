@@ -23,6 +23,8 @@ Pure: knows nothing of files, and takes randomness as an argument.
 
 from typing import Any, NamedTuple
 
+from crdt.shown import shown
+
 # The longest replica name the types accept, and room for "~", the incarnation, "." and the digits.
 WRITER_BYTES_MAX = 64
 NAME_BYTES_MAX = WRITER_BYTES_MAX - 20
@@ -90,13 +92,13 @@ class Writers:
 def check_name(name: Any) -> str:
     """The name, if it can name a node; TypeError or ValueError otherwise."""
     if not isinstance(name, str):
-        raise TypeError(f"name={name!r} must be a str, not {type(name).__name__}")
+        raise TypeError(f"name={shown(name)} must be a str, not {type(name).__name__}")
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"name={name!r} cannot be encoded as UTF-8: it holds a lone surrogate") from None
+        raise ValueError(f"name={shown(name)} cannot be encoded as UTF-8: it holds a lone surrogate") from None
     if not 1 <= size <= NAME_BYTES_MAX:
-        raise ValueError(f"name={name!r} is {size} bytes in UTF-8: a node name has 1 to {NAME_BYTES_MAX}")
+        raise ValueError(f"name={shown(name)} is {size} bytes in UTF-8: a node name has 1 to {NAME_BYTES_MAX}")
     return name
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from crdt import Composite
+from crdt.shown import shown
 from replication import arguments
 from replication.config import Config
 from replication.identity import check_name, succeed
@@ -100,7 +101,7 @@ def _take_home(path: str | os.PathLike[str] | None, cluster: str, durability: st
 
     arguments.check_path(path)
     if durability not in DURABILITY:
-        raise ValueError(f"durability={durability!r} is not known: use one of {', '.join(map(repr, DURABILITY))}")
+        raise ValueError(f"durability={shown(durability)} is not known: use one of {', '.join(map(repr, DURABILITY))}")
     return Home(path, cluster)
 
 

@@ -15,6 +15,7 @@ from heapq import heapify, heappop, heappush
 from time import time
 from typing import Any
 
+from crdt.shown import shown
 from replication.storage import Operation
 
 # Numbers in a millisecond.
@@ -157,6 +158,6 @@ def _restored(code: int, data: bytes) -> Any:
 def check_op_id(op_id: Any) -> None:
     """TypeError or ValueError unless it can name an operation."""
     if not isinstance(op_id, str):
-        raise TypeError(f"op_id={op_id!r} must be a str that is unique to this change, not {type(op_id).__name__}")
+        raise TypeError(f"op_id={shown(op_id)} must be a str that is unique to this change, not {type(op_id).__name__}")
     if not 1 <= len(op_id.encode("utf-8", "surrogatepass")) <= 256 or not op_id.isprintable():
-        raise ValueError(f"op_id={op_id!r} must have 1 to 256 bytes in UTF-8, all printable")
+        raise ValueError(f"op_id={shown(op_id)} must have 1 to 256 bytes in UTF-8, all printable")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crdt import RefusedError, VersionVector
+from crdt.shown import shown
 from replication import arguments
 from replication.access import UpdateResult
 from replication.consistency import REPLICATED, parse
@@ -98,7 +99,8 @@ class Transactions:
         """ConflictError unless the agent is at `expected`."""
         if not isinstance(expected, VersionVector):
             raise TypeError(
-                f"expected={expected!r} must be the `.version` of a result or of a state, not {type(expected).__name__}"
+                f"expected={shown(expected)} must be the `.version` of a result or of a state, "
+                f"not {type(expected).__name__}"
             )
         if actual != expected:
             raise ConflictError(

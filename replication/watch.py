@@ -17,6 +17,7 @@ from re import compile as compile_pattern
 from typing import TYPE_CHECKING, Any
 
 from crdt import VersionVector
+from crdt.shown import shown
 from replication.arguments import seconds
 from replication.errors import Closed, Timeout
 from replication.result import Change
@@ -227,7 +228,7 @@ def resume_points(
             )
         return iter([(pattern, since)])
     if not isinstance(since, Mapping) or not all(isinstance(version, VersionVector) for version in since.values()):
-        raise TypeError(f"since={since!r} must be a version, or a mapping of agent ids to versions")
+        raise TypeError(f"since={shown(since)} must be a version, or a mapping of agent ids to versions")
     known: dict[str, Any] = dict(since)
     matches = compile_pattern(translate(pattern)).match
     return ((agent_id, known.get(agent_id)) for agent_id in agents if matches(agent_id))

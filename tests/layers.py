@@ -3,6 +3,7 @@
 GROUND = {
     "crdt.engine",
     "crdt.errors",
+    "crdt.shown",
     "crdt.values",
     "crdt.version",
     "crdt.cursor",
@@ -19,12 +20,13 @@ NESTING = {"crdt.or_map", "crdt.composite"}
 MAY_IMPORT = {
     "crdt.engine": set(),
     "crdt.errors": set(),
-    "crdt.values": {"crdt.engine", "crdt.errors"},
-    "crdt.version": {"crdt.engine", "crdt.errors", "crdt.values"},
+    "crdt.shown": set(),
+    "crdt.values": {"crdt.engine", "crdt.errors", "crdt.shown"},
+    "crdt.version": {"crdt.engine", "crdt.errors", "crdt.shown", "crdt.values"},
     "crdt.cursor": {"crdt.errors", "crdt.version", "crdt.values"},
     "crdt.turns": set(),
     "crdt.room": {"crdt.engine"},
-    "crdt.root": {"crdt.engine", "crdt.turns"},
+    "crdt.root": {"crdt.engine", "crdt.shown", "crdt.turns"},
     "crdt.document": GROUND,
     "crdt.repair": GROUND,
     "crdt.sequences": GROUND,
@@ -193,4 +195,4 @@ REPLICATION_LAYERS = {
 }
 SIMULATION = "replication.simulation"
 # `Replicated` is what all types have in common, and the errors are theirs.
-CRDT_FOR_REPLICATION = {"crdt", "crdt.errors", "crdt.document", "crdt.version", "crdt.repair"}
+CRDT_FOR_REPLICATION = {"crdt", "crdt.errors", "crdt.shown", "crdt.document", "crdt.version", "crdt.repair"}

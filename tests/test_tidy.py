@@ -25,7 +25,7 @@ FUNCTION_LINES_MAX = 70
 LINE_WIDTH_MAX = 120
 # Path -> (lines, why it may be that long).
 LONG_FILES: dict[str, tuple[int, str]] = {
-    "crdt/document.pyx": (850, "what all types share is one class; a cdef class cannot be spread over files"),
+    "crdt/document.pyx": (860, "what all types share is one class; a cdef class cannot be spread over files"),
 }
 # "path:function" -> (lines, why).
 LONG_FUNCTIONS: dict[str, tuple[int, str]] = {}

@@ -215,8 +215,11 @@ static int land(Document *doc, Decoder *d)
         if (d->writers[i].local >= 0)
             continue;
         d->writers[i].local = replicas_add(&doc->replicas, d->writers[i].id, d->writers[i].id_bytes);
-        if (d->writers[i].local < 0)
-            return d->writers[i].local;
+        if (d->writers[i].local < 0) {
+            int status = d->writers[i].local;
+            replicas_truncate(&doc->replicas, replicas);
+            return status;
+        }
     }
     u64 few[WRITERS_FEW] = {0}, *tops = few;
     if (doc->replicas.n > WRITERS_FEW)
@@ -224,6 +227,7 @@ static int land(Document *doc, Decoder *d)
     if (tops == NULL || ((d->flags & FLAGS_GROWTH) && growth_reserve(&doc->replicas) != DONE)) {
         if (tops != few)
             free(tops);
+        replicas_truncate(&doc->replicas, replicas);
         return ERROR_MEMORY;
     }
     for (u32 i = 0; i < d->n; i++) {

@@ -18,16 +18,15 @@ static int field_compare(const Field *a, const Field *b)
     return a->shape == b->shape ? 0 : a->shape < b->shape ? -1 : 1;
 }
 
-/* Whether nothing in a field of this shape can mean that all of it was removed. */
-static bool may_be_emptied(Shape shape, bool removable)
+/* Whether nothing in a field of this shape, below a key of an ORMap, can mean that all of it was removed. */
+static bool may_be_emptied(Shape shape)
 {
     Kind kind = shape_kind(shape);
-    return kind == ORSET || kind == MV_REGISTER || kind == OR_MAP || kind == COMPOSITE ||
-           (removable && (kind == GSET || kind == LWW_REGISTER || kind == LWW_MAP));
+    return kind != GCOUNTER && kind != PNCOUNTER && kind != OP_LIST && kind != TEXT;
 }
 
-/* The fields that exist, in canonical order, and, if asked for, those that do not and could have been
- * emptied; the caller frees. */
+/* The fields that exist, in canonical order, and, if asked for, the declared ones that do not and could have
+ * been emptied; the caller frees. */
 static Field *fields_of(const Composite *c, bool with_missing, u32 *n)
 {
     u32 declared = declared_fields(c);
@@ -42,7 +41,7 @@ static Field *fields_of(const Composite *c, bool with_missing, u32 *n)
             const ExtraField *x = &c->extra[i - declared];
             f = (Field){x->name, x->name_bytes, x->child->shape, x->child};
         }
-        if (f.child == NULL && !(with_missing && may_be_emptied(f.shape, c->base.removable)))
+        if (f.child == NULL && !(with_missing && may_be_emptied(f.shape)))
             continue;
         u32 at = (*n)++;
         for (; at > 0 && field_compare(&f, &fields[at - 1]) < 0; at--)
@@ -55,12 +54,15 @@ static Field *fields_of(const Composite *c, bool with_missing, u32 *n)
 static int composite_encode(const Document *doc, Encoder *e, const Composite *c, bool whole, bool *has_news)
 {
     u32 n;
-    /* Of what was removed before this replica got a whole state, no trace is here but its absence. */
-    Field *fields = fields_of(c, e->lacks_whole && !whole && !e->complete, &n);
+    bool is_whole = whole || e->complete;
+    /* Of what was removed before this replica got a whole state, no trace is here but its absence. So all fields
+     * are named, also those without news: of one that was emptied, and is not declared here, nobody knows the name. */
+    bool names_all = e->lacks_whole && !is_whole && !c->base.removable;
+    Field *fields = fields_of(c, e->lacks_whole && !is_whole && c->base.removable, &n);
     if (fields == NULL)
         return ERROR_MEMORY;
     Writer *w = &e->out;
-    write_byte(w, whole || e->complete);
+    write_byte(w, is_whole || names_all);
     size_t count_at = w->n;
     u32 written = 0;
     int status = DONE;
@@ -76,13 +78,13 @@ static int composite_encode(const Document *doc, Encoder *e, const Composite *c,
         } else {
             status = section_encode(doc, e, fields[i].child, whole, &news);
         }
-        if (!news && !w->failed)
+        if (!news && !names_all && !w->failed)
             w->n = at;
-        written += news;
+        written += news || names_all;
     }
     write_number_at(w, count_at, written);
     free(fields);
-    *has_news = written != 0;
+    *has_news = written != 0 || names_all;
     return status;
 }
 
