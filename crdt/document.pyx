@@ -444,7 +444,7 @@ cdef class Replicated:
     def _bytes(self, data):
         if type(data) is bytes:
             return data
-        if isinstance(data, (bytearray, memoryview)):
+        if isinstance(data, (bytes, bytearray, memoryview)):
             return bytes(data)
         raise TypeError(
             f"{type(self).__name__}: bytes or another {type(self).__name__} can be merged, not {type(data).__name__}"
@@ -659,9 +659,6 @@ cdef class Replicated:
             return size + (0 if node == NULL else container_memory(node))
         if self.root is not None:
             size += getsizeof(self.root) + document_memory(self.root.doc)
-            if self.root.extras is not None:
-                size += getsizeof(self.root.extras)
-            size += sum(150 + len(data) for _, data in self.root.held_back() or ())
         return size
 
     def check_invariants(self):

@@ -34,10 +34,13 @@ cdef class RowIterator:
         return self
 
     def __next__(self):
+        if self.owner is None:
+            raise StopIteration
         cdef Table *t = <Table *>self.owner.here()
         cdef Item item
         if not self.started:
             if t == NULL:
+                self.owner = None
                 raise StopIteration
             self.started = True
             self.mutations = t.mutations
@@ -53,6 +56,7 @@ cdef class RowIterator:
                 return key
             item = table_value(t, self.row - 1)
             return key, unpack(&item)
+        self.owner = None
         raise StopIteration
 
 

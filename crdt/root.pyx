@@ -2,6 +2,7 @@
 
 import os
 from base64 import urlsafe_b64encode
+from sys import getsizeof
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -75,6 +76,21 @@ cdef class RootExtras:
 cdef class Root:
     def __dealloc__(self):
         document_free(self.doc)
+
+    def __sizeof__(self):
+        """With what it keeps beside the document: names that were asked for, and deltas that wait."""
+        size = object.__sizeof__(self)
+        names = set()
+        if self.others is not None:
+            size += getsizeof(self.others) + sum(map(getsizeof, self.others.values()))
+            names.update(self.others)
+        if self.extras is not None:
+            size += getsizeof(self.extras)
+            if self.extras.names is not None:
+                size += getsizeof(self.extras.names)
+                names.update(self.extras.names.values())
+            size += sum([150 + len(data) for _, data in self.extras.held_back or ()])
+        return size + sum(map(getsizeof, names))
 
     cdef str name(self):
         """The name that the state writes under."""

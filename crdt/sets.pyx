@@ -29,10 +29,13 @@ cdef class ElementIterator:
         return self
 
     def __next__(self):
+        if self.owner is None:
+            raise StopIteration
         cdef Table *t = <Table *>self.owner.here()
         cdef Item key
         if not self.started:
             if t == NULL:
+                self.owner = None
                 raise StopIteration
             self.started = True
             self.mutations = t.mutations
@@ -43,6 +46,7 @@ cdef class ElementIterator:
             if table_is_winner(self.owner.root.doc, t, self.row - 1):
                 key = table_key(t, self.row - 1)
                 return unpack(&key)
+        self.owner = None
         raise StopIteration
 
 

@@ -46,6 +46,8 @@ def shape_of_type(type_: object, of: object = None, nesting: int = 0) -> tuple[i
         return kind | inner << 8, schema
     if of is not None:
         raise TypeError(f"of= is for an ORMap, not for a {getattr(type_, '__name__', type_)}")
+    if kind == KINDS["Composite"] and not getattr(type_, "_schema", 0):
+        raise TypeError("Composite itself has no fields: declare a subclass of it with some, and name that")
     return kind, getattr(type_, "_schema", 0)
 
 

@@ -74,7 +74,7 @@ cdef class VersionVector:
 
     def __init__(self, counts=None):
         self.counts = {}
-        for writer, count in dict(counts or {}).items():
+        for writer, count in dict({} if counts is None else counts).items():
             check_count(writer, count)
             if count:
                 self.counts[writer] = count

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crdt import LWWMap
+from crdt import GSet, LWWMap, OpBasedList, ORSet
 from tests.crdt.test_rollback import Plain, fail
 
 
@@ -134,3 +134,16 @@ def test_an_iterator_over_keys_goes_on_while_others_are_removed_or_undone():
         del state.sets[tag]
         fail(state, lambda s: s.config.update({"new": 1}))
     assert len(state.sets) == 0
+
+
+@pytest.mark.parametrize("kind", [GSet, ORSet, OpBasedList, LWWMap])
+@pytest.mark.parametrize("elements", [[], [1, 2]])
+def test_an_iterator_that_has_come_to_its_end_stays_there(kind, elements):
+    state = kind("a")
+    grow = state.append if kind is OpBasedList else state.add if kind is not LWWMap else lambda x: state.update({x: 1})
+    for element in elements:
+        grow(element)
+    at = iter(state)
+    assert list(at) == elements
+    grow(3)
+    assert next(at, "end") == "end"
