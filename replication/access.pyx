@@ -8,60 +8,23 @@ Knows nothing of disks, threads or modes.
 """
 
 cimport cython
-from cpython.pythread cimport NOWAIT_LOCK, PyThread_acquire_lock, PyThread_release_lock
+from cpython.pythread cimport NOWAIT_LOCK, PyThread_acquire_lock, PyThread_get_thread_ident, PyThread_release_lock
 
 from replication.changes cimport Changes
+from replication.frames cimport PyObject, access_frame, access_innermost, access_now, access_pop, access_push
 from replication.slot cimport Slot
 from replication.turnstile cimport Turnstile
 
 from replication.errors import Unavailable
-from replication.guard import check_result, check_update_fn, nested
+from replication.guard import apart, check_result, check_update_fn, nested
+from replication.store import busy
 
 # The rank of the mode in which the log decides.
 cdef enum: BY_LOG = 3
+# What `_look_now` returns for an agent that cannot be looked at just now.
+BUSY = object()
 # What most functions return, told by one lookup.
 cdef frozenset PLAIN = frozenset((bool, int, float, str, bytes, list, tuple, dict, set))
-
-cdef extern from *:
-    """
-    #include <time.h>
-
-    /* Which nodes' functions this thread is running, innermost first. The frames live on the C stack. */
-    typedef struct access_frame {
-        PyObject *node;
-        PyObject *agent_id;
-        struct access_frame *outer;
-    } access_frame;
-
-    static __thread access_frame *access_innermost;
-
-    static void access_push(access_frame *frame, PyObject *node, PyObject *agent_id) {
-        frame->node = node;
-        frame->agent_id = agent_id;
-        frame->outer = access_innermost;
-        access_innermost = frame;
-    }
-
-    static void access_pop(const access_frame *frame) { access_innermost = frame->outer; }
-
-    /* Seconds on the clock of time.perf_counter. */
-    static double access_now(void) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-    }
-    """
-    ctypedef struct PyObject:
-        pass
-    ctypedef struct access_frame:
-        PyObject *node
-        PyObject *agent_id
-        access_frame *outer
-    access_frame *access_innermost
-    void access_push(access_frame *frame, PyObject *node, PyObject *agent_id)
-    void access_pop(const access_frame *frame)
-    double access_now() nogil
-
 
 @cython.final
 @cython.freelist(64)
@@ -115,6 +78,11 @@ cdef class Access:
     cdef public object _refuse, _refuse_reads   # what makes the exception a call must raise, or None
     cdef public bint _volatile
     cdef Turnstile _turnstile
+    cdef unsigned long _own_thread   # 0 if there is none
+
+    def _keep_out(self, unsigned long thread):
+        """Refuse calls from this thread, which is the node's: it would wait for itself."""
+        self._own_thread = thread
 
     def _pass_through(self, Turnstile turnstile not None):
         """Give way at this turnstile in every call from now on."""
@@ -147,7 +115,7 @@ cdef class Access:
         cdef object promise = None
         if self._refuse is not None:
             raise self._refuse()
-        if consistency != "reactive" or acks != 0 or fallback:
+        if consistency != "reactive" or type(acks) is not int or acks != 0 or fallback != ():
             plan = self._transactions.plan(consistency, acks, fallback)
         if timeout is not None:
             self._transactions.check_timeout(timeout)
@@ -209,30 +177,34 @@ cdef class Access:
             access_pop(&frame)
 
     def _prepare(self, agent_id, consistency, timeout, acks, fallback):
-        """What is checked before a coroutine updates: its plan, and the slot with its lock held if it is at hand."""
-        cdef Slot slot
+        """What is checked before a coroutine updates: its plan."""
         cdef object plan = None
         if self._refuse is not None:
             raise self._refuse()
-        if consistency != "reactive" or acks != 0 or fallback:
+        if consistency != "reactive" or type(acks) is not int or acks != 0 or fallback != ():
             plan = self._transactions.plan(consistency, acks, fallback)
         if timeout is not None:
             self._transactions.check_timeout(timeout)
         self._arrive(agent_id)
-        if plan is not None and plan.rank == BY_LOG:
-            return plan, None
-        slot = self._slots.get(agent_id) if type(agent_id) is str else None
-        if slot is None or not slot.acquire(0.0):
-            return plan, None
-        if slot.state is None:
-            PyThread_release_lock(slot._lock)
-            return plan, None
-        slot.used = True
-        return plan, slot
+        return plan
 
-    def _run_held(self, Slot slot not None, update_fn, op_id, expected, double started, plan, ticket):
-        """`update_state` for who holds the lock already: gives it back. `ticket` begins to wait in it."""
+    cdef Slot _take_now(self, agent_id):
+        """The agent's slot with its lock held, if it is in memory and free; never waits."""
+        cdef Slot slot = self._slots.get(agent_id) if isinstance(agent_id, str) else None
+        if slot is None or not PyThread_acquire_lock(slot._lock, NOWAIT_LOCK):
+            return None
+        if slot.state is not None:
+            slot.used = True
+            return slot
+        PyThread_release_lock(slot._lock)
+        return None
+
+    def _run_now(self, agent_id, update_fn, op_id, expected, double started, plan, ticket):
+        """`update_state` in memory; None if the agent is not there, or busy. `ticket` begins to wait in it."""
         cdef access_frame frame
+        cdef Slot slot = self._take_now(agent_id)
+        if slot is None:
+            return None
         try:
             access_push(&frame, <PyObject *>self, <PyObject *>slot.agent_id)
             try:
@@ -245,9 +217,12 @@ cdef class Access:
         finally:
             PyThread_release_lock(slot._lock)
 
-    def _look_held(self, Slot slot, fn, str agent_id):
-        """`read_state` for who holds the lock already (or has no slot): gives it back."""
+    def _look_now(self, agent_id, fn, bint is_unknown):
+        """`read_state` in memory; BUSY if the agent is not there, or busy. One that is unknown reads as empty."""
         cdef access_frame frame
+        cdef Slot slot = None if is_unknown else self._take_now(agent_id)
+        if slot is None and not is_unknown:
+            return BUSY
         try:
             access_push(&frame, <PyObject *>self, <PyObject *>agent_id)
             try:
@@ -302,6 +277,8 @@ cdef class Access:
         An error if this thread is running a function of this node: it would wait for itself.
         """
         cdef access_frame *each = access_innermost
+        if PyThread_get_thread_ident() == self._own_thread:
+            raise apart(agent_id)
         if each is NULL:
             if self._turnstile is not None and self._turnstile.is_wanted:
                 self._turnstile.give_way()
@@ -327,7 +304,18 @@ cdef class Access:
                     slot.used = True
                     return slot
                 PyThread_release_lock(slot._lock)
-        return self._store.acquire(agent_id, timeout, create)
+        # Here and not in the store: in Python a signal's handler could come right after the lock is taken.
+        cdef double patience = -1.0 if timeout is None else self._transactions.check_timeout(timeout)
+        while True:
+            slot = self._store.find(agent_id, create)
+            if slot is None:
+                return None
+            if not slot.acquire(patience):
+                raise busy(agent_id, timeout)
+            if slot.state is not None:
+                slot.used = True
+                return slot
+            PyThread_release_lock(slot._lock)
 
     cdef UpdateResult _run(self, Slot slot, update_fn, op_id, expected, double started, plan):
         cdef UpdateResult result
@@ -351,7 +339,9 @@ cdef class Access:
         slot._fn = update_fn
         try:
             value = state._transact(slot, rank, bool(watches), True)
-        except Exception as error:
+        except BaseException as error:
+            if op_id is not None:
+                self._transactions.take_back(slot, op_id)
             refusal = self._transactions.refusal(slot, error, word)
             if refusal is None:
                 raise
@@ -359,13 +349,10 @@ cdef class Access:
         finally:
             slot._fn = None
         slot.updates += 1
-        if state._changed:
-            if not slot.dirty:
-                self._changes.mark(slot)
-            if watches:
-                self._transactions.tell(watches, slot, word)
-        if op_id is not None:
-            self._transactions.remember(slot, op_id, update_fn)
+        if (state._changed or op_id is not None) and not slot.dirty:
+            self._changes.mark(slot)
+        if watches and state._changed:
+            self._transactions.tell(watches, slot, word)
         result = UpdateResult.__new__(UpdateResult)
         result.value = value
         result.outcome = "applied"

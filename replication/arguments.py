@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from math import inf
 from threading import TIMEOUT_MAX
 from typing import Any, NamedTuple
 
@@ -28,6 +29,16 @@ def seconds(timeout: Any) -> float:
         raise ValueError(
             f"timeout={shown(timeout)} is more seconds than a float can count; None waits as long as it takes"
         ) from None
+
+
+def deadline(begun: float, timeout: float | None) -> float:
+    """When a call that began then is to give up, on the same clock."""
+    return inf if timeout is None else begun + seconds(timeout)
+
+
+def plain_id(value: Any) -> Any:
+    """Of a subclass of str what is a str in it: a member of an enum names what its value does."""
+    return str.__str__(value) if isinstance(value, str) else value
 
 
 def agent_id(value: Any, bytes_max: int) -> None:

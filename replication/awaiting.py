@@ -13,6 +13,14 @@ class Promise(NamedTuple):
     waiter: Waiter
 
 
+def blocked(promise: Promise, left: float | None, timeout: float | None) -> None:
+    """Block until the promise holds; Timeout or OutcomeUnknown when `left` seconds are over."""
+    if not promise.waiter.wait(left):
+        raise promise.ticket.give_up(timeout)
+    if promise.ticket.error is not None:
+        raise promise.ticket.error
+
+
 async def settled(ticket: FutureTicket, left: float | None) -> None:
     """Return once the ticket is settled; TimeoutError in so many seconds."""
     if left is None:

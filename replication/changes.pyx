@@ -143,14 +143,9 @@ cdef class Changes:
             return None  # to be merged again does no harm
         return OUTCOMES[landing]
 
-    def remember(self, Slot slot not None, op_id, data, number=None, /):
-        """Record an operation; it goes to disk together with what it changed. The caller holds the lock.
-
-        `number` is that of one which was served by another process.
-        """
-        if slot.records is None:
-            slot.records = []
-        slot.records.append(self._operations.add(op_id, data, number))
+    def remember(self, Slot slot not None, op_id, data, number, /):
+        """Record an operation that another process served; it goes to disk with the agent. The caller holds the lock."""
+        self._operations.add(slot.agent_id, op_id, data, number)
         if not slot.dirty:
             self.mark(slot)
 
@@ -226,9 +221,7 @@ cdef class Changes:
                 slot.next_number += 1
                 slot.stored = version
                 account(slot, len(data), snapshot)
-            if slot.records is not None:
-                batch.operations += self._operations.take(slot.records)
-                slot.records = None
+            batch.operations += self._operations.take(slot.agent_id)
             if slot.tickets is not None:
                 round.changes.append(self._change(slot, version, stored, b"" if snapshot else data))
             for tell in tells:

@@ -231,6 +231,11 @@ def _question(slot: Slot, version: bytes) -> str:
         return "refused"
 
 
+def _differs(one: Any, other: Any) -> bool:
+    """1, 1.0 and True are three values, and nan is one."""
+    return type(one) is not type(other) or (one != other and not (one != one and other != other))
+
+
 def _tell(
     watches: tuple[Watch, ...], slot: Slot, before: dict[str, Any], peer: str, consistency: str | None = None
 ) -> None:
@@ -238,7 +243,7 @@ def _tell(
     after = slot.state.value
     version = slot.state.version
     for field, value in after.items():
-        if value != before.get(field):
+        if _differs(value, before.get(field)):
             change = Change(slot.agent_id, field, before.get(field), value, peer, consistency, version)
             for watch in watches:
                 watch.put(change)

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from replication.arguments import Plan
-from replication.awaiting import Promise
+from replication.awaiting import Promise, blocked
 from replication.changes import Changes, Round, take_tickets
 from replication.config import Config
 from replication.core import Core, Ready
@@ -71,9 +71,7 @@ class Driver:
         self._tickets: deque[Ticket] = deque()
         # Of cores that wait for the disk without hurry: settled by a flush of what others changed.
         self._patient: list[Ticket] = []
-        self._asleep = True
-        self._is_hurried = False
-        self._has_ended = False
+        self._asleep, self._is_hurried, self._has_ended = True, False, False
         # The rest belongs to the runtime's thread.
         self._timer: Timer | None = None
         self._idle_timer: Timer | None = None
@@ -114,7 +112,11 @@ class Driver:
         """Something is dirty. Cheap unless the driver sleeps, which it does once a flush."""
         if self._asleep and self._flushes_by_itself:
             self._asleep = False
-            self._runtime.call_soon(self._next)
+            try:
+                self._runtime.call_soon(self._next)
+            except BaseException:  # of a signal's handler: whoever comes next sees to it
+                self._asleep = True
+                raise
 
     def submit(self, ticket: Ticket) -> None:
         """Have the ticket settled by the first flush that covers it."""
@@ -122,12 +124,16 @@ class Driver:
         self.hurry()
 
     def hurry(self) -> None:
-        """Flush at once: somebody waits."""
+        """Flush at once."""
         if self.failure is not None or self._has_ended:
             self._refuse_all()
         elif not self._is_hurried:
             self._is_hurried = True
-            self._runtime.call_soon(self._flush_soon)
+            try:
+                self._runtime.call_soon(self._flush_soon)
+            except BaseException:  # likewise
+                self._is_hurried = False
+                raise
 
     def carried(self, ticket: Ticket) -> None:
         """An agent holds this ticket since a moment ago: flush at once, or refuse it if that will not be."""
@@ -145,20 +151,14 @@ class Driver:
     def keep(self, promise: Promise, left: float | None, timeout: float | None) -> None:
         """Block until the promise holds; Timeout or OutcomeUnknown when `left` seconds are over."""
         self.carried(promise.ticket)
-        if not promise.waiter.wait(left):
-            raise promise.ticket.give_up(timeout)
-        if promise.ticket.error is not None:
-            raise promise.ticket.error
+        blocked(promise, left, timeout)
 
     def wait(self, slots: set[Slot] | None, timeout: float | None, op_id: str | None = None) -> None:
         """Block until what is changed now is durable. OutcomeUnknown after `timeout` seconds."""
         waiter = self._runtime.waiter()
         ticket = Ticket(slots, lambda _: waiter.done(), op_id)
         self.submit(ticket)
-        if not waiter.wait(timeout):
-            raise ticket.give_up(timeout)
-        if ticket.error is not None:
-            raise ticket.error
+        blocked(Promise(ticket, waiter), timeout, timeout)
 
     def wait_for_memory(self) -> None:
         """Block until a flush has passed, so that agents may leave memory."""

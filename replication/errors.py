@@ -36,6 +36,9 @@ class Unavailable(ReplicationError):
     were not the matter); `peers` maps the name of each node asked to what it said.
     """
 
+    # Whether an update_fn has raised it, of another node's call perhaps.
+    is_of_update_fn = False
+
     def __init__(self, message: str, *, have: int = 0, need: int = 0, peers: Mapping[str, str] | None = None):
         super().__init__(message)
         self.have, self.need, self.peers = have, need, dict(peers or {})

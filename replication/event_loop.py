@@ -48,6 +48,10 @@ class EventLoopRuntime:
         self.loop.set_exception_handler(handle)
         self._thread.start()
 
+    @property
+    def thread(self) -> int:
+        return self._thread.ident or 0
+
     def call_soon(self, fn: Callable[..., Any], *args: Any) -> None:
         if self._own_thread == get_ident():
             self.loop.call_soon(fn, *args)

@@ -56,5 +56,14 @@ def nested(outer: str, inner: Any) -> ReplicationError:
     )
 
 
+def apart(agent_id: Any) -> ReplicationError:
+    """The error of a call in the node's own thread."""
+    return ReplicationError(
+        f"the node was called for {agent_id!r} in its own thread, which would wait for itself. That is where the "
+        "garbage collector may run a finalizer (__del__): have it put what is to be done into a queue.SimpleQueue, "
+        "and a thread of yours do it. Nothing was done"
+    )
+
+
 def _name(fn: Any) -> str:
     return str(getattr(fn, "__qualname__", repr(fn)))

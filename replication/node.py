@@ -8,14 +8,14 @@ one thread in `driver`, the modes in `consistency`.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from threading import Lock
+from threading import RLock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from crdt import Composite, VersionVector
 from replication import arguments
 from replication import consistency as modes
-from replication.access import Access, UpdateResult
+from replication.access import BUSY, Access, UpdateResult
 from replication.awaiting import kept
 from replication.config import Config
 from replication.delivery import Deliveries
@@ -25,7 +25,6 @@ from replication.identity import check_name
 from replication.open_nodes import open_nodes
 from replication.result import Member
 from replication.runtime import Runtime
-from replication.slot import Slot
 from replication.storage import Storage
 from replication.store import Store, busy
 from replication.ticket import FutureTicket
@@ -68,7 +67,7 @@ class Node(Access):
         self._volatile = storage.path is None
         self._started = runtime.time()
         self._watchers = Watchers()
-        self._closing = Lock()
+        self._closing, self._is_closing = RLock(), False
         self._siblings: Siblings | None = None
         self._driver = Driver(storage, config, runtime, self._fail)
         self._store = Store(schema, storage, config, self._driver.wake, runtime.clock)
@@ -91,6 +90,7 @@ class Node(Access):
         if runtime.turnstile is not None:
             self._pass_through(runtime.turnstile)
         self._driver.start(self._store, self._deliveries, self._others)
+        self._keep_out(runtime.thread)
         open_nodes.add(self)
 
     @property
@@ -118,7 +118,7 @@ class Node(Access):
         Cancelled while it waits for the disk, the change stays applied.
         """
         started, begun = perf_counter(), self._runtime.time()
-        plan, slot = self._prepare(agent_id, consistency, timeout, acks, fallback)
+        plan = self._prepare(agent_id, consistency, timeout, acks, fallback)
         if plan is not None and plan.rank == modes.REPLICATED.rank:
             change = self._calls.change(agent_id, update_fn, op_id, expected, timeout, bool(plan.weaker))
             try:
@@ -131,19 +131,19 @@ class Node(Access):
                 result = await self.aupdate_state(agent_id, update_fn, mode, **options)
             self._mark_elapsed(result, started)
             return result
-        if slot is None:
-            slot = await self._aacquire(agent_id, timeout)
-            assert slot is not None
-        if plan is not None:
-            ticket = FutureTicket(None, op_id, plan.rank, plan.acks)
-            result = self._run_held(slot, update_fn, op_id, expected, started, plan, ticket)
+        ticket = None if plan is None else FutureTicket(None, op_id, plan.rank, plan.acks)
+        pause: float | None = 0.0
+        while (done := self._run_now(agent_id, update_fn, op_id, expected, started, plan, ticket)) is None:
+            pause = await self._look_again(agent_id, timeout, arguments.deadline(begun, timeout), pause or 0.0)
+        result = done
+        if ticket is not None:
             self._driver.carried(ticket)
             await kept(ticket, timeout, self._runtime.time() - begun)
             self._mark_carried(result, ticket, started)
             return result
-        result = self._run_held(slot, update_fn, op_id, expected, started, None, None)
         if durable and not self._volatile:
-            ticket = FutureTicket({slot}, op_id)
+            slot = self._slots.get(agent_id)  # if not there any more, it is on disk
+            ticket = FutureTicket(set() if slot is None else {slot}, op_id)
             self._driver.submit(ticket)
             await kept(ticket, timeout, self._runtime.time() - begun)
             self._mark_durable(result, started)
@@ -161,8 +161,11 @@ class Node(Access):
         if self._check_read(consistency):
             await self._calls.await_to_read(timeout)
         self._arrive(agent_id)
-        slot = await self._aacquire(agent_id, timeout, create=False)
-        return self._look_held(slot, fn, agent_id)
+        deadline = arguments.deadline(self._runtime.time(), timeout)
+        pause: float | None = 0.0
+        while (found := self._look_now(agent_id, fn, pause is None)) is BUSY:
+            pause = await self._look_again(agent_id, timeout, deadline, pause or 0.0, create=False)
+        return found
 
     def agents(self) -> Iterator[str]:
         """The ids of all agents that were ever changed, in no meaningful order, read from the store as asked for."""
@@ -190,9 +193,7 @@ class Node(Access):
         return self.watch(pattern, since=since)
 
     def _value_and_version(self, agent_id: str) -> tuple[Any, VersionVector]:
-        self._arrive(agent_id)
-        slot = self._store.acquire(agent_id, create=False)
-        found: tuple[Any, VersionVector] = self._look_held(slot, lambda s: (s.value, s.version), agent_id)
+        found: tuple[Any, VersionVector] = self.read_state(agent_id, lambda s: (s.value, s.version))
         return found
 
     # About the node
@@ -277,23 +278,30 @@ class Node(Access):
         Raises Unavailable if the store had failed, for then what was not yet on disk is lost.
         """
         with self._closing:
-            if self not in open_nodes:
-                return
-            self._arrive("close()")
-            self._refuse = self._refuse_reads = _closed
-            if self._siblings is not None:
-                self._siblings.end()
-            while self._driver.failure is None and not self._store.close():
-                with suppress(OutcomeUnknown):
-                    self._driver.wait(None, None)
-            self._others.leave()
-            self._driver.stop()
-            failure = self._driver.failure
-            self._watchers.close()
-            open_nodes.discard(self)
-            self._storage.close(clean=failure is None and not self._store.writers.has_renamed)
-            if failure is not None:
-                raise failure
+            if self._is_closing or self not in open_nodes:
+                return  # the handler of a signal may come in between, and close it as well
+            self._is_closing = True
+            try:
+                self._close()
+            finally:
+                self._is_closing = False
+
+    def _close(self) -> None:
+        self._arrive("close()")
+        self._refuse = self._refuse_reads = _closed
+        if self._siblings is not None:
+            self._siblings.end()
+        while self._driver.failure is None and not self._store.close():
+            with suppress(OutcomeUnknown):
+                self._driver.wait(None, None)
+        self._others.leave()
+        self._driver.stop()
+        failure = self._driver.failure
+        self._watchers.close()
+        open_nodes.discard(self)
+        self._storage.close(clean=failure is None and not self._store.writers.has_renamed)
+        if failure is not None:
+            raise failure
 
     def abandon(self) -> None:
         """Have nothing more to do with it and flush nothing: for simulated processes, which crash."""
@@ -352,27 +360,24 @@ class Node(Access):
             self.close()
             raise
 
-    async def _aacquire(self, agent_id: str, timeout: float | None, create: bool = True) -> Slot | None:
-        """`Store.acquire` without blocking the event loop: at once if the agent is in memory and free.
+    async def _look_again(
+        self, agent_id: str, timeout: float | None, deadline: float, pause: float, create: bool = True
+    ) -> float | None:
+        """Wait for an agent not in memory, or so long for one that is busy; how long the next time, None if unknown.
 
-        A busy agent is looked at again later. To have a thread wait for its lock would leave the lock taken, and
-        everybody else waiting, until this coroutine has its turn.
+        Never blocks the event loop. To have a thread wait for the lock would leave it taken, and everybody else
+        waiting, until this coroutine has its turn.
         """
         from asyncio import get_running_loop, sleep
 
-        give_up = self._runtime.time() + arguments.seconds(timeout) if timeout is not None else None
-        pause = 0.0
-        while (slot := self._store.acquire_now(agent_id)) is None:
-            if not (isinstance(agent_id, str) and agent_id in self._slots):
-                if not await get_running_loop().run_in_executor(None, self._store.fetch, agent_id, create):
-                    return None
-                continue
-            left = _PAUSE_MAX if give_up is None else give_up - self._runtime.time()
-            if left <= 0.0:
-                raise busy(agent_id, timeout)
-            await sleep(min(pause, left))
-            pause = min(max(2 * pause, _PAUSE_MIN), _PAUSE_MAX)
-        return slot
+        if not (isinstance(agent_id, str) and agent_id in self._slots):
+            is_known = await get_running_loop().run_in_executor(None, self._store.fetch, agent_id, create)
+            return pause if is_known else None
+        left = deadline - self._runtime.time()
+        if left <= 0.0:
+            raise busy(agent_id, timeout)
+        await sleep(min(pause, left))
+        return min(max(2 * pause, _PAUSE_MIN), _PAUSE_MAX)
 
     def _fail(self, failure: Unavailable) -> None:
         """The driver has stopped: from now on nothing is acknowledged. What is in memory can be read."""

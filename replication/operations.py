@@ -27,12 +27,12 @@ def _now_ms() -> int:
 
 
 class Record:
-    """One served operation; `taken` once a flush has it."""
+    """One served operation of an agent; `taken` once a flush has it."""
 
-    __slots__ = ("data", "number", "op_id", "taken")
+    __slots__ = ("agent_id", "data", "number", "op_id", "taken")
 
-    def __init__(self, op_id: str, number: int, data: bytes, taken: bool = False) -> None:
-        self.op_id, self.number, self.data, self.taken = op_id, number, data, taken
+    def __init__(self, op_id: str, number: int, data: bytes, agent_id: str = "", taken: bool = False) -> None:
+        self.op_id, self.number, self.data, self.agent_id, self.taken = op_id, number, data, agent_id, taken
 
     def as_operation(self) -> Operation:
         return Operation(self.op_id, self.number, self.data)
@@ -52,6 +52,7 @@ class OperationTable:
         self._limit = limit
         self._clock = clock or _now_ms
         self._newest = max((each.number for each in stored), default=0)
+        self._untaken: dict[str, deque[Record]] = {}  # by agent
         self._forgotten: deque[Operation] = deque()
         with self._lock:
             self._trim()
@@ -68,27 +69,38 @@ class OperationTable:
             has_room = len(self._records) < self._limit or operation.number > self._by_age[0][0]
             return operation.op_id not in self._records and has_room
 
-    def add(self, op_id: str, data: bytes, number: int | None = None) -> Record:
+    def add(self, agent_id: str, op_id: str, data: bytes, number: int | None = None) -> Record:
         """Remember a result, of a moment ago or with the number that another process gave it.
 
-        The caller holds the agent's lock and gives the record to the next flush.
+        The caller holds the agent's lock, and marks the agent as changed.
         """
         with self._lock:
             if number is None:
                 number = max(self._newest + 1, _PER_MS * self._clock())
             self._newest = max(self._newest, number)
-            record = self._records[op_id] = Record(op_id, number, data)
+            record = self._records[op_id] = Record(op_id, number, data, agent_id)
+            self._untaken.setdefault(agent_id, deque()).append(record)
             heappush(self._by_age, (number, op_id))
             self._trim()
         return record
 
-    def take(self, records: list[Record]) -> list[Operation]:
-        """What of these is to be written: all that was not forgotten meanwhile."""
+    def take_back(self, agent_id: str, op_id: str) -> None:
+        """Forget a record that was added a moment ago, if it was: what it belongs to has been undone."""
         with self._lock:
-            kept = [record for record in records if self._records.get(record.op_id) is record]
-            for record in kept:
+            record = self._records.get(op_id)
+            if record is not None and record.agent_id == agent_id and not record.taken:
+                del self._records[op_id]
+                self._leave(record)
+
+    def take(self, agent_id: str) -> list[Operation]:
+        """What of an agent is to be written with it: all that was not forgotten meanwhile."""
+        if agent_id not in self._untaken:
+            return []
+        with self._lock:
+            records = self._untaken.pop(agent_id, deque())
+            for record in records:
                 record.taken = True
-        return [record.as_operation() for record in kept]
+        return [record.as_operation() for record in records]
 
     def take_forgotten(self) -> list[Operation]:
         """Written records that are to be removed from the disk."""
@@ -99,10 +111,20 @@ class OperationTable:
             number, op_id = heappop(self._by_age)
             record = self._records.get(op_id)
             if record is None or record.number != number:
-                continue  # two agents were asked for it at once, and one record took the place of the other
+                continue  # it was taken back, or two agents were asked for it at once, and one is remembered
             del self._records[op_id]
             if record.taken:
                 self._forgotten.append(record.as_operation())
+            else:
+                self._leave(record)
+
+    def _leave(self, record: Record) -> None:
+        """It will not be written. It mostly is the oldest of its agent, which stands first."""
+        records = self._untaken.get(record.agent_id, deque())
+        if record in records:
+            records.remove(record)
+        if not records:
+            self._untaken.pop(record.agent_id, None)
 
 
 # The msgpack extension that a tuple is remembered as, with its items: a dict may have one for a key.

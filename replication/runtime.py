@@ -44,6 +44,10 @@ class Runtime(Protocol):
     def time(self) -> float:
         """Seconds that never go back."""
 
+    @property
+    def thread(self) -> int:
+        """The identity of the node's own thread, once it is started; 0 if callers share it."""
+
     def call_soon(self, fn: Callable[..., Any], *args: Any) -> None:
         """Call it in the runtime's thread; from any thread. Nothing happens after the end."""
 

@@ -9,7 +9,6 @@ cdef class Slot:
     cdef public object state       # None exactly if the slot has left memory
     cdef public object stored      # the version the disk holds, or is being given
     cdef public bytes digest       # of the state at that version; b"" if the disk holds nothing
-    cdef public object records     # operations that go to disk with the next flush, or None
     cdef public list tickets       # callers whose promise begins with the next flush, or None
     cdef public long long next_number, snapshot_bytes, delta_bytes, delta_rows, updates
     cdef public unsigned long long told   # of the own writer's count: what others were told

@@ -1,7 +1,6 @@
 from typing import Any, Self, final
 
 from crdt import VersionVector
-from replication.operations import Record
 from replication.ticket import Ticket
 
 @final
@@ -11,7 +10,6 @@ class Slot:
     state: Any
     stored: VersionVector | None
     digest: bytes
-    records: list[Record] | None
     tickets: list[Ticket] | None
     told: int
     mode: int
@@ -30,3 +28,9 @@ class Slot:
     def acquire(self, timeout: float = -1.0, /) -> bool: ...
     def release(self, /) -> None: ...
     def __call__(self, state: Any) -> Any: ...
+
+@final
+class Held:
+    def __init__(self, lock: Any, *how: float) -> None: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *_: object) -> None: ...

@@ -87,3 +87,27 @@ cdef class Slot:
         if value is not None and type(value) not in PLAIN:
             check_result(self._fn, value)
         return value
+
+
+@cython.final
+cdef class Held:
+    """A lock in a `with` statement, that of a slot or of `threading`, for its `acquire` with arguments.
+
+    Inside it is told whether it was had. No handler of a signal comes between having it and giving it back.
+    """
+    cdef object lock
+    cdef tuple how
+    cdef bint is_held
+
+    def __init__(self, lock, *how):
+        self.lock = lock
+        self.how = how
+
+    def __enter__(self):
+        self.is_held = self.lock.acquire(*self.how)
+        return self.is_held
+
+    def __exit__(self, *_):
+        if self.is_held:
+            self.is_held = False
+            self.lock.release()

@@ -31,7 +31,7 @@ from replication.config import Config
 from replication.errors import Closed, CorruptStore, Timeout
 from replication.identity import Writers
 from replication.operations import OperationTable
-from replication.slot import Slot
+from replication.slot import Held, Slot
 from replication.storage import Loaded, Storage
 from replication.storage.buckets import key_of
 from replication.sync.summary import Summary
@@ -76,11 +76,7 @@ class Store:
         """
         patience = arguments.seconds(timeout)
         while True:
-            try:
-                slot = self.slots.get(agent_id) or self._load(agent_id, create, flushing)
-            except TypeError:  # unhashable, or not a str
-                arguments.agent_id(agent_id, self._config.agent_id_bytes_max)
-                raise
+            slot = self.find(agent_id, create, flushing=flushing)
             if slot is None:
                 return None
             if not slot.acquire(patience):
@@ -89,6 +85,14 @@ class Store:
                 slot.used = True
                 return slot
             slot.release()
+
+    def find(self, agent_id: str, create: bool = True, *, flushing: bool = False) -> Slot | None:
+        """The agent's slot, from the disk if need be; None if it is unknown and not to be created."""
+        try:
+            return self.slots.get(agent_id) or self._load(agent_id, create, flushing)
+        except TypeError:  # unhashable, or not a str
+            arguments.agent_id(agent_id, self._config.agent_id_bytes_max)
+            raise
 
     def is_in_memory(self, agent_id: str) -> bool:
         """Whether it is there just now; TypeError or ValueError for what names no agent."""
@@ -99,7 +103,7 @@ class Store:
 
     def fetch(self, agent_id: str, create: bool = True) -> bool:
         """Load an agent into memory, where it may stay or not; False if it is unknown and not to be created."""
-        return self._load(agent_id, create, False) is not None
+        return self.find(agent_id, create) is not None
 
     def acquire_now(self, agent_id: str) -> Slot | None:
         """The agent's slot with its lock held, if it is in memory and free; never waits."""
@@ -136,6 +140,7 @@ class Store:
 
     def _load(self, agent_id: str, create: bool, flushing: bool) -> Slot | None:
         arguments.agent_id(agent_id, self._config.agent_id_bytes_max)
+        agent_id = arguments.plain_id(agent_id)
         while True:
             # Held while reading: a state read here and put into the table after another thread had
             # loaded, changed and let go of the same agent would be an old one.
@@ -162,8 +167,8 @@ class Store:
         if parts:
             slot.stored = slot.state.version
             slot.told = slot.stored.get(slot.state.replica, 0)
-        self._ring.append(slot)
         self.slots[agent_id] = slot
+        self._ring.append(slot)
         return slot
 
     def _decode(self, agent_id: str, parts: list[bytes]) -> Any:
@@ -209,26 +214,25 @@ class Store:
         return False
 
     def _leave(self, slot: Slot, with_waiting: bool = False) -> bool:
-        if is_unwritten(slot) or not slot.acquire(0.0):
+        if is_unwritten(slot):
             return False
-        try:
+        with Held(slot, 0.0) as is_held:
+            if not is_held or slot.state is None or is_unwritten(slot):
+                return False
             # What is held back was told by others and is not on disk: it waits here while there is room.
-            if is_unwritten(slot) or (slot.state._is_waiting and not with_waiting and not self._closed):
+            if slot.state._is_waiting and not with_waiting and not self._closed:
                 return False
             slot.state = None
             self._updates_of_the_gone += slot.updates
             del self.slots[slot.agent_id]
             return True
-        finally:
-            slot.release()
 
     def close(self) -> bool:
         """Let all agents leave for good; False as long as one is busy or not flushed."""
         with self._loading:
             self._closed = True
-            waiting = [slot for slot in self._ring if not self._leave(slot)]
-            self._ring = deque(waiting)
-            return not waiting
+            self._ring = deque([slot for slot in list(self.slots.values()) if not self._leave(slot)])
+            return not self._ring
 
 
 def busy(agent_id: str, timeout: float | None) -> Timeout:

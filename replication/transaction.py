@@ -12,7 +12,7 @@ from replication import arguments
 from replication.access import UpdateResult
 from replication.consistency import REPLICATED, parse
 from replication.errors import ConflictError, ConsistencyError, OutcomeUnknown
-from replication.operations import check_op_id, decode_result, encode_result
+from replication.operations import OperationTable, check_op_id, decode_result, encode_result
 from replication.result import Change
 from replication.slot import Slot
 from replication.store import Store
@@ -30,19 +30,29 @@ def under_way(op_id: str) -> OutcomeUnknown:
 
 
 class Recording:
-    """A caller's function whose result is encoded inside the transaction: one that cannot be remembered undoes it."""
+    """A caller's function whose result is encoded inside the transaction: one that cannot be remembered undoes it.
 
-    __slots__ = ("_bytes_max", "_fn", "_op_id", "_word", "agent_id", "data")
+    And is remembered there, in `table` if the log does not: from the transaction's end on an interruption, by a
+    signal's handler, finds both the change and the record.
+    """
 
-    def __init__(self, fn: Any, op_id: str, agent_id: str, word: str, bytes_max: int) -> None:
+    __slots__ = ("_bytes_max", "_fn", "_op_id", "_table", "_word", "agent_id", "data")
+
+    def __init__(
+        self, fn: Any, op_id: str, agent_id: str, word: str, bytes_max: int, table: OperationTable | None
+    ) -> None:
         self._fn, self._op_id, self.agent_id, self._word, self._bytes_max = fn, op_id, agent_id, word, bytes_max
+        self._table = table
         self.data = b""
 
     def __call__(self, state: Any) -> Any:
         value = self._fn(state)
         version = state.version.to_bytes()
         self.data = encode_result(self._op_id, self.agent_id, self._word, version, value, self._bytes_max)
-        return decode_result(self.data)[3]  # what every repetition of the call is answered
+        answer = decode_result(self.data)[3]  # what every repetition of the call is answered
+        if self._table is not None:
+            self._table.add(self.agent_id, self._op_id, self.data)
+        return answer
 
 
 class Transactions:
@@ -122,14 +132,15 @@ class Transactions:
         return UpdateResult(value, outcome, consistency, VersionVector.from_bytes(version), 0.0, replayed=True)
 
     def recording(self, fn: Any, op_id: str, agent_id: str, word: str) -> Recording:
-        """`fn`, with its result kept for `remember`."""
-        return Recording(fn, op_id, agent_id, word, self._operation_bytes_max)
+        """`fn`, with its result kept in `data`, and remembered unless the log does so."""
+        table = None if word == REPLICATED.word else self._store.operations
+        return Recording(fn, op_id, agent_id, word, self._operation_bytes_max, table)
 
-    def remember(self, slot: Slot, op_id: str, recording: Recording) -> None:
-        """Keep the result that the function had."""
-        self._store.changes.remember(slot, op_id, recording.data)
+    def take_back(self, slot: Slot, op_id: str) -> None:
+        """The function's transaction was undone, perhaps after its result had been remembered."""
+        self._store.operations.take_back(slot.agent_id, op_id)
 
-    def refusal(self, slot: Slot, error: Exception, word: str) -> ConsistencyError | None:
+    def refusal(self, slot: Slot, error: BaseException, word: str) -> ConsistencyError | None:
         """What a refused field means to the caller; None for any other error."""
         if not isinstance(error, RefusedError):
             return None

@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from fnmatch import translate
+from itertools import chain
 from re import compile as compile_pattern
 from typing import TYPE_CHECKING, Any
 
 from crdt import VersionVector
 from crdt.shown import shown
 from replication.arguments import seconds
-from replication.errors import Closed, Timeout
+from replication.errors import Closed, ReplicationError, Timeout
 from replication.result import Change
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Watch:
         self._folded: dict[str, int] = {}
         self._lost = 0
         self._sleepers: list[Sleeper] = []
+        self._reading: asyncio.Future[Change | None] | None = None
         self._closed = False
 
     def put(self, change: Change) -> None:
@@ -115,8 +117,8 @@ class Watch:
         loop = get_running_loop()
         while True:
             # Reading an agent's value may mean reading the disk.
-            quick = not self._backlog and not self._folded
-            change = self._next() if quick else await loop.run_in_executor(None, self._next)
+            quick = not self._backlog and not self._folded and self._reading is None
+            change = self._next() if quick else await self._read_elsewhere(loop)
             if change is not None:
                 return change
             with self._condition:
@@ -127,6 +129,23 @@ class Watch:
                 sleeper = loop.create_future()
                 self._sleepers.append((loop, sleeper))
             await sleeper
+
+    async def _read_elsewhere(self, loop: "asyncio.AbstractEventLoop") -> Change | None:
+        """`_next` in another thread. If this coroutine is cancelled meanwhile, the next one gets what that finds."""
+        from asyncio import CancelledError, shield
+
+        if self._reading is None or not (self._reading.done() or self._reading.get_loop() is loop):
+            self._reading = loop.run_in_executor(None, self._next)
+        reading = self._reading
+        try:
+            change = reading.result() if reading.done() else await shield(reading)
+        except CancelledError:
+            raise
+        except BaseException:
+            self._reading = None
+            raise
+        self._reading = None
+        return change
 
     def __enter__(self) -> "Watch":
         return self
@@ -145,12 +164,18 @@ class Watch:
 
     def _next(self) -> Change | None:
         """The next change without waiting for one to happen; backlog first, then queue, then what was folded."""
-        if self._backlog:
-            for agent_id, since in self._backlog:
+        while (backlog := self._backlog) is not None:
+            agent_id, since = next(backlog, (None, None))
+            if agent_id is None:
+                self._backlog = None
+                break
+            try:
                 value, version = self._read(agent_id)
-                if since is None or not version <= since:
-                    return self._summary(agent_id, value, version, 0)
-            self._backlog = None
+            except ReplicationError:  # in an update_fn perhaps: it is told the next time
+                self._backlog = chain([(agent_id, since)], backlog)
+                raise
+            if since is None or not version <= since:
+                return self._summary(agent_id, value, version, 0)
         with self._condition:
             if self._queue:
                 return self._queue.popleft()
@@ -158,8 +183,14 @@ class Watch:
                 lost, self._lost = self._lost, 0
                 return Change(None, None, None, None, None, None, None, lost) if lost else None
             agent_id = next(iter(self._folded))
-            missed = self._folded.pop(agent_id)
-        return self._summary(agent_id, *self._read(agent_id), missed)
+        found: tuple[Any, VersionVector] | None = None
+        with suppress(Closed):  # of a node that was closed it can still be told how much was missed
+            found = self._read(agent_id)
+        with self._condition:
+            missed = self._folded.pop(agent_id, 0)
+        if found is None:
+            return Change(agent_id, None, None, None, None, None, None, missed)
+        return self._summary(agent_id, *found, missed)
 
     def _summary(self, agent_id: str, value: Any, version: VersionVector, missed: int) -> Change:
         """One change that stands for several; what it covers is taken out of the queue."""

@@ -108,6 +108,7 @@ class VirtualRuntime:
         self.random = random
         self.clock = clock
         self.turnstile: Any = None  # all nodes share one thread
+        self.thread = 0
         self._process = process
         self._world = process.world
         self._write_mode = write_mode

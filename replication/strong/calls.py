@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from crdt import VersionVector
 from replication.access import UpdateResult
-from replication.arguments import seconds
+from replication.arguments import plain_id, seconds
 from replication.awaiting import settled
 from replication.errors import OutcomeUnknown, Overloaded, ReplicationError, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
@@ -104,13 +104,13 @@ class Calls:
         now = self._runtime.time()
         deadline = inf if timeout is None else now + timeout
         led_by = deadline if timeout is None or not has_weaker else now + timeout / 2
-        return Change(agent_id, fn, op_id, expected, timeout, deadline, led_by)
+        return Change(plain_id(agent_id), fn, op_id, expected, timeout, deadline, led_by)
 
     def weaker(self, error: Unavailable, agent_id: str, op_id: str | None, words: tuple[str, ...]) -> str:
         """The mode that may serve a call that this one cannot; the error if there is none."""
-        if op_id is not None and self._rounds.is_under_way(agent_id, op_id):
+        if not error.is_of_update_fn and op_id is not None and self._rounds.is_under_way(agent_id, op_id):
             raise under_way(op_id) from error
-        if not words:
+        if error.is_of_update_fn or not words:
             raise error
         return words[0]
 

@@ -15,17 +15,17 @@ from enum import Enum
 from itertools import islice
 from typing import Any, NamedTuple
 
-from crdt import DecodeError, VersionVector
+from crdt import VersionVector
 from replication.access import UpdateResult
-from replication.changes import NO_NEWS
 from replication.consistency import REPLICATED
-from replication.errors import Overloaded, Timeout
+from replication.errors import Overloaded, Unavailable
 from replication.operations import check_op_id
 from replication.runtime import Runtime
-from replication.slot import Slot
+from replication.slot import Held, Slot
 from replication.store import Store
 from replication.strong.attempt import Attempt
 from replication.strong.entries import Result
+from replication.strong.head import TOGETHER_MAX, Head, keeps_up
 from replication.strong.machine import CONFLICT, HOLDS
 from replication.ticket import Ticket
 from replication.transaction import Transactions
@@ -34,51 +34,6 @@ from replication.transaction import Transactions
 _AGAIN_AFTER = 0.001
 # Heads that are kept while nothing is done on them, so that the next caller need not copy the agent.
 _IDLE_MAX = 64
-# Callers whose changes go into the log together.
-_TOGETHER_MAX = 1024
-
-
-class _Head:
-    """An agent as the group would have it if everything that was put into the log held."""
-
-    __slots__ = ("agent_id", "asked", "is_due", "is_wanted", "late_at", "lock",
-                 "most", "open", "state", "under_way", "version")  # fmt: skip
-
-    def __init__(self, agent_id: str) -> None:
-        self.agent_id = agent_id
-        self.lock = threading.Lock()  # held while a function runs
-        self.state: Any = None
-        self.version = VersionVector()  # of the agent, as far as the head has it
-        self.asked: str | None = None  # the operation of who holds the lock
-        self.open: Attempt | None = None  # is joined by whoever runs a function now
-        self.under_way: Attempt | None = None
-        self.is_due = False
-        self.is_wanted = False  # who holds the lock is to have it closed then
-        self.late_at = -1  # the base of an attempt that was not put into the log for that
-        self.most = _TOGETHER_MAX  # so many callers share an attempt
-
-    @property
-    def is_idle(self) -> bool:
-        return self.open is None and self.under_way is None and self.asked is None
-
-
-def _merges(state: Any, delta: bytes) -> bool:
-    """Whether what was done since could be merged into a head.
-
-    Not if the agent was rebased meanwhile; nor if it has something of the group that contradicts what was done on the
-    head, which then has a conflict coming.
-    """
-    try:
-        return bool(state._land(delta, False) <= NO_NEWS)
-    except DecodeError:
-        return False
-
-
-def _keeps_up(head: _Head, state: Any, version: VersionVector) -> bool:
-    """Whether the head, with what was done on it, can have what was done to the agent since."""
-    if head.state is None:
-        return False
-    return version <= head.state.version or _merges(head.state, state.delta(head.version)) or not head.is_idle
 
 
 class Joined(NamedTuple):
@@ -132,9 +87,9 @@ class Rounds:
         self._held = held
         self._wait = wait
         self._lock = threading.Lock()
-        self._due: deque[_Head] = deque()  # whose attempts are to be put into the log
+        self._due: deque[Head] = deque()  # whose attempts are to be put into the log
         self._is_woken = False  # the runtime's thread, to look at them
-        self._heads: OrderedDict[str, _Head] = OrderedDict()
+        self._heads: OrderedDict[str, Head] = OrderedDict()
 
     # In callers' threads
 
@@ -162,11 +117,27 @@ class Rounds:
         if not self._store.is_in_memory(agent_id) and patience == 0.0:
             return Wait.ABSENT
         head = self._head(agent_id)
-        if not head.lock.acquire(timeout=-1 if patience is None else min(patience, threading.TIMEOUT_MAX)):
-            return Wait.BUSY
+        try:
+            with Held(head.lock, True, -1 if patience is None else min(patience, threading.TIMEOUT_MAX)) as is_held:
+                if not is_held:
+                    return Wait.BUSY
+                head.asked = op_id
+                return self._join(head, update_fn, op_id, expected, ticket, patience)
+        finally:
+            if head.is_wanted:
+                head.is_wanted = False
+                try:
+                    self._close_soon(head)
+                except BaseException:  # of a signal's handler: whoever comes next sees to it
+                    head.is_wanted = True
+                    raise
+
+    def _join(
+        self, head: Head, update_fn: Any, op_id: str | None, expected: Any, ticket: Ticket, patience: float | None
+    ) -> Joined | Wait:
+        """With the head's lock held."""
         try:
             if op_id is not None:
-                head.asked = op_id
                 joined = self._rejoin(head, op_id, ticket)
                 if joined is not None:
                     return joined
@@ -175,16 +146,12 @@ class Rounds:
             if not self._refresh(head, patience):
                 return Wait.BUSY
             # A weaker mode that served it had the agent before `_refresh`; one that comes after that sees it is asked.
-            served = None if op_id is None else self._served(agent_id, op_id)
+            served = None if op_id is None else self._served(head.agent_id, op_id)
             if served is not None:
                 return served
             return self._run(head, update_fn, op_id, expected, ticket)
         finally:
             head.asked = None
-            head.lock.release()
-            if head.is_wanted:
-                head.is_wanted = False
-                self._close_soon(head)
 
     def _served(self, agent_id: str, op_id: str) -> Joined | None:
         served = self._transactions.served(op_id)
@@ -202,7 +169,7 @@ class Rounds:
         attempts = () if head is None else (head.under_way, head.open)
         return any(result.op_id == op_id for attempt in attempts if attempt is not None for result in attempt.results)
 
-    def _rejoin(self, head: _Head, op_id: str, ticket: Ticket) -> Joined | None:
+    def _rejoin(self, head: Head, op_id: str, ticket: Ticket) -> Joined | None:
         """Who asks again for what has no verdict yet waits for that: run once more, it would be there twice."""
         for attempt in (head.under_way, head.open):
             for result in attempt.results if attempt is not None else ():
@@ -213,11 +180,11 @@ class Rounds:
                     return Joined(self._transactions.replayed(head.agent_id, op_id, result.data), attempt)
         return None
 
-    def _head(self, agent_id: str) -> _Head:
+    def _head(self, agent_id: str) -> Head:
         with self._lock:
             head = self._heads.get(agent_id)
             if head is None:
-                head = self._heads[agent_id] = _Head(agent_id)
+                head = self._heads[agent_id] = Head(agent_id)
                 self._let_go()
             self._heads.move_to_end(agent_id)
             return head
@@ -228,36 +195,35 @@ class Rounds:
                 # Whoever found it just now goes on with it; two heads of an agent conflict, which does no harm.
                 del self._heads[agent_id]
 
-    def _refresh(self, head: _Head, patience: float | None) -> bool:
+    def _refresh(self, head: Head, patience: float | None) -> bool:
         """Have what was done to the agent since, in whatever mode. False if it stays busy."""
-        if patience == 0.0:
-            slot = self._store.acquire_now(head.agent_id)
-        else:
-            try:
-                slot = self._store.acquire(head.agent_id, patience)
-            except Timeout:
-                slot = None
+        slot = self._store.slots.get(head.agent_id) if patience == 0.0 else self._store.find(head.agent_id)
         if slot is None:
             return False
-        try:
+        with Held(slot, -1.0 if patience is None else patience) as is_held:
+            if not is_held or slot.state is None:
+                return False
+            slot.used = True
             version = slot.state.version
-            if not _keeps_up(head, slot.state, version):
+            if not keeps_up(head, slot.state, version):
                 head.state = slot.state.fork(self._group())
             head.version = version
             return True
-        finally:
-            slot.release()
 
-    def _run(self, head: _Head, fn: Any, op_id: str | None, expected: Any, ticket: Ticket) -> Joined:
+    def _run(self, head: Head, fn: Any, op_id: str | None, expected: Any, ticket: Ticket) -> Joined:
         state = head.state
         if expected is not None:
             self._transactions.check_expected(head.agent_id, state.version, expected)
         attempt = head.open or Attempt(head.agent_id, state.version.get(state.replica, 0), head)
-        if op_id is None:
+        recording = None
+        if op_id is not None:
+            fn = recording = self._transactions.recording(fn, op_id, head.agent_id, REPLICATED.word)
+        try:
             value = self._run_on(head.agent_id, state, fn)
-        else:
-            recording = self._transactions.recording(fn, op_id, head.agent_id, REPLICATED.word)
-            value = self._run_on(head.agent_id, state, recording)
+        except Unavailable as error:
+            error.is_of_update_fn = True  # no reason to serve the call in another mode
+            raise
+        if op_id is not None and recording is not None:
             attempt.results.append(Result(op_id, recording.data))
         attempt.tickets.append(ticket)
         head.open = attempt
@@ -265,12 +231,16 @@ class Rounds:
             head.is_due = head.is_wanted = True
         return Joined(UpdateResult(value, "committed", REPLICATED.word, state.version, 0.0), attempt)
 
-    def _close_soon(self, head: _Head) -> None:
+    def _close_soon(self, head: Head) -> None:
         """To wake the runtime's thread is a system call: one for all heads of the same moment."""
         self._due.append(head)
         if not self._is_woken:
             self._is_woken = True
-            self._runtime.call_soon(self._close_due)
+            try:
+                self._runtime.call_soon(self._close_due)
+            except BaseException:  # of a signal's handler: whoever comes next sees to it
+                self._is_woken = False
+                raise
 
     # In the runtime's thread
 
@@ -280,7 +250,7 @@ class Rounds:
             self._close(self._due.popleft())
         self._go()
 
-    def _close(self, head: _Head) -> None:
+    def _close(self, head: Head) -> None:
         """Put the open attempt into the log, unless one of that agent is under way."""
         if head.under_way is not None:
             head.is_due = False  # its verdict looks for the next
@@ -315,21 +285,21 @@ class Rounds:
         else:
             self._offer(head, attempt, True)
 
-    def _is_late(self, head: _Head, attempt: Attempt, held: VersionVector) -> bool:
+    def _is_late(self, head: Head, attempt: Attempt, held: VersionVector) -> bool:
         """Whether the log has changed the agent since: it need not be asked. It is if the agent here is no newer."""
         behind = attempt.base < held.get(self._group(), 0)
         is_late = behind and attempt.base != head.late_at
         head.late_at = attempt.base if is_late else -1
         return is_late
 
-    def _fill(self, head: _Head, attempt: Attempt, held: VersionVector) -> None:
+    def _fill(self, head: Head, attempt: Attempt, held: VersionVector) -> None:
         top, writer = head.state.version, head.state.replica
         if top.get(writer, 0) > attempt.base:
             # With what the log has not brought of weaker changes: it may be built on.
             attempt.delta = head.state.delta(held._with(writer, attempt.base))
             attempt.top = top.to_bytes()
 
-    def _offer(self, head: _Head, attempt: Attempt, is_durable: bool) -> None:
+    def _offer(self, head: Head, attempt: Attempt, is_durable: bool) -> None:
         if not is_durable:
             attempt.fail("the disk of this node failed before that")
         elif not self._put(attempt):
@@ -337,10 +307,10 @@ class Rounds:
             if len(attempt.tickets) == 1:
                 attempt.refuse(self._too_large(head, attempt))
             self._take_back(head, attempt)
-        elif head.most < _TOGETHER_MAX:
+        elif head.most < TOGETHER_MAX:
             head.most *= 2
 
-    def _take_back(self, head: _Head, attempt: Attempt) -> None:
+    def _take_back(self, head: Head, attempt: Attempt) -> None:
         """It does not go into the log: who was not refused runs again."""
         attempt.verdict = CONFLICT
         for ticket in attempt.tickets:
@@ -348,7 +318,7 @@ class Rounds:
                 ticket.finish()
         self._void(head, CONFLICT)
 
-    def _too_large(self, head: _Head, attempt: Attempt) -> Overloaded:
+    def _too_large(self, head: Head, attempt: Attempt) -> Overloaded:
         return Overloaded(
             f"the changes of agent {head.agent_id!r}, and what they build on that the log has not brought yet, "
             f"come to {len(attempt.delta)} bytes, more than change_bytes_max. Nothing was applied: do less in "
@@ -358,7 +328,7 @@ class Rounds:
 
     def decided(self, attempt: Attempt) -> None:
         """The log has its verdict."""
-        head: _Head = attempt.owner
+        head: Head = attempt.owner
         if attempt.verdict != HOLDS:
             self._void(head, attempt.verdict)
             return
@@ -374,7 +344,7 @@ class Rounds:
             if head is not None and head.is_due:
                 self._close(head)
 
-    def _void(self, head: _Head, verdict: str) -> None:
+    def _void(self, head: Head, verdict: str) -> None:
         """What was done on the head does not hold: everybody begins again.
 
         Until then an attempt counts as under way, so that what is built on it does not go into the log.

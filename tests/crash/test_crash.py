@@ -38,10 +38,9 @@ EventLoopRuntime.write = planted
     "a record is written one flush later than its change": """
 from replication.operations import OperationTable
 take = OperationTable.take
-def planted(self, records):
-    late = getattr(self, "late", [])
-    self.late = list(records)
-    return take(self, late)
+def planted(self, agent_id):
+    late, self.late = getattr(self, "late", []), take(self, agent_id)
+    return late
 OperationTable.take = planted
 """,
 }

@@ -16,7 +16,7 @@ class Clock:
 
 
 def served(table: OperationTable, *op_ids: str) -> list[Operation]:
-    return [table.add(op_id, b"").as_operation() for op_id in op_ids]
+    return [table.add("agent", op_id, b"").as_operation() for op_id in op_ids]
 
 
 def known(table: OperationTable, words: str) -> str:
@@ -39,7 +39,7 @@ def test_what_is_taken_in_counts_by_when_it_was_served() -> None:
     late = served(one, "c")
     for operation in (*late, *early):
         if other.lacks(operation):
-            other.add(operation.op_id, operation.data, operation.number)
+            other.add("agent", operation.op_id, operation.data, operation.number)
     assert known(other, "abcxy") == "cxy"
     assert not other.lacks(early[0]), "it is older than all that there is room for"
 
@@ -68,6 +68,25 @@ def test_two_records_of_one_op_id_are_one() -> None:
     assert known(table, "abcd") == "cd" and len(table) == 2
 
 
+def test_what_is_to_be_written_is_bounded_as_well() -> None:
+    table = OperationTable([], 3, Clock())
+    served(table, *"abcdef")
+    assert [each.op_id for each in table.take("agent")] == ["d", "e", "f"]
+    assert table.take("agent") == [] and table.take_forgotten() == []
+    served(table, "g")
+    assert [each.op_id for each in table.take_forgotten()] == ["d"]
+
+
+def test_what_is_taken_back_was_never_served() -> None:
+    table = OperationTable([], 3, Clock())
+    served(table, "a", "b")
+    table.take_back("agent", "b")
+    table.take_back("another", "a")
+    assert known(table, "ab") == "a" and [each.op_id for each in table.take("agent")] == ["a"]
+    served(table, *"cdef")
+    assert known(table, "abcdef") == "def"
+
+
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 30)), max_size=40), st.integers(1, 5))
 def test_it_is_what_a_sorted_list_would_be(steps: list[tuple[int, int]], limit: int) -> None:
     table = OperationTable([], limit, Clock())
@@ -75,7 +94,7 @@ def test_it_is_what_a_sorted_list_would_be(steps: list[tuple[int, int]], limit: 
     for word, number in steps:
         operation = Operation(str(word), number, b"")
         if number not in model and table.lacks(operation):
-            table.add(*(operation.op_id, operation.data, operation.number))
+            table.add("agent", operation.op_id, operation.data, operation.number)
             model[number] = operation.op_id
             if len(model) > limit:
                 del model[min(model)]
