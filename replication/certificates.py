@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate, CertificateBuilder, Name
 
+_DAYS_MAX = 36_500
 NODE_DAYS = 90
 CA_DAYS = 3650
 # Clocks of a cluster differ: a certificate is valid a little before it was made.
@@ -45,8 +46,8 @@ def make(directory: Path, names: list[str], *, days: int = NODE_DAYS, renew: boo
     written, unless `renew`: then it gets a new certificate for the key that it has.
     """
     _check_names(names)
-    if days < 1:
-        raise CertificatesError(f"a certificate for {days} days would never be valid: give 1 or more")
+    if not 1 <= days <= _DAYS_MAX:
+        raise CertificatesError(f"a certificate cannot be for {days} days: give 1 to {_DAYS_MAX}")
     _need_cryptography()
     places = [Made(name, directory / f"{_file_of(name)}.pem", directory / f"{_file_of(name)}.key") for name in names]
     for place in places:

@@ -75,8 +75,11 @@ def _demo(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     from replication import replay, typing_trace
 
-    if options.keep is not None and Path(options.keep).exists() and any(Path(options.keep).iterdir()):
-        return _refuse(f"{options.keep} is not empty; the replay starts from nothing. Name a new directory.")
+    if options.keep is not None and Path(options.keep).exists():
+        if not Path(options.keep).is_dir():
+            return _refuse(f"{options.keep} is not a directory. Name a new one.")
+        if any(Path(options.keep).iterdir()):
+            return _refuse(f"{options.keep} is not empty; the replay starts from nothing. Name a new directory.")
     if options.edits < 1:
         return _refuse(f"--edits {options.edits}: there is nothing to replay; give 1 or more.")
     try:

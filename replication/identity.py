@@ -102,6 +102,12 @@ def check_name(name: Any) -> str:
     return name
 
 
+def numbered(name: str, number: int) -> str:
+    """The name of a process that shares a directory with others of that name; the end of a long one gives way."""
+    end = f"-{number}"
+    return name.encode()[: NAME_BYTES_MAX - len(end)].decode(errors="ignore") + end
+
+
 def succeed(stored: Identity | None, name: str | None, place: str, token: str, store: str = "") -> Identity:
     """The identity a node takes when it opens a store that holds `stored`; `clean` is False in it.
 

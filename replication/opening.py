@@ -11,7 +11,7 @@ from crdt import Composite
 from crdt.shown import shown
 from replication import arguments
 from replication.config import Config
-from replication.identity import check_name, succeed
+from replication.identity import check_name, numbered, succeed
 from replication.node import Node
 from replication.storage import Storage
 from replication.storage.memory import MemoryStorage
@@ -114,7 +114,7 @@ def _open_storage(home: "Home | None", name: str | None, durability: str, config
 
     try:
         if name is not None and home.number > 1:  # the first process has the name itself
-            name = check_name(f"{name}-{home.number}")
+            name = check_name(numbered(name, home.number))
     except BaseException:
         home.directory.release()
         raise

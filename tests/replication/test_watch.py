@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 
 import replication
-from tests.replication.agents import bump, count
+from tests.replication.agents import AgentState, bump, count
 
 
 def drain(watch):
@@ -165,3 +166,53 @@ def test_what_the_group_committed_says_so(node):
     node.update_state("a", bump, "replicated")
     change = next(watch)
     assert (change.origin, change.consistency) == ("replicated", "replicated")
+
+
+def test_a_reader_that_is_cancelled_loses_nothing():
+    async def read(watch, count):
+        """So many changes; between any two of them a reader is cancelled."""
+        changes = []
+        while len(changes) < count:
+            task = asyncio.ensure_future(anext(watch))
+            await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                changes.append(await task)
+            if len(changes) < count:
+                changes.append(await asyncio.wait_for(anext(watch), 10))
+        return changes
+
+    with replication.open(schema=AgentState, watch_buffer=1) as node:
+        with node.watch("b*") as watch:
+            for number in range(10):
+                node.update_state(f"b{number % 3}", bump)
+            assert sum(max(1, change.missed) for change in asyncio.run(read(watch, 3))) == 10
+        with node.watch("b*", since={}) as watch:
+            assert {change.agent_id for change in asyncio.run(read(watch, 3))} == {"b0", "b1", "b2"}
+
+
+def test_who_was_slow_hears_how_much_was_missed_also_after_the_node_is_closed(open_node):
+    node = open_node(watch_buffer=1)
+    watch = node.watch()
+    for number in range(10):
+        node.update_state(f"b{number % 3}", bump)
+    node.close()
+    assert sum(max(1, change.missed) for change in watch) == 10
+
+
+def test_a_number_that_another_node_made_a_truth_value_is_told():
+    from crdt import Composite, LWWRegister
+    from replication.simulation import Cluster
+
+    class One(Composite):
+        one: LWWRegister
+        other: LWWRegister
+
+    cluster = Cluster(One, "ab", seed=1)
+    watch = cluster["b"].watch("x")
+    for value in (1, True, 1.0, float("nan")):
+        cluster["a"].update_state("x", lambda s, value=value: s.one.set(value), "crdt_enhanced", acks=1)
+    cluster["a"].update_state("x", lambda s: s.other.set(1), "crdt_enhanced", acks=1)
+    watch.close()
+    told = [(change.field, type(change.after)) for change in watch]
+    assert told == [("one", int), ("one", bool), ("one", float), ("one", float), ("other", int)]

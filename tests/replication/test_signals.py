@@ -1,0 +1,71 @@
+"""A handler of a signal that raises, or that closes the node: nothing is stuck after it, or applied twice."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+import replication
+from tests.replication.agents import AgentState, bump, count
+
+pytestmark = pytest.mark.no_sanitizer
+
+
+@pytest.mark.parametrize("mode", ["reactive", "durable", "crdt_enhanced", "eventually_consistent", "replicated"])
+def test_a_call_that_is_broken_off_anywhere_can_be_made_again(mode: str, root: Any) -> None:
+    command = [sys.executable, "-m", "tests.replication.interrupted", mode, "1.5", "1"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_handler_may_close_the_node_while_it_is_being_closed(tmp_path: Any) -> None:
+    node = replication.open(tmp_path / "store", schema=AgentState)
+
+    def slowly(state: AgentState) -> None:
+        time.sleep(0.5)
+        bump(state)
+
+    usual = signal.signal(signal.SIGUSR1, lambda *_: node.close())
+    try:
+        at_work = threading.Thread(target=lambda: node.update_state("a", slowly))
+        at_work.start()
+        time.sleep(0.1)
+        threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGUSR1)).start()
+        node.close()
+        at_work.join()
+    finally:
+        signal.signal(signal.SIGUSR1, usual)
+    with replication.open(tmp_path / "store", schema=AgentState) as again:
+        assert count(again, "a") == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_finalizer_in_the_nodes_own_thread_is_refused_and_holds_up_nothing(tmp_path: Any) -> None:
+    refused: list[str] = []
+
+    class Session:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            if threading.current_thread().name != "replication-driver":
+                return
+            for call in (node.flush, lambda: node.update_state("a", bump), lambda: node.read_state("a")):
+                try:
+                    call()
+                except replication.ReplicationError as error:
+                    refused.append(str(error))
+
+    with replication.open(tmp_path / "store", schema=AgentState) as node:
+        end = time.monotonic() + 20
+        while not refused and time.monotonic() < end:
+            for _ in range(50):
+                Session()
+                node.update_state("b", bump, durable=True)
+        assert len(refused) % 3 == 0 and all("in its own thread" in each for each in refused)
+        node.update_state("b", bump, durable=True, timeout=10)
+    assert refused, "no garbage was collected there"
