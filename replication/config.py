@@ -147,6 +147,9 @@ class Config(NamedTuple):
     # Seconds without word from who leads after which another is elected, up to twice as many; and between words.
     election_timeout: float = 1.0
     heartbeat_interval: float = 0.1
+    # Share of the time by which clocks of voters may run apart, pauses of their machines included. Above 0 who leads
+    # relies on it and reads without asking the others. The same on all voters.
+    lease_drift_max: float = 0.0
     # Entries of the log since the last snapshot, and their bytes, above which there is another, and the log is cut; so
     # many entries, and no more bytes, are kept for members that are a little behind.
     log_entries_max: int = 10_000
@@ -174,6 +177,8 @@ class Config(NamedTuple):
                 raise TypeError(f"open() has no argument {name!r}: {_hint(name, cls._fields)}")
             _check(name, value, cls.__annotations__[name])
         config = cls(**limits)
+        if config.lease_drift_max >= 1:
+            raise ValueError(f"lease_drift_max={config.lease_drift_max!r} must be less than 1, the share of a whole")
         if 2 * config.heartbeat_interval > config.election_timeout:
             raise ValueError(
                 f"heartbeat_interval={config.heartbeat_interval!r} must be at most half of "
@@ -191,7 +196,9 @@ class Config(NamedTuple):
 _ENTRY_BYTES = 512, 2 << 20
 # Of whole numbers: more fits into no file, no clock and no column.
 _WHOLE_MAX = (1 << 63) - 1
-_MAY_BE_ZERO = frozenset({"flush_interval", "merge_flush_interval", "compaction_bytes_min", "compaction_ratio"})
+_MAY_BE_ZERO = frozenset(
+    {"flush_interval", "merge_flush_interval", "compaction_bytes_min", "compaction_ratio", "lease_drift_max"}
+)
 
 
 def _check(name: str, value: Any, kind: type) -> None:

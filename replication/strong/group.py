@@ -90,6 +90,8 @@ class Group:
         options = Options(
             election_timeout=config.election_timeout,
             heartbeat_interval=config.heartbeat_interval,
+            lease_reads=config.lease_drift_max > 0,
+            clock_drift_max=config.lease_drift_max,
             entry_bytes_max=config.entry_bytes_max,
             news_delay=_NEWS_DELAY,
         )
