@@ -236,6 +236,7 @@ def run(seed: int, plan: Plan = SMALL) -> dict[str, int]:
         write_modes=draw_write_modes(draw, len(names)), disk_seconds=draw.choice((0.0001, 0.001, 0.01)),
         election_timeout=draw.choice((0.5, 1.0)), sync_interval=0.5, probe_interval=0.5, probe_timeout=0.3,
         redial_max=1.0, link_handshake_timeout=2.0, ack_timeout=0.4, **draw_limits(draw),
+        lease_drift_max=0.1 if Random(f"{seed}/leases").random() < 0.3 else 0.0,
     )  # fmt: skip
     try:
         return _run(cluster, plan)
