@@ -35,9 +35,14 @@ cdef int unusual_deletion(Replicated who, object n, Py_ssize_t start, Py_ssize_t
 
 cdef object plain_slice(object index):
     """A slice of ints and None, for one of what can be made into ints: which may change what is sliced."""
-    if all([type(each) is int or each is None for each in (index.start, index.stop, index.step)]):
+    cdef object start = index.start, stop = index.stop, step = index.step
+    if is_plain(start) and is_plain(stop) and is_plain(step):
         return index
-    return slice(*[each if each is None else as_int(each) for each in (index.start, index.stop, index.step)])
+    return slice(*[each if is_plain(each) else as_int(each) for each in (start, stop, step)])
+
+
+cdef inline bint is_plain(object part):
+    return part is None or PyLong_CheckExact(part)
 
 
 cdef int delete_at(Replicated who, object index) except -1:
