@@ -171,6 +171,9 @@ class Watch:
                 break
             try:
                 value, version = self._read(agent_id)
+            except Closed:  # the node is, and so will this be
+                self._backlog = None
+                break
             except ReplicationError:  # in an update_fn perhaps: it is told the next time
                 self._backlog = chain([(agent_id, since)], backlog)
                 raise
@@ -182,14 +185,17 @@ class Watch:
             if not self._folded:
                 lost, self._lost = self._lost, 0
                 return Change(None, None, None, None, None, None, None, lost) if lost else None
+            # Taken out before it is read: what comes in between is told by itself.
             agent_id = next(iter(self._folded))
-        found: tuple[Any, VersionVector] | None = None
-        with suppress(Closed):  # of a node that was closed it can still be told how much was missed
+            missed = self._folded.pop(agent_id)
+        try:
             found = self._read(agent_id)
-        with self._condition:
-            missed = self._folded.pop(agent_id, 0)
-        if found is None:
+        except Closed:  # the node is: how much was missed can still be told
             return Change(agent_id, None, None, None, None, None, None, missed)
+        except BaseException:
+            with self._condition:
+                self._folded[agent_id] = self._folded.get(agent_id, 0) + missed
+            raise
         return self._summary(agent_id, *found, missed)
 
     def _summary(self, agent_id: str, value: Any, version: VersionVector, missed: int) -> Change:

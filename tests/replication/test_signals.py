@@ -24,17 +24,25 @@ def test_a_call_that_is_broken_off_anywhere_can_be_made_again(mode: str, root: A
 
 def test_a_handler_may_close_the_node_while_it_is_being_closed(tmp_path: Any) -> None:
     node = replication.open(tmp_path / "store", schema=AgentState)
+    has_begun, was_handled = threading.Event(), threading.Event()
 
-    def slowly(state: AgentState) -> None:
-        time.sleep(0.5)
+    def while_it_is_closed(state: AgentState) -> None:
+        has_begun.set()
+        while not node._is_closing:
+            pass
+        signal.raise_signal(signal.SIGUSR1)  # whose handler runs in the main thread
+        assert was_handled.wait(30)
         bump(state)
 
-    usual = signal.signal(signal.SIGUSR1, lambda *_: node.close())
+    def handle(*_: object) -> None:
+        node.close()
+        was_handled.set()
+
+    usual = signal.signal(signal.SIGUSR1, handle)
     try:
-        at_work = threading.Thread(target=lambda: node.update_state("a", slowly))
+        at_work = threading.Thread(target=lambda: node.update_state("a", while_it_is_closed))
         at_work.start()
-        time.sleep(0.1)
-        threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGUSR1)).start()
+        assert has_begun.wait(30)
         node.close()
         at_work.join()
     finally:

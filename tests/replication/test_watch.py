@@ -216,3 +216,35 @@ def test_a_number_that_another_node_made_a_truth_value_is_told():
     watch.close()
     told = [(change.field, type(change.after)) for change in watch]
     assert told == [("one", int), ("one", bool), ("one", float), ("one", float), ("other", int)]
+
+
+def test_what_changes_while_a_folded_agent_is_read_is_told(monkeypatch):
+    with replication.open(schema=AgentState, watch_buffer=1) as node, node.watch() as watch:
+        for agent_id in ("a", "b", "b"):
+            node.update_state(agent_id, bump)
+        assert watch.get(timeout=0).agent_id == "a"
+        read = watch._read
+
+        def read_and_change(agent_id):
+            found = read(agent_id)
+            monkeypatch.setattr(watch, "_read", read)
+            node.update_state(agent_id, bump)
+            return found
+
+        monkeypatch.setattr(watch, "_read", read_and_change)
+        first, second = watch.get(timeout=0), watch.get(timeout=0)
+        assert (first.after["counters"], first.missed) == (2, 2)
+        assert (second.field, second.after, second.missed) == ("counters", 3, 0)
+
+
+def test_a_read_that_is_refused_within_an_update_fn_loses_nothing():
+    with replication.open(schema=AgentState, watch_buffer=1) as node:
+        for since in (None, {}):
+            with node.watch("[ab]", since=since) as watch:
+                for agent_id in ("a", "b", "b"):
+                    node.update_state(agent_id, bump)
+                told = [watch.get(timeout=0)]
+                with pytest.raises(replication.ReplicationError, match="called the same node"):
+                    node.update_state("c", lambda s, watch=watch: watch.get(timeout=0) and None)
+                told += drain(watch)
+            assert {change.agent_id for change in told} == {"a", "b"}
