@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from crdt import RefusedError, VersionVector
@@ -12,7 +13,7 @@ from replication import arguments
 from replication.access import UpdateResult
 from replication.consistency import REPLICATED, parse
 from replication.errors import ConflictError, ConsistencyError, OutcomeUnknown
-from replication.operations import OperationTable, check_op_id, decode_result, encode_result
+from replication.operations import check_op_id, decode_result, encode_result
 from replication.result import Change
 from replication.slot import Slot
 from replication.store import Store
@@ -32,26 +33,24 @@ def under_way(op_id: str) -> OutcomeUnknown:
 class Recording:
     """A caller's function whose result is encoded inside the transaction: one that cannot be remembered undoes it.
 
-    And is remembered there, in `table` if the log does not: from the transaction's end on an interruption, by a
-    signal's handler, finds both the change and the record.
+    It is given to `keep` there: from the transaction's end on an interruption, by a signal's handler, finds both the
+    change and the record.
     """
 
-    __slots__ = ("_bytes_max", "_fn", "_op_id", "_table", "_word", "agent_id", "data")
+    __slots__ = ("_agent_id", "_bytes_max", "_fn", "_keep", "_op_id", "_word")
 
     def __init__(
-        self, fn: Any, op_id: str, agent_id: str, word: str, bytes_max: int, table: OperationTable | None
+        self, fn: Any, op_id: str, agent_id: str, word: str, bytes_max: int, keep: Callable[[bytes], object]
     ) -> None:
-        self._fn, self._op_id, self.agent_id, self._word, self._bytes_max = fn, op_id, agent_id, word, bytes_max
-        self._table = table
-        self.data = b""
+        self._fn, self._op_id, self._agent_id, self._word, self._bytes_max = fn, op_id, agent_id, word, bytes_max
+        self._keep = keep
 
     def __call__(self, state: Any) -> Any:
         value = self._fn(state)
         version = state.version.to_bytes()
-        self.data = encode_result(self._op_id, self.agent_id, self._word, version, value, self._bytes_max)
-        answer = decode_result(self.data)[3]  # what every repetition of the call is answered
-        if self._table is not None:
-            self._table.add(self.agent_id, self._op_id, self.data)
+        data = encode_result(self._op_id, self._agent_id, self._word, version, value, self._bytes_max)
+        answer = decode_result(data)[3]  # what every repetition of the call is answered
+        self._keep(data)
         return answer
 
 
@@ -131,10 +130,12 @@ class Transactions:
         outcome = "committed" if consistency == REPLICATED.word else "applied"
         return UpdateResult(value, outcome, consistency, VersionVector.from_bytes(version), 0.0, replayed=True)
 
-    def recording(self, fn: Any, op_id: str, agent_id: str, word: str) -> Recording:
-        """`fn`, with its result kept in `data`, and remembered unless the log does so."""
-        table = None if word == REPLICATED.word else self._store.operations
-        return Recording(fn, op_id, agent_id, word, self._operation_bytes_max, table)
+    def recording(
+        self, fn: Any, op_id: str, agent_id: str, word: str, keep: Callable[[bytes], object] | None = None
+    ) -> Recording:
+        """`fn`, with its result given to `keep` within the transaction, or else remembered here."""
+        keep = keep or partial(self._store.operations.add, agent_id, op_id)
+        return Recording(fn, op_id, agent_id, word, self._operation_bytes_max, keep)
 
     def take_back(self, slot: Slot, op_id: str) -> None:
         """The function's transaction was undone, perhaps after its result had been remembered."""

@@ -121,7 +121,6 @@ class Rounds:
             with Held(head.lock, True, -1 if patience is None else min(patience, threading.TIMEOUT_MAX)) as is_held:
                 if not is_held:
                     return Wait.BUSY
-                head.asked = op_id
                 return self._join(head, update_fn, op_id, expected, ticket, patience)
         finally:
             if head.is_wanted:
@@ -137,6 +136,7 @@ class Rounds:
     ) -> Joined | Wait:
         """With the head's lock held."""
         try:
+            head.asked = op_id
             if op_id is not None:
                 joined = self._rejoin(head, op_id, ticket)
                 if joined is not None:
@@ -214,21 +214,27 @@ class Rounds:
         state = head.state
         if expected is not None:
             self._transactions.check_expected(head.agent_id, state.version, expected)
-        attempt = head.open or Attempt(head.agent_id, state.version.get(state.replica, 0), head)
-        recording = None
+        before, opened = state.version.get(state.replica, 0), head.open
+        attempt = head.open = opened or Attempt(head.agent_id, before, head)
+        known = len(attempt.results)
         if op_id is not None:
-            fn = recording = self._transactions.recording(fn, op_id, head.agent_id, REPLICATED.word)
+            fn = self._transactions.recording(
+                fn, op_id, head.agent_id, REPLICATED.word, lambda data: attempt.results.append(Result(op_id, data))
+            )
         try:
             value = self._run_on(head.agent_id, state, fn)
-        except Unavailable as error:
-            error.is_of_update_fn = True  # no reason to serve the call in another mode
+        except BaseException as error:
+            if state.version.get(state.replica, 0) > before:  # broken off by a signal's handler, when it was done
+                head.is_due = head.is_wanted = True
+                raise
+            head.open = opened
+            del attempt.results[known:]
+            if isinstance(error, Unavailable):
+                error.is_of_update_fn = True  # no reason to serve the call in another mode
             raise
-        if op_id is not None and recording is not None:
-            attempt.results.append(Result(op_id, recording.data))
-        attempt.tickets.append(ticket)
-        head.open = attempt
         if not head.is_due:
             head.is_due = head.is_wanted = True
+        attempt.tickets.append(ticket)
         return Joined(UpdateResult(value, "committed", REPLICATED.word, state.version, 0.0), attempt)
 
     def _close_soon(self, head: Head) -> None:

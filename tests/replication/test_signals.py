@@ -22,6 +22,26 @@ def test_a_call_that_is_broken_off_anywhere_can_be_made_again(mode: str, root: A
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("op_id", [None, "once"])
+def test_a_change_that_was_done_when_its_call_was_broken_off_is_not_done_again(op_id: str | None) -> None:
+    with replication.open(schema=AgentState) as node:
+        node.update_state("a", bump, "replicated")
+        rounds: Any = node._calls._rounds
+        run_on = rounds._run_on
+
+        def break_off(*arguments: Any) -> None:
+            rounds._run_on = run_on
+            run_on(*arguments)
+            raise KeyboardInterrupt
+
+        rounds._run_on = break_off
+        with pytest.raises(KeyboardInterrupt):
+            node.update_state("a", bump, "replicated", op_id=op_id)
+        result = node.update_state("a", bump, "replicated", op_id=op_id, timeout=10)
+        assert result.replayed == (op_id is not None)
+        assert count(node, "a") == (2 if op_id else 3)
+
+
 def test_a_handler_may_close_the_node_while_it_is_being_closed(tmp_path: Any) -> None:
     node = replication.open(tmp_path / "store", schema=AgentState)
     has_begun, was_handled = threading.Event(), threading.Event()
