@@ -1,6 +1,6 @@
 """Builds the compiled half of the distribution; everything else is declared in pyproject.toml.
 
-One extension per crdt/*.pyx and replication/*.pyx. The plain C engine (crdt/engine/*.c) is
+One extension per crdt/*.pyx and replication/**/*.pyx. The plain C engine (crdt/engine/*.c) is
 compiled once and its objects are linked into each extension, where unused sections are dropped:
 the engine keeps no global state, so the copies cannot disagree.
 
@@ -111,7 +111,7 @@ class BuildWithEngine(build_ext):
 
 
 def extensions():
-    sources = sorted(glob("crdt/*.pyx") + glob("replication/*.pyx"))
+    sources = sorted(glob("crdt/*.pyx") + glob("replication/**/*.pyx", recursive=True))
     if not sources:
         return []
     # The coverage plugin looks for the generated C beside its source.

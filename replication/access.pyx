@@ -12,7 +12,7 @@ from cpython.pythread cimport NOWAIT_LOCK, PyThread_acquire_lock, PyThread_get_t
 
 from replication.changes cimport Changes
 from replication.frames cimport PyObject, access_frame, access_innermost, access_now, access_pop, access_push
-from replication.slot cimport Slot
+from replication.slot cimport Guarded, Slot
 from replication.turnstile cimport Turnstile
 
 from replication.errors import Unavailable
@@ -25,6 +25,7 @@ cdef enum: BY_LOG = 3
 BUSY = object()
 # What most functions return, told by one lookup.
 cdef frozenset PLAIN = frozenset((bool, int, float, str, bytes, list, tuple, dict, set))
+
 
 @cython.final
 @cython.freelist(64)
@@ -40,14 +41,6 @@ cdef class UpdateResult:
                  recorded one (plain data: a tuple comes back as a list)
     elapsed      seconds between call and return
     """
-
-    cdef readonly object value
-    cdef readonly str outcome
-    cdef readonly str consistency
-    cdef readonly object version
-    cdef readonly object acks
-    cdef readonly bint replayed
-    cdef readonly double elapsed
 
     def __init__(self, value, outcome, consistency, version, elapsed, acks=0, replayed=False):
         self.value = value
@@ -69,12 +62,24 @@ cdef class UpdateResult:
         return UpdateResult, fields
 
 
+cdef UpdateResult new_result(value, str outcome, str consistency, version):
+    """As its class makes one, without the detour over Python; `elapsed` is to follow."""
+    cdef UpdateResult result = UpdateResult.__new__(UpdateResult)
+    result.value = value
+    result.outcome = outcome
+    result.consistency = consistency
+    result.version = version
+    result.acks = 0
+    return result
+
+
 cdef class Access:
     """Takes agents' locks and runs functions on their states. The base of Node, which fills the attributes."""
 
     cdef public dict _slots
     cdef public Changes _changes
     cdef public object _store, _driver, _transactions, _watchers, _calls
+    cdef public dict _plans   # of updates that ask for nothing besides a mode, by its word
     cdef public object _refuse, _refuse_reads   # what makes the exception a call must raise, or None
     cdef public bint _volatile
     cdef Turnstile _turnstile
@@ -111,14 +116,8 @@ cdef class Access:
         cdef access_frame frame
         cdef Slot slot
         cdef UpdateResult result
-        cdef object plan = None
         cdef object promise = None
-        if self._refuse is not None:
-            raise self._refuse()
-        if consistency != "reactive" or type(acks) is not int or acks != 0 or fallback != ():
-            plan = self._transactions.plan(consistency, acks, fallback)
-        if timeout is not None:
-            self._transactions.check_timeout(timeout)
+        cdef object plan = self._plan(consistency, timeout, acks, fallback)
         if plan is not None and plan.rank == BY_LOG:
             self._arrive(agent_id)
             change = self._calls.change(agent_id, update_fn, op_id, expected, timeout, bool(plan.weaker))
@@ -178,14 +177,22 @@ cdef class Access:
 
     def _prepare(self, agent_id, consistency, timeout, acks, fallback):
         """What is checked before a coroutine updates: its plan."""
+        plan = self._plan(consistency, timeout, acks, fallback)
+        self._arrive(agent_id)
+        return plan
+
+    cdef object _plan(self, consistency, timeout, acks, fallback):
+        """How an update travels, None for "reactive"."""
         cdef object plan = None
         if self._refuse is not None:
             raise self._refuse()
         if consistency != "reactive" or type(acks) is not int or acks != 0 or fallback != ():
-            plan = self._transactions.plan(consistency, acks, fallback)
-        if timeout is not None:
+            if type(consistency) is str and type(acks) is int and acks == 0 and fallback == ():
+                plan = self._plans.get(consistency)
+            if plan is None:
+                plan = self._transactions.plan(consistency, acks, fallback)
+        if timeout is not None and not (type(timeout) is float and <double>timeout >= 0.0):
             self._transactions.check_timeout(timeout)
-        self._arrive(agent_id)
         return plan
 
     cdef Slot _take_now(self, agent_id):
@@ -233,22 +240,17 @@ cdef class Access:
             if slot is not None:
                 PyThread_release_lock(slot._lock)
 
-    def _run_on(self, str agent_id not None, state, fn):
+    def _run_on(self, Guarded place not None, fn, /):
         """Run a function on a state that is not the agent's own, as one transaction; what it returned."""
         cdef access_frame frame
         if not callable(fn):
             check_update_fn(fn)
-
-        def checked(state):
-            value = fn(state)
-            if value is not None and type(value) not in PLAIN:
-                check_result(fn, value)
-            return value
-
-        access_push(&frame, <PyObject *>self, <PyObject *>agent_id)
+        access_push(&frame, <PyObject *>self, <PyObject *>place.agent_id)
+        place._fn = fn
         try:
-            return state._transact(checked, BY_LOG, False, True)
+            return place.state._transact(place, BY_LOG, False, True)
         finally:
+            place._fn = None
             access_pop(&frame)
 
     def _mark_elapsed(self, UpdateResult result not None, double started):
@@ -353,12 +355,7 @@ cdef class Access:
             self._changes.mark(slot)
         if watches and state._changed:
             self._transactions.tell(watches, slot, word)
-        result = UpdateResult.__new__(UpdateResult)
-        result.value = value
-        result.outcome = "applied"
-        result.consistency = word
-        result.version = state.version
-        result.acks = 0
+        result = new_result(value, "applied", word, state.version)
         result.elapsed = access_now() - started
         return result
 

@@ -102,7 +102,7 @@ class Plan(NamedTuple):
 
 
 # What serves the updates that ask for nothing besides a mode, by its word.
-_PLAIN = {
+PLANS = {
     word: Plan(modes.parse(word).rank, modes.parse(word).word, 0)
     for word in ("eventually_consistent", "crdt_enhanced", "replicated", *modes.ALIASES)
 }
@@ -110,10 +110,6 @@ _PLAIN = {
 
 def plan(consistency: Any, acks: Any, fallback: Any, others: Callable[[], tuple[str, ...]]) -> Plan | None:
     """The mode that serves an update, None for "reactive"; ValueError, TypeError, or Unavailable if none can."""
-    if type(consistency) is str and type(acks) is int and acks == 0 and fallback == ():
-        found = _PLAIN.get(consistency)
-        if found is not None:
-            return found
     asked = modes.parse(consistency)
     weaker = modes.parse_fallback(fallback, asked)
     is_word = isinstance(acks, str) and acks in ("majority", "all")

@@ -1,9 +1,12 @@
 """How callers wait for what they were promised: threads on a waiter, coroutines on a future."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from replication.runtime import Waiter
 from replication.ticket import FutureTicket, Ticket
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 
 class Promise(NamedTuple):
@@ -21,16 +24,11 @@ def blocked(promise: Promise, left: float | None, timeout: float | None) -> None
         raise promise.ticket.error
 
 
-async def settled(ticket: FutureTicket, left: float | None) -> None:
-    """Return once the ticket is settled; TimeoutError in so many seconds."""
-    if left is None:
-        await ticket.future
-        return
-    ticket.limit(left)
-    try:
-        await ticket.future
-    finally:
-        ticket.unlimit()
+def settled(ticket: FutureTicket, left: float | None) -> "Future[None]":
+    """To be awaited: done once the ticket is settled; TimeoutError in so many seconds."""
+    if left is not None:
+        ticket.limit(left)
+    return ticket.future
 
 
 async def kept(ticket: FutureTicket, timeout: float | None, spent: float) -> None:

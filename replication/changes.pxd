@@ -2,6 +2,12 @@ cimport cython
 
 from replication.slot cimport Slot
 
+# Of what a merge comes to: see `OUTCOMES`.
+cdef enum:
+    C_LANDED = 0
+    C_NO_NEWS = 1
+    C_RETIRED = 4
+
 
 @cython.final
 cdef class Changes:

@@ -26,9 +26,8 @@ cdef object new_tuple = tuple.__new__
 cdef long long ROW_BYTES = 40
 # What `_land` of a state returns, and `_deliver` as well, and the words for it: see `core.Landing`.
 OUTCOMES = ("landed", "known", "waiting", "waiting", "retired", "behind")
-cdef enum: C_LANDED = 0, C_RETIRED = 4
 # Up to NO_NEWS nothing is amiss; from RETIRED on the two cannot be merged.
-LANDED, NO_NEWS, RETIRED, BEHIND = C_LANDED, 1, C_RETIRED, 5
+LANDED, NO_NEWS, RETIRED, BEHIND = C_LANDED, C_NO_NEWS, C_RETIRED, 5
 
 
 @cython.final
@@ -144,7 +143,7 @@ cdef class Changes:
         return OUTCOMES[landing]
 
     def remember(self, Slot slot not None, op_id, data, number, /):
-        """Record an operation that another process served; it goes to disk with the agent. The caller holds the lock."""
+        """Record an operation that another process served; it goes to disk with the agent. The caller has the lock."""
         self._operations.add(slot.agent_id, op_id, data, number)
         if not slot.dirty:
             self.mark(slot)

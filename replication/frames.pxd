@@ -1,4 +1,4 @@
-# Which functions of which nodes this thread is running, for a call that would wait for itself to be found; and the time.
+# Which functions of which nodes this thread is running, to find a call that would wait for itself; and the time.
 
 cdef extern from *:
     """

@@ -65,6 +65,7 @@ class Node(Access):
         self._storage = storage
         self._runtime = runtime
         self._volatile = storage.path is None
+        self._plans = arguments.PLANS
         self._started = runtime.time()
         self._watchers = Watchers()
         self._closing, self._is_closing = RLock(), False

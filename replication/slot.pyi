@@ -1,13 +1,21 @@
 from typing import Any, Self, final
 
+from typing_extensions import disjoint_base
+
 from crdt import VersionVector
 from replication.ticket import Ticket
 
-@final
-class Slot:
+@disjoint_base
+class Guarded:
+    state: Any
     @property
     def agent_id(self) -> str: ...
-    state: Any
+    def acquire(self, timeout: float = -1.0, /) -> bool: ...
+    def release(self, /) -> None: ...
+    def __call__(self, state: Any) -> Any: ...
+
+@final
+class Slot(Guarded):
     stored: VersionVector | None
     digest: bytes
     tickets: list[Ticket] | None
@@ -25,9 +33,6 @@ class Slot:
     repaired: bool
     used: bool
     def __new__(cls, agent_id: str, state: Any, next_number: int) -> Self: ...
-    def acquire(self, timeout: float = -1.0, /) -> bool: ...
-    def release(self, /) -> None: ...
-    def __call__(self, state: Any) -> Any: ...
 
 @final
 class Held:

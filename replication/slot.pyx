@@ -1,6 +1,6 @@
 """An agent in memory: its state, its lock, and what the disk holds of it.
 
-The lock is CPython's own (pythread.h), taken without the detour over a Python call; it may be released
+A lock is CPython's own (pythread.h), taken without the detour over a Python call; it may be released
 by another thread than took it.
 """
 
@@ -31,29 +31,22 @@ cdef extern from *:
     """
     #include <time.h>
 
-    static double slot_now(void) {
+    static double lock_now(void) {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
     }
     """
-    double slot_now() nogil
+    double lock_now() nogil
 
 
-@cython.final
-cdef class Slot:
-    """One agent in memory. Whoever holds its lock may use its state; the invariants are in `store`."""
+cdef class Guarded:
+    """A state of an agent that only who holds the lock may use."""
 
-    def __cinit__(self, str agent_id not None, state, next_number):
+    def __cinit__(self):
         self._lock = PyThread_allocate_lock()
         if self._lock is NULL:
             raise MemoryError("no lock for another agent")
-        self.agent_id = agent_id
-        self.state = state
-        self.next_number = next_number
-        self.digest = b""
-        self.changed_at = -1e300
-        self.used = True
 
     def __dealloc__(self):
         if self._lock is not NULL:
@@ -66,7 +59,7 @@ cdef class Slot:
         if timeout == 0.0:
             return False
         cdef PyLockStatus status
-        cdef double left = timeout, deadline = slot_now() + timeout
+        cdef double left = timeout, deadline = lock_now() + timeout
         cdef long long microseconds
         while True:
             microseconds = -1 if timeout < 0 else <long long>(min(max(left, 0.0), 1e9) * 1e6)
@@ -75,14 +68,14 @@ cdef class Slot:
             if status != PY_LOCK_INTR:
                 return status == PY_LOCK_ACQUIRED
             PyErr_CheckSignals()
-            left = deadline - slot_now()
+            left = deadline - lock_now()
 
     def release(self, /):
         """Give the lock back. Only for who holds it."""
         PyThread_release_lock(self._lock)
 
     def __call__(self, state):
-        # The slot stands in for the function it runs, so that a result that must not leave undoes the transaction.
+        # It stands in for the function that it runs, so that a result that must not leave undoes the transaction.
         value = self._fn(state)
         if value is not None and type(value) not in PLAIN:
             check_result(self._fn, value)
@@ -90,8 +83,21 @@ cdef class Slot:
 
 
 @cython.final
+cdef class Slot(Guarded):
+    """One agent in memory. The invariants are in `store`."""
+
+    def __cinit__(self, str agent_id not None, state, next_number):
+        self.agent_id = agent_id
+        self.state = state
+        self.next_number = next_number
+        self.digest = b""
+        self.changed_at = -1e300
+        self.used = True
+
+
+@cython.final
 cdef class Held:
-    """A lock in a `with` statement, that of a slot or of `threading`, for its `acquire` with arguments.
+    """A lock in a `with` statement, that of an agent or of `threading`, for its `acquire` with arguments.
 
     Inside it is told whether it was had. No handler of a signal comes between having it and giving it back.
     """

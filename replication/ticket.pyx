@@ -119,12 +119,8 @@ cdef class FutureTicket(Ticket):
         self.future = self._waits.loop.create_future()
 
     def limit(self, double seconds, /):
-        """Have the future raise TimeoutError in so many seconds, until `unlimit`. In the event loop's thread."""
+        """Have the future raise TimeoutError in so many seconds. In the event loop's thread."""
         self._waits.add(self.future, seconds)
-
-    def unlimit(self, /):
-        """Let the future take as long as it takes. In the event loop's thread."""
-        self._waits.limits.pop(self.future, None)
 
     cdef int _wake(self) except -1:
         # Waking an event loop is a system call: one for all that are settled together.
@@ -144,7 +140,7 @@ cdef class Waits:
     for all, which finds out whose time is over.
 
     settled  futures of settled tickets that the loop has not been told of
-    limits   until when futures may take, on the loop's clock
+    limits   until when futures may take, on the loop's clock, of those whose tickets are not settled
     alarms   the times of the loop's timers that are to come, each earlier than the one before
     """
 
@@ -166,6 +162,7 @@ cdef class Waits:
         # One that comes in between finds the queue empty or is taken by this very loop.
         while settled:
             future = settled.popleft()
+            self.limits.pop(future, None)
             if not future.done():  # by a timeout or a cancellation
                 future.set_result(None)
 

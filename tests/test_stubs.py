@@ -10,7 +10,9 @@ pytestmark = pytest.mark.no_sanitizer
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPILED = sorted(
-    f"{path.parent.name}.{path.stem}" for p in ("crdt", "replication") for path in (ROOT / p).glob("*.pyx")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for package in ("crdt", "replication")
+    for path in (ROOT / package).rglob("*.pyx")
 )
 
 

@@ -4,7 +4,7 @@ from asyncio import get_running_loop, sleep
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 from crdt import VersionVector
 from replication.access import UpdateResult
@@ -15,9 +15,10 @@ from replication.runtime import Runtime, Waiter
 from replication.store import busy
 from replication.strong.attempt import Attempt, ask_again, refuse
 from replication.strong.core import StrongCore
+from replication.strong.heads import Change, Joined, Wait
 from replication.strong.machine import HOLDS, INVALID
 from replication.strong.recovery import is_over, rejoin_advice
-from replication.strong.rounds import Joined, Rounds, Wait
+from replication.strong.rounds import Rounds
 from replication.ticket import FutureTicket, Ticket
 from replication.transaction import under_way
 
@@ -45,18 +46,6 @@ _MANAGED = "changed", ""
 NOT_MET, OTHER_GROUP = "not met", "of another group"
 # Why there will be no verdict here.
 ENDED = "this node was closed, or its disk failed"
-
-
-class Change(NamedTuple):
-    """What a caller wants done; until when, on the runtime's clock, and until when somebody has to lead."""
-
-    agent_id: str
-    fn: Callable[[Any], Any]
-    op_id: str | None
-    expected: VersionVector | None
-    timeout: float | None
-    deadline: float
-    led_by: float
 
 
 class Calls:
@@ -100,11 +89,8 @@ class Calls:
         timeout: float | None,
         has_weaker: bool,
     ) -> Change:
-        """What `update` and `aupdate` take. The time begins to run: half of it is left for a mode that may follow."""
-        now = self._runtime.time()
-        deadline = inf if timeout is None else now + timeout
-        led_by = deadline if timeout is None or not has_weaker else now + timeout / 2
-        return Change(plain_id(agent_id), fn, op_id, expected, timeout, deadline, led_by)
+        """What `update` and `aupdate` take. The time begins to run."""
+        return Change(plain_id(agent_id), fn, op_id, expected, timeout, self._runtime.time(), has_weaker)
 
     def weaker(self, error: Unavailable, agent_id: str, op_id: str | None, words: tuple[str, ...]) -> str:
         """The mode that may serve a call that this one cannot; the error if there is none."""
@@ -123,7 +109,7 @@ class Calls:
             left = self._left(change.deadline)
             # 0.0 would be for who must not wait at all, neither for the disk.
             patience = None if left is None else max(left, _LOOK_SOON)
-            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, patience)
+            joined = self._rounds.join(change, ticket, patience)
             if isinstance(joined, Wait):
                 self._check_time(change, joined)
                 self._runtime.waiter().wait(_LOOK_EVERY)
@@ -143,7 +129,7 @@ class Calls:
             if not self._has_leader(_CHANGED):
                 await self._await_leader(change.led_by, _CHANGED)
             ticket = FutureTicket(None, change.op_id)
-            joined = self._rounds.join(change.agent_id, change.fn, change.op_id, change.expected, ticket, 0.0)
+            joined = self._rounds.join(change, ticket, 0.0)
             if joined is Wait.ABSENT:
                 await get_running_loop().run_in_executor(None, self._rounds.fetch, change.agent_id)
                 continue
@@ -195,9 +181,11 @@ class Calls:
 
     def _has_leader(self, wish: tuple[str, str]) -> bool:
         """Whether somebody leads now; if not, somebody is to."""
-        self._core.is_wanted = True
-        if self._is_led(inf, wish):
+        core = self._core
+        core.is_wanted = True
+        if core.raft.leader and not core.heir and self._refusal(wish[0]) is None:
             return True  # what is put to it has time pass
+        self._is_led(inf, wish)
         self._wake()
         return False
 

@@ -30,6 +30,7 @@ from replication.strong.attempt import Attempt
 from replication.strong.calls import ENDED, NOT_MET, OTHER_GROUP, Calls
 from replication.strong.core import StrongCore
 from replication.strong.entries import is_heir
+from replication.strong.heads import Head
 from replication.strong.machine import Machine
 from replication.strong.recovery import GROUP_NOTE, HEIR_NOTE, LEFT_NOTE, is_over, rejoin_advice
 from replication.strong.rounds import Rounds
@@ -157,8 +158,8 @@ class Group:
         while self.core.is_behind and not self.core.heir and self._driver.failure is None:
             self._runtime.waiter().wait(_LOOK_EVERY)
 
-    def calls(self, store: Store, transactions: Transactions, run: Callable[[str, Any, Any], Any]) -> Calls:
-        """The way of callers to the log. `run` runs a function on a state, as one transaction."""
+    def calls(self, store: Store, transactions: Transactions, run: Callable[[Head, Any], Any]) -> Calls:
+        """The way of callers to the log. `run` runs a function on the state of a head, as one transaction."""
         transactions.committed = self.core.result
         self._rounds = Rounds(
             store, self._runtime, transactions, lambda: self.core.writer, run, self._when_durable, self._put,

@@ -5,27 +5,23 @@ ran before whose changes have no verdict yet. What several did goes into the log
 agent at a time. If it holds, the next follows, already made; if it conflicts, another node was faster, the head is
 thrown away with all that was done on it, and every caller runs its function again on a new one.
 
-Callers' threads run functions, under a lock for each agent; the runtime's thread closes attempts and hears of verdicts.
+Callers' threads run functions, under a lock for each agent: that is in `heads`. The runtime's thread closes attempts
+and hears of verdicts.
 """
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from enum import Enum
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from crdt import VersionVector
-from replication.access import UpdateResult
-from replication.consistency import REPLICATED
-from replication.errors import Overloaded, Unavailable
-from replication.operations import check_op_id
+from replication.errors import Overloaded
 from replication.runtime import Runtime
-from replication.slot import Held, Slot
+from replication.slot import Slot
 from replication.store import Store
 from replication.strong.attempt import Attempt
-from replication.strong.entries import Result
-from replication.strong.head import TOGETHER_MAX, Head, keeps_up
+from replication.strong.heads import TOGETHER_MAX, Head, Heads, Joined
 from replication.strong.machine import CONFLICT, HOLDS
 from replication.ticket import Ticket
 from replication.transaction import Transactions
@@ -36,26 +32,11 @@ _AGAIN_AFTER = 0.001
 _IDLE_MAX = 64
 
 
-class Joined(NamedTuple):
-    """A function has run; whether that holds, `attempt.verdict` says when the ticket is settled."""
-
-    result: UpdateResult
-    attempt: Attempt | None  # None if it had been served before
-
-
-class Wait(Enum):
-    """Why a function has not run, and is to be tried again."""
-
-    BUSY = "somebody else is at the agent"
-    FULL = "as many callers as may share an attempt do so already"
-    ABSENT = "the agent is not in memory: see `fetch`"
-
-
-class Rounds:
+class Rounds(Heads):
     """The heads of the agents that are being changed.
 
     group    under which name the group writes, "" if there is none yet
-    run      runs a function on a state as one transaction: agent_id, state, function
+    run      runs a function on the state of a head as one transaction
     durable  calls back, in the runtime's thread, once an agent is on this disk as it is now, or will not be
     put      hands an attempt to the core; False if it is too large
     go       has done what comes of it; not needed while the core tells of verdicts
@@ -69,7 +50,7 @@ class Rounds:
         runtime: Runtime,
         transactions: Transactions,
         group: Callable[[], str],
-        run: Callable[[str, Any, Any], Any],
+        run: Callable[[Head, Any], Any],
         durable: Callable[[Slot, Callable[[bool], None]], None],
         put: Callable[[Attempt], bool],
         go: Callable[[], None],
@@ -78,6 +59,7 @@ class Rounds:
     ) -> None:
         self._group = group
         self._store = store
+        self._slots = store.slots
         self._runtime = runtime
         self._transactions = transactions
         self._run_on = run
@@ -89,69 +71,9 @@ class Rounds:
         self._lock = threading.Lock()
         self._due: deque[Head] = deque()  # whose attempts are to be put into the log
         self._is_woken = False  # the runtime's thread, to look at them
-        self._heads: OrderedDict[str, Head] = OrderedDict()
+        self._heads = OrderedDict()
 
     # In callers' threads
-
-    def join(
-        self,
-        agent_id: str,
-        update_fn: Callable[[Any], Any],
-        op_id: str | None,
-        expected: VersionVector | None,
-        ticket: Ticket,
-        patience: float | None,
-    ) -> Joined | Wait:
-        """Run the function, or say why not.
-
-        patience  seconds to wait for others who are at the agent, None for ever. With 0.0 this thread, which may be
-                  that of an event loop, waits for nobody, and not for the disk
-
-        What it raises comes out as it is, and nothing of it is kept.
-        """
-        if op_id is not None:
-            check_op_id(op_id)
-            served = self._served(agent_id, op_id)
-            if served is not None:
-                return served
-        if not self._store.is_in_memory(agent_id) and patience == 0.0:
-            return Wait.ABSENT
-        head = self._head(agent_id)
-        try:
-            with Held(head.lock, True, -1 if patience is None else min(patience, threading.TIMEOUT_MAX)) as is_held:
-                if not is_held:
-                    return Wait.BUSY
-                return self._join(head, update_fn, op_id, expected, ticket, patience)
-        finally:
-            if head.is_wanted:
-                head.is_wanted = False
-                try:
-                    self._close_soon(head)
-                except BaseException:  # of a signal's handler: whoever comes next sees to it
-                    head.is_wanted = True
-                    raise
-
-    def _join(
-        self, head: Head, update_fn: Any, op_id: str | None, expected: Any, ticket: Ticket, patience: float | None
-    ) -> Joined | Wait:
-        """With the head's lock held."""
-        try:
-            head.asked = op_id
-            if op_id is not None:
-                joined = self._rejoin(head, op_id, ticket)
-                if joined is not None:
-                    return joined
-            if head.open is not None and len(head.open.tickets) >= head.most:
-                return Wait.FULL
-            if not self._refresh(head, patience):
-                return Wait.BUSY
-            # A weaker mode that served it had the agent before `_refresh`; one that comes after that sees it is asked.
-            served = None if op_id is None else self._served(head.agent_id, op_id)
-            if served is not None:
-                return served
-            return self._run(head, update_fn, op_id, expected, ticket)
-        finally:
-            head.asked = None
 
     def _served(self, agent_id: str, op_id: str) -> Joined | None:
         served = self._transactions.served(op_id)
@@ -180,62 +102,24 @@ class Rounds:
                     return Joined(self._transactions.replayed(head.agent_id, op_id, result.data), attempt)
         return None
 
-    def _head(self, agent_id: str) -> Head:
+    def _new_head(self, agent_id: str) -> Head:
         with self._lock:
             head = self._heads.get(agent_id)
             if head is None:
                 head = self._heads[agent_id] = Head(agent_id)
                 self._let_go()
-            self._heads.move_to_end(agent_id)
             return head
 
     def _let_go(self) -> None:
-        for agent_id in [each for each, head in islice(self._heads.items(), 2) if head.is_idle]:
-            if len(self._heads) > _IDLE_MAX:
-                # Whoever found it just now goes on with it; two heads of an agent conflict, which does no harm.
+        """Have the oldest go that nobody has used since it was last looked at (second chance, "CLOCK")."""
+        for agent_id, head in list(islice(self._heads.items(), 2)):
+            if len(self._heads) <= _IDLE_MAX:
+                return
+            if head.used or not head.is_idle:
+                head.used = False
+                self._heads.move_to_end(agent_id)
+            else:  # whoever found it just now goes on with it; two heads of an agent conflict, which does no harm
                 del self._heads[agent_id]
-
-    def _refresh(self, head: Head, patience: float | None) -> bool:
-        """Have what was done to the agent since, in whatever mode. False if it stays busy."""
-        slot = self._store.slots.get(head.agent_id) if patience == 0.0 else self._store.find(head.agent_id)
-        if slot is None:
-            return False
-        with Held(slot, -1.0 if patience is None else patience) as is_held:
-            if not is_held or slot.state is None:
-                return False
-            slot.used = True
-            version = slot.state.version
-            if not keeps_up(head, slot.state, version):
-                head.state = slot.state.fork(self._group())
-            head.version = version
-            return True
-
-    def _run(self, head: Head, fn: Any, op_id: str | None, expected: Any, ticket: Ticket) -> Joined:
-        state = head.state
-        if expected is not None:
-            self._transactions.check_expected(head.agent_id, state.version, expected)
-        before, opened = state.version.get(state.replica, 0), head.open
-        attempt = head.open = opened or Attempt(head.agent_id, before, head)
-        known = len(attempt.results)
-        if op_id is not None:
-            fn = self._transactions.recording(
-                fn, op_id, head.agent_id, REPLICATED.word, lambda data: attempt.results.append(Result(op_id, data))
-            )
-        try:
-            value = self._run_on(head.agent_id, state, fn)
-        except BaseException as error:
-            if state.version.get(state.replica, 0) > before:  # broken off by a signal's handler, when it was done
-                head.is_due = head.is_wanted = True
-                raise
-            head.open = opened
-            del attempt.results[known:]
-            if isinstance(error, Unavailable):
-                error.is_of_update_fn = True  # no reason to serve the call in another mode
-            raise
-        if not head.is_due:
-            head.is_due = head.is_wanted = True
-        attempt.tickets.append(ticket)
-        return Joined(UpdateResult(value, "committed", REPLICATED.word, state.version, 0.0), attempt)
 
     def _close_soon(self, head: Head) -> None:
         """To wake the runtime's thread is a system call: one for all heads of the same moment."""
@@ -265,9 +149,9 @@ class Rounds:
         if wait > 0:
             self._runtime.call_later(wait, self._close_soon, head)
             return
-        if not head.lock.acquire(blocking=False):
+        if not head.acquire(0.0):
             head.is_wanted = True
-            if not head.lock.acquire(blocking=False):
+            if not head.acquire(0.0):
                 return  # who holds it sees the wish when done
         try:
             head.is_due = False
@@ -280,13 +164,13 @@ class Rounds:
             if not is_late:
                 self._fill(head, attempt, held)
         finally:
-            head.lock.release()
+            head.release()
         if is_late:
             self._take_back(head, attempt)
             return
-        # Nothing leaves this node that its disk does not hold, and the delta may have weaker changes of its own.
-        slot = self._store.slots.get(head.agent_id)
-        if slot is not None and (slot.dirty or slot.in_flight):
+        slot = self._slots.get(head.agent_id)
+        if slot is not None and (slot.dirty or slot.in_flight) and attempt.is_built_on_weaker:
+            # Nothing leaves this node that its disk does not hold, and these may be changes of its own.
             self._durable(slot, lambda is_durable: self._offer(head, attempt, is_durable))
         else:
             self._offer(head, attempt, True)
@@ -304,6 +188,7 @@ class Rounds:
             # With what the log has not brought of weaker changes: it may be built on.
             attempt.delta = head.state.delta(held._with(writer, attempt.base))
             attempt.top = top.to_bytes()
+            attempt.is_built_on_weaker = not top <= held._with(writer, top.get(writer, 0))
 
     def _offer(self, head: Head, attempt: Attempt, is_durable: bool) -> None:
         if not is_durable:
@@ -355,13 +240,13 @@ class Rounds:
 
         Until then an attempt counts as under way, so that what is built on it does not go into the log.
         """
-        if not head.lock.acquire(blocking=False):
+        if not head.acquire(0.0):
             self._runtime.call_later(_AGAIN_AFTER, self._void, head, verdict)
             return
         try:
             attempt, head.open, head.under_way, head.state = head.open, None, None, None
         finally:
-            head.lock.release()
+            head.release()
         if attempt is not None:
             attempt.verdict = verdict
             for ticket in attempt.tickets:

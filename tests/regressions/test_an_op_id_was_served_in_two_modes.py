@@ -105,18 +105,19 @@ def test_in_a_weaker_mode_while_the_function_for_the_log_runs() -> None:
 
 
 def test_in_a_weaker_mode_just_before_the_function_for_the_log_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = Rounds._head
+    served = Rounds._served
 
-    def served_meanwhile(rounds: Rounds, agent_id: str) -> object:
+    def served_meanwhile(rounds: Rounds, agent_id: str, op_id: str) -> object:
         monkeypatch.undo()
+        before = served(rounds, agent_id, op_id)
         thread = Thread(target=node.update_state, args=("x", bump), kwargs={"op_id": "once"})
         thread.start()
         thread.join()
-        return find(rounds, agent_id)
+        return before
 
     with replication.open(schema=AgentState) as node:
         node.update_state("x", lambda s: None, "replicated")
-        monkeypatch.setattr(Rounds, "_head", served_meanwhile)
+        monkeypatch.setattr(Rounds, "_served", served_meanwhile)
         assert node.update_state("x", bump, "replicated", op_id="once").replayed
         assert count(node, "x") == 1
 

@@ -330,7 +330,7 @@ def test_what_was_done_after_a_conflict_is_not_put_into_the_log(node: replicatio
     caller = threading.Thread(target=node.update_state, args=("a", slow, "replicated"))
     caller.start()
     assert is_running.wait(10)
-    head = rounds._head("a")
+    head = rounds._heads["a"]
     head.under_way = lost = Attempt("a", 0, head)
     lost.verdict = CONFLICT
     heard = threading.Event()

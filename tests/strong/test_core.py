@@ -213,8 +213,8 @@ def test_the_verdict_of_an_earlier_life_is_nobodys(follower: Follower) -> None:
 
 def put(follower: Follower, *results: Result) -> Attempt:
     attempt = Attempt("counter", 0)
-    attempt.results += results
-    attempt.tickets = [Ticket(None, lambda _: None)]
+    attempt.results.extend(results)
+    attempt.tickets.append(Ticket(None, lambda _: None))
     assert follower.core.put(attempt, 0.0)
     return attempt
 
