@@ -14,7 +14,7 @@ Here is what happens to a node in whatever role, and what it hands out; which ro
 `roles`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from random import Random
 
@@ -113,14 +113,15 @@ class Raft(Roles):
 
     # ---- what is wished
 
-    def propose(self, data: bytes, now: float, peer: str = "") -> Proposed | Refused:
-        """Put data into the log, for a member that waits for it to be committed or for this node.
+    def propose(self, data: Sequence[bytes], now: float, peer: str = "") -> Proposed | Refused:
+        """Put entries into the log, for a member that waits for them to be committed or for this node.
 
-        ValueError if it is more than `entry_bytes_max`.
+        Proposed tells where the last of them is. As many as there is room for are put also if it is Refused. ValueError
+        if one is more than `entry_bytes_max`; then none is.
         """
-        if len(data) > self._state.options.entry_bytes_max:
-            limit = self._state.options.entry_bytes_max
-            raise ValueError(f"an entry of {len(data)} bytes: it has at most {limit}")
+        limit, longest = self._state.options.entry_bytes_max, max(map(len, data))
+        if longest > limit:
+            raise ValueError(f"an entry of {longest} bytes: it has at most {limit}")
         self._wake(now)
         if self._leader is None:
             return Refused("not leader", self._state.leader)

@@ -3,10 +3,10 @@
 It lives for one term; `over` says why it has to end. Which messages are of that term `roles` sees.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from replication.raft.configuration import Configuration, in_order
-from replication.raft.log import CONFIGURATION, DATA, ENTRY_BYTES, NOOP, Entry
+from replication.raft.log import CONFIGURATION, ENTRY_BYTES, NOOP, Entry
 from replication.raft.messages import (
     Appended,
     HeartbeatAnswer,
@@ -125,14 +125,19 @@ class Leader:
 
     # ---- proposals
 
-    def propose(self, data: bytes) -> Proposed | Refused:
+    def propose(self, data: Sequence[bytes]) -> Proposed | Refused:
+        """Into the log, in this order, as far as there is room; Refused if that is not all."""
         state = self._state
         if self._transfer is not None:
             return Refused("transferring", self._transfer[0])
         waiting = state.log.bytes_after(state.commit)
-        if waiting + len(data) + ENTRY_BYTES > state.options.uncommitted_bytes_max and waiting:
-            return Refused("overloaded", state.name)
-        return Proposed(state.append(Entry(state.term, DATA, data)), state.term)
+        for place, each in enumerate(data):
+            size = len(each) + ENTRY_BYTES
+            if waiting + size > state.options.uncommitted_bytes_max and waiting:
+                state.append_data(data[:place])
+                return Refused("overloaded", state.name)
+            waiting += size
+        return Proposed(state.append_data(data), state.term)
 
     def change(self, voters: Iterable[str], learners: Iterable[str]) -> Proposed | Refused:
         """To other members, through a joint configuration (paper section 6)."""

@@ -10,11 +10,12 @@ Invariants, on every node and after every event:
 Which role it has is for `roles` to say, and who takes which step for `core`, `leader` and `follower`.
 """
 
+from collections.abc import Sequence
 from random import Random
 
 from replication.raft.configuration import Configuration
 from replication.raft.configurations import Configurations
-from replication.raft.log import CONFIGURATION, Entry, Log
+from replication.raft.log import CONFIGURATION, DATA, Entry, Log
 from replication.raft.messages import Message, Snapshot
 from replication.raft.options import Options
 from replication.raft.ready import Apply, ChunkWish, Piece, Saved, Send, Write
@@ -147,6 +148,11 @@ class State:
         self.log.append((entry,))
         if entry.kind == CONFIGURATION:
             self.configurations.append(self.log.last, Configuration.from_bytes(entry.data))
+        return self.log.last
+
+    def append_data(self, data: Sequence[bytes]) -> int:
+        term = self.term
+        self.log.append([Entry(term, DATA, each) for each in data])
         return self.log.last
 
     def replace(self, previous: int, entries: tuple[Entry, ...]) -> None:

@@ -11,4 +11,3 @@ cdef class Attempt:
     cdef public str verdict
     cdef public object number
     cdef public double put_at
-    cdef public bint is_built_on_weaker

@@ -16,7 +16,6 @@ class Attempt:
     verdict: str
     number: int
     put_at: float
-    is_built_on_weaker: bool
     def __init__(self, agent_id: str, base: int, owner: Any = None) -> None: ...
     @property
     def agent_id(self) -> str: ...

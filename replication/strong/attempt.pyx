@@ -28,7 +28,6 @@ cdef class Attempt:
 
     base, delta, top, results  as in `entries.Proposal`
     tickets  the callers, woken when there is a verdict
-    is_built_on_weaker  whether the delta has changes besides the group's own
     verdict  see `machine`; "" while there is none
     owner    of `rounds`, which hears of the verdict
     number   what tells it from this node's other attempts; 0 before it is given to the core

@@ -134,10 +134,10 @@ class StrongCore:
 
     # What callers wish
 
-    def put(self, attempt: Attempt, now: float) -> bool:
-        """Have it put into the log, as often as it takes; False if it is too large."""
+    def put(self, attempts: Iterable[Attempt], now: float) -> list[Attempt]:
+        """Have them put into the log, as often as it takes; but for those that are too large, which are returned."""
         self._now = max(self._now, now)
-        return self._proposals.add(attempt)
+        return self._proposals.add(attempts)
 
     @property
     def waiting(self) -> int:
@@ -194,7 +194,7 @@ class StrongCore:
                 if len(message.data) > self._entry_bytes_max:
                     raise MessageError("an entry that is too large")
                 decode(message.data)
-                self.raft.propose(message.data, self._now, peer)  # refused, it is sent again to whoever leads then
+                self.raft.propose((message.data,), self._now, peer)  # refused, it is sent again to whoever leads then
             elif isinstance(message, Manage):
                 self.members.manage(message.act, message.name)
             else:

@@ -185,11 +185,12 @@ class Group:
         state = self._membership.state_of(node)
         return {"": NOT_MET, "alive": "does not answer", "suspect": "does not answer"}.get(state, state)
 
-    def _put(self, attempt: Attempt) -> bool:
+    def _put(self, attempts: Iterable[Attempt]) -> list[Attempt]:
         if self.core.heir:
-            attempt.refuse(Unavailable(f"{is_over(self.core.group, self.core.heir)}. Nothing was applied"))
-            return True
-        return self.core.put(attempt, self._runtime.time())
+            for attempt in attempts:
+                attempt.refuse(Unavailable(f"{is_over(self.core.group, self.core.heir)}. Nothing was applied"))
+            return []
+        return self.core.put(attempts, self._runtime.time())
 
     def _go(self) -> None:
         """Have done what comes of attempts that were put: at once, or, since others are about to, once for all."""

@@ -6,7 +6,7 @@ Others may have an attempt in their logs before this node's disk has it. So the 
 first: opened again, out of the reach of its group, the node serves none of them in a weaker mode.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf
 
 from replication.config import Config
@@ -14,7 +14,7 @@ from replication.core import Ready, Send
 from replication.raft.core import Raft
 from replication.raft.ready import Refused
 from replication.strong.attempt import Attempt
-from replication.strong.entries import Piece, Proposal, encode
+from replication.strong.entries import Piece, Proposal, Result, encode
 from replication.strong.journal import RecordLog
 from replication.strong.machine import CONFLICT, Machine
 from replication.strong.messages import Propose
@@ -68,25 +68,40 @@ class Proposals:
         for attempt in self._attempts.values():
             yield from attempt.op_ids
 
-    def add(self, attempt: Attempt) -> bool:
-        """Have it put into the log, as often as it takes; False if it is too large."""
+    def add(self, attempts: Iterable[Attempt]) -> list[Attempt]:
+        """Have them put into the log, as often as it takes; but for those that are too large, which are returned."""
+        too_large: list[Attempt] = []
+        entries: list[bytes] = []
+        now = self._time()
+        for attempt in attempts:
+            results = tuple(attempt.results)
+            if not self._number_it(attempt, results):
+                too_large.append(attempt)
+            elif results and self._raft.configuration.members != (self._id[0],):
+                self._write_down(attempt)
+            elif len(attempt.entries) > 1:
+                self._put(attempt, now)
+            else:
+                attempt.put_at = now
+                entries += attempt.entries
+        if entries:
+            self._propose(entries, now)
+        return too_large
+
+    def _number_it(self, attempt: Attempt, results: tuple[Result, ...]) -> bool:
+        """Give it a number, and make its entries; False if it is too large."""
         number = self._number + 1
-        results = tuple(attempt.results)
         proposal = Proposal(*self._id, number, attempt.agent_id, attempt.base, attempt.delta, attempt.top, results)
         data = encode(proposal)
-        if len(data) > self._config.change_bytes_max:
-            return False
-        if len(data) > self._config.entry_bytes_max:
+        if len(data) <= self._config.entry_bytes_max:
+            attempt.entries = (data,)
+        elif len(data) <= self._config.change_bytes_max:
             attempt.entries = tuple(map(encode, cut(*proposal.id, data, self._config.entry_bytes_max)))
         else:
-            attempt.entries = (data,)
+            return False
         attempt.number = self._number = number
         self._attempts[number] = attempt
         self.counts["proposed"] += 1
-        if results and self._raft.configuration.members != (self._id[0],):
-            self._write_down(attempt)
-        else:
-            self._put(attempt, self._time())
         return True
 
     def _write_down(self, attempt: Attempt) -> None:
@@ -102,21 +117,21 @@ class Proposals:
     def _put(self, attempt: Attempt, now: float) -> None:
         attempt.put_at = now
         first = self._next_piece((*self._id, attempt.number)) if len(attempt.entries) > 1 else 0
-        for entry in attempt.entries[first : first + _WINDOW]:
-            self._propose(entry, now)
+        self._propose(attempt.entries[first : first + _WINDOW], now)
 
-    def _propose(self, entry: bytes, now: float) -> None:
-        outcome = self._raft.propose(entry, now)
+    def _propose(self, entries: Sequence[bytes], now: float) -> None:
+        outcome = self._raft.propose(entries, now)
         if isinstance(outcome, Refused) and outcome.reason == "not leader" and outcome.leader:
-            self._send(Ready(send=(Send(outcome.leader, Propose(entry)),)))
+            self._send(Ready(send=tuple([Send(outcome.leader, Propose(entry)) for entry in entries])))
 
     def came(self, piece: Piece, now: float) -> None:
         """The log has brought a piece of anybody's: of this node's, another may follow."""
         attempt = self._attempts.get(piece.number)
         if attempt is not None and self.are_own(piece):
             attempt.put_at = now
-            for entry in attempt.entries[piece.place + _WINDOW :][:1]:
-                self._propose(entry, now)
+            following = attempt.entries[piece.place + _WINDOW :][:1]
+            if following:
+                self._propose(following, now)
 
     def tick(self, now: float) -> None:
         """What was put a while ago, or to who led before, is put again."""
@@ -132,7 +147,7 @@ class Proposals:
         surplus = machine.surplus(self._config.operations_max)
         if surplus is not None and surplus.number > self._forgetting:
             self._forgetting = surplus.number
-            self._raft.propose(encode(surplus), now)
+            self._raft.propose((encode(surplus),), now)
 
     def are_own(self, said: Proposal | Piece) -> bool:
         return (said.proposer, said.boot) == self._id

@@ -38,7 +38,7 @@ class Rounds(Heads):
     group    under which name the group writes, "" if there is none yet
     run      runs a function on the state of a head as one transaction
     durable  calls back, in the runtime's thread, once an agent is on this disk as it is now, or will not be
-    put      hands an attempt to the core; False if it is too large
+    put      hands attempts to the core; but for those that are too large, which are returned
     go       has done what comes of it; not needed while the core tells of verdicts
     held     what the log has brought of an agent
     wait     seconds from now until an attempt of that agent may be put, unless `moved` is called before
@@ -52,7 +52,7 @@ class Rounds(Heads):
         group: Callable[[], str],
         run: Callable[[Head, Any], Any],
         durable: Callable[[Slot, Callable[[bool], None]], None],
-        put: Callable[[Attempt], bool],
+        put: Callable[[Iterable[Attempt]], list[Attempt]],
         go: Callable[[], None],
         held: Callable[[str], VersionVector],
         wait: Callable[[str, float], float],
@@ -71,6 +71,7 @@ class Rounds(Heads):
         self._lock = threading.Lock()
         self._due: deque[Head] = deque()  # whose attempts are to be put into the log
         self._is_woken = False  # the runtime's thread, to look at them
+        self._closed: list[Attempt] = []  # which nobody can join any more; for `_offer`
         self._heads = OrderedDict()
 
     # In callers' threads
@@ -138,10 +139,11 @@ class Rounds(Heads):
         self._is_woken = False  # whoever comes from now on sees to it
         while self._due:
             self._close(self._due.popleft())
+        self._offer()
         self._go()
 
     def _close(self, head: Head) -> None:
-        """Put the open attempt into the log, unless one of that agent is under way."""
+        """Have the open attempt put into the log by the next `_offer`, unless one of that agent is under way."""
         if head.under_way is not None:
             head.is_due = False  # its verdict looks for the next
             return
@@ -163,17 +165,15 @@ class Rounds(Heads):
             is_late = self._is_late(head, attempt, held)
             if not is_late:
                 self._fill(head, attempt, held)
+                slot = self._ahead_of_disk(head, held)
         finally:
             head.release()
         if is_late:
             self._take_back(head, attempt)
-            return
-        slot = self._slots.get(head.agent_id)
-        if slot is not None and (slot.dirty or slot.in_flight) and attempt.is_built_on_weaker:
-            # Nothing leaves this node that its disk does not hold, and these may be changes of its own.
-            self._durable(slot, lambda is_durable: self._offer(head, attempt, is_durable))
+        elif slot is None:
+            self._closed.append(attempt)
         else:
-            self._offer(head, attempt, True)
+            self._durable(slot, lambda is_durable: self._offer_late(attempt, is_durable))
 
     def _is_late(self, head: Head, attempt: Attempt, held: VersionVector) -> bool:
         """Whether the log has changed the agent since: it need not be asked. It is if the agent here is no newer."""
@@ -188,18 +188,36 @@ class Rounds(Heads):
             # With what the log has not brought of weaker changes: it may be built on.
             attempt.delta = head.state.delta(held._with(writer, attempt.base))
             attempt.top = top.to_bytes()
-            attempt.is_built_on_weaker = not top <= held._with(writer, top.get(writer, 0))
 
-    def _offer(self, head: Head, attempt: Attempt, is_durable: bool) -> None:
-        if not is_durable:
+    def _ahead_of_disk(self, head: Head, held: VersionVector) -> Slot | None:
+        """The agent if the delta may have changes that this node made, and its disk does not have: they must not leave.
+
+        What the log has brought is in the logs of others.
+        """
+        slot = self._slots.get(head.agent_id)
+        if slot is None or not (slot.dirty or slot.in_flight):
+            return None
+        top, writer = head.state.version, head.state.replica
+        return None if top <= held._with(writer, top.get(writer, 0)) else slot
+
+    def _offer_late(self, attempt: Attempt, is_durable: bool) -> None:
+        if is_durable:
+            self._closed.append(attempt)
+            self._offer()
+        else:
             attempt.fail("the disk of this node failed before that")
-        elif not self._put(attempt):
+
+    def _offer(self) -> None:
+        """Put what was closed into the log, together: that costs much less than one by one."""
+        if not self._closed:
+            return
+        closed, self._closed = self._closed, []
+        for attempt in self._put(closed):
+            head: Head = attempt.owner
             head.most = max(1, len(attempt.tickets) // 2)
             if len(attempt.tickets) == 1:
                 attempt.refuse(self._too_large(head, attempt))
             self._take_back(head, attempt)
-        elif head.most < TOGETHER_MAX:
-            head.most *= 2
 
     def _take_back(self, head: Head, attempt: Attempt) -> None:
         """It does not go into the log: who was not refused runs again."""
@@ -224,16 +242,19 @@ class Rounds(Heads):
             self._void(head, attempt.verdict)
             return
         head.under_way = None
+        if head.most < TOGETHER_MAX:
+            head.most *= 2
         if head.open is not None and not head.is_due:
             head.is_due = True
             self._close(head)
 
     def moved(self, agents: Iterable[str]) -> None:
-        """There were verdicts on these agents: it may be this node's turn."""
+        """There were verdicts on these agents, and all of them have been told: it may be this node's turn."""
         for agent_id in agents:
             head = self._heads.get(agent_id)
             if head is not None and head.is_due:
                 self._close(head)
+        self._offer()
 
     def _void(self, head: Head, verdict: str) -> None:
         """What was done on the head does not hold: everybody begins again.

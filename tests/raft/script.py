@@ -170,7 +170,7 @@ class Script:
     # ---- wishes
 
     def do_propose(self, name: str, data: str) -> None:
-        self._answer(self.machines[name].core.propose(data.encode(), self.now))
+        self._answer(self.machines[name].core.propose((data.encode(),), self.now))
         self._act(name)
 
     def do_read(self, name: str) -> None:

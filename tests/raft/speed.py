@@ -55,7 +55,7 @@ class Group:
                 for core in self.cores.values():
                     core.tick(self.now)
             for _ in range(burst):
-                self.leader.propose(data, self.now)
+                self.leader.propose((data,), self.now)
             self.events += burst
             self.settle()
             if self.applied - self.leader.snapshot.last_index > 10_000:

@@ -28,7 +28,7 @@ def test_options_are_checked(wrong: dict[str, float]) -> None:
 def test_an_entry_has_a_limit() -> None:
     node = led(entry_bytes_max=10)
     with pytest.raises(ValueError, match="11 bytes"):
-        node.core.propose(bytes(11), node.now)
+        node.core.propose((bytes(11),), node.now)
     assert node.core.last == 1
 
 
@@ -49,7 +49,7 @@ def test_reads_have_a_limit_and_forgotten_ones_leave_nothing() -> None:
 def test_messages_of_one_batch_are_cut_by_bytes() -> None:
     node = led(append_bytes_max=100)
     for _ in range(5):
-        node.core.propose(bytes(34), node.now)
+        node.core.propose((bytes(34),), node.now)
     node.act()
     sent = [len(message.entries) for peer, message in node.sent if peer == "b" and hasattr(message, "entries")]
     assert sent == [2, 2, 1]

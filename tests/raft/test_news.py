@@ -29,7 +29,7 @@ def test_who_asked_for_something_is_told_at_once() -> None:
     node.wait(0.1)
     node.sent.clear()
     node.hear("c", ReadIndex(node.core.term, 1))
-    node.core.propose(b"x", node.now, "c")
+    node.core.propose((b"x",), node.now, "c")
     node.act()
     node.sent.clear()
     node.acknowledge("b", 2)
@@ -39,7 +39,7 @@ def test_who_asked_for_something_is_told_at_once() -> None:
 def test_nobody_is_reminded_of_who_does_not_answer() -> None:
     """What cannot be sent stayed due: the leader was called again and again in the same moment."""
     node = led()
-    node.core.propose(b"x", node.now)
+    node.core.propose((b"x",), node.now)
     node.core.add_learner("d", node.now)
     node.act()
     node.wait(0.1)  # d is asked what it has

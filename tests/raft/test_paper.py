@@ -98,7 +98,7 @@ def test_5_3_a_leader_appends_and_sends_and_commits_what_a_majority_has() -> Non
     node.elect()
     node.acknowledge("b", 1)
     node.sent.clear()
-    assert node.core.propose(b"x", node.now) == Proposed(2, 2)
+    assert node.core.propose((b"x",), node.now) == Proposed(2, 2)
     node.act()
     assert [message.entries[0].data for message in node.take(AppendEntries, "b")] == [b"x"]
     assert node.core.commit == 1
@@ -246,4 +246,4 @@ def test_8_a_leader_answers_no_read_before_a_majority_has_answered_it() -> None:
 def test_only_a_leader_takes_proposals() -> None:
     node = Bench(term=1)
     node.append(0, 0, by="c")
-    assert node.core.propose(b"x", node.now) == Refused("not leader", "c")
+    assert node.core.propose((b"x",), node.now) == Refused("not leader", "c")

@@ -78,7 +78,7 @@ def test_a_report_of_entries_that_were_replaced_does_not_count() -> None:
 def test_a_leader_counts_its_own_disk_only_when_it_has_written() -> None:
     """etcd#14370: one that is alone, or a leader, must not acknowledge before its fsync."""
     node = led(slow=True)
-    node.core.propose(b"x", node.now)
+    node.core.propose((b"x",), node.now)
     node.act()
     assert node.take(AppendEntries, "b")[-1].entries[0].data == b"x", "sent before it is written"
     assert node.core.commit == 1
@@ -114,7 +114,7 @@ def test_old_answers_take_nothing_back() -> None:
     """PySyncObj#167, etcd raft#149."""
     node = led()
     for data in (b"x", b"y", b"z"):
-        node.core.propose(data, node.now)
+        node.core.propose((data,), node.now)
         node.act()
     progress = node.core.progress()["b"]
     node.acknowledge("b", 4)
@@ -124,7 +124,7 @@ def test_old_answers_take_nothing_back() -> None:
         assert (progress.match, progress.next, progress.state) == (4, 5, "replicate")
     node.hear("b", Appended(2, 99, False, 0, 0))
     assert progress.match == 4, "nor is more believed than there is"
-    node.core.propose(b"lost", node.now)
+    node.core.propose((b"lost",), node.now)
     node.act()
     node.hear("b", Appended(2, 5, True, 4, 2))
     assert (progress.match, progress.next, progress.state) == (4, 5, "probe")
@@ -140,7 +140,7 @@ def test_nothing_is_committed_that_this_message_has_not_shown() -> None:
     node.append(1, 1, 2, commit=3)
     assert node.core.commit == 2 and node.terms == [1, 2]
     leader = led()
-    leader.core.propose(b"x", leader.now)
+    leader.core.propose((b"x",), leader.now)
     leader.act()
     leader.acknowledge("c", 2)
     leader.sent.clear()

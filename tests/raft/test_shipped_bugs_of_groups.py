@@ -211,7 +211,7 @@ def test_the_log_is_kept_for_who_is_being_sent_a_snapshot() -> None:
 def test_a_leader_whose_disk_hangs_stops() -> None:
     """hashicorp raft#503, consul#3552: it kept its heartbeats, and the cluster waited for ever."""
     node = led(slow=True)
-    node.core.propose(b"x", node.now)
+    node.core.propose((b"x",), node.now)
     for _ in range(20):
         node.wait(0.05)
         for peer in ("b", "c"):
@@ -228,7 +228,7 @@ def test_a_leader_whose_disk_hangs_stops() -> None:
 def test_a_leader_that_was_away_does_nothing_first() -> None:
     node = led()
     node.now += 1.5
-    assert node.core.propose(b"x", node.now) == Refused("not leader", "")
+    assert node.core.propose((b"x",), node.now) == Refused("not leader", "")
     assert node.core.stepped_down == "it was away" and node.core.last == 1
 
 
@@ -243,7 +243,7 @@ def test_a_removed_member_is_sent_nothing_and_its_words_count_for_nothing() -> N
     node.take(AppendEntries)
     node.acknowledge("c", 3)
     assert node.core.commit == 2
-    node.core.propose(b"x", node.now)
+    node.core.propose((b"x",), node.now)
     node.wait(0.5)
     assert not [peer for peer, _ in node.sent if peer == "c"]
 
@@ -251,23 +251,23 @@ def test_a_removed_member_is_sent_nothing_and_its_words_count_for_nothing() -> N
 def test_a_transfer_to_nobody_ends_and_loses_nothing() -> None:
     """hashicorp raft GH-413, GH-581."""
     node = led()
-    node.core.propose(b"in flight", node.now)
+    node.core.propose((b"in flight",), node.now)
     assert node.core.transfer("b", node.now) is None
     node.act()
     assert not node.take(TimeoutNow), "b lacks what is in flight"
-    assert node.core.propose(b"x", node.now) == Refused("transferring", "b")
+    assert node.core.propose((b"x",), node.now) == Refused("transferring", "b")
     assert node.core.remove("c", node.now) == Refused("transferring", "b")
     for _ in range(11):
         node.wait(0.1)
         node.acknowledge("c", 2)
     assert node.core.commit == 2
-    assert node.core.propose(b"x", node.now) == Proposed(3, 2)
+    assert node.core.propose((b"x",), node.now) == Proposed(3, 2)
 
 
 def test_uncommitted_bytes_are_bounded_and_come_free_again() -> None:
     node = led(uncommitted_bytes_max=100)
-    placed = [node.core.propose(bytes(30), node.now) for _ in range(4)]
+    placed = [node.core.propose((bytes(30),), node.now) for _ in range(4)]
     assert placed[:2] == [Proposed(2, 2), Proposed(3, 2)] and placed[2:] == [Refused("overloaded", "a")] * 2
     node.act()
     node.acknowledge("b", 2)
-    assert node.core.propose(bytes(30), node.now) == Proposed(4, 2)
+    assert node.core.propose((bytes(30),), node.now) == Proposed(4, 2)

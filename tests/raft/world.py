@@ -252,7 +252,7 @@ class World:
             for _ in range(self.random.randint(1, 3)):
                 self._written += 1
                 data = b"%d" % self._written + bytes(self.random.choice([0, 10, 100]))
-                placed = self.machines[name].core.propose(data, self.clock(name))
+                placed = self.machines[name].core.propose((data,), self.clock(name))
                 if isinstance(placed, Proposed):
                     self.proposals[name, placed.at, placed.term] = data
         if awake := self.awake():

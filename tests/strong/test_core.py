@@ -215,7 +215,7 @@ def put(follower: Follower, *results: Result) -> Attempt:
     attempt = Attempt("counter", 0)
     attempt.results.extend(results)
     attempt.tickets.append(Ticket(None, lambda _: None))
-    assert follower.core.put(attempt, 0.0)
+    assert not follower.core.put([attempt], 0.0)
     return attempt
 
 
