@@ -34,7 +34,7 @@ class Config(NamedTuple):
     # Bytes of write-ahead log at which it is copied into the database file and started again.
     checkpoint_bytes: int = 4 << 20
     # Bytes of small deltas that lie on disk together, by flush, before they are moved to their agents.
-    journal_bytes: int = 1 << 20
+    journal_bytes: int = 4 << 20
     # Remembered `op_id`s; above it the oldest is forgotten, and repeating that one applies it anew.
     operations_max: int = 10_000
     # Bytes of a remembered result; a larger one is a ValueError and nothing is applied.

@@ -90,7 +90,8 @@ class Calls:
         has_weaker: bool,
     ) -> Change:
         """What `update` and `aupdate` take. The time begins to run."""
-        return Change(plain_id(agent_id), fn, op_id, expected, timeout, self._runtime.time(), has_weaker)
+        agent_id = agent_id if type(agent_id) is str else plain_id(agent_id)
+        return Change(agent_id, fn, op_id, expected, timeout, self._runtime.time(), has_weaker)
 
     def weaker(self, error: Unavailable, agent_id: str, op_id: str | None, words: tuple[str, ...]) -> str:
         """The mode that may serve a call that this one cannot; the error if there is none."""
@@ -130,23 +131,24 @@ class Calls:
                 await self._await_leader(change.led_by, _CHANGED)
             ticket = FutureTicket(None, change.op_id)
             joined = self._rounds.join(change, ticket, 0.0)
-            if joined is Wait.ABSENT:
+            if isinstance(joined, Joined):
+                if joined.attempt is not None:
+                    self._check_put(joined.attempt)
+                    if change.timeout is not None:
+                        ticket.limit(change.deadline - self._runtime.time())
+                    try:
+                        await ticket.future
+                    except TimeoutError:
+                        raise self._give_up(change, ticket) from None
+                result = self._result(joined, ticket)
+                if result is not None:
+                    return result
+            elif joined is Wait.ABSENT:
                 await get_running_loop().run_in_executor(None, self._rounds.fetch, change.agent_id)
-                continue
-            if isinstance(joined, Wait):
+            else:
                 self._check_time(change, joined)
                 await sleep(pause)
                 pause = min(2 * pause, _LOOK_EVERY)
-                continue
-            if joined.attempt is not None:
-                self._check_put(joined.attempt)
-                try:
-                    await settled(ticket, self._left(change.deadline))
-                except TimeoutError:
-                    raise self._give_up(change, ticket) from None
-            result = self._result(joined, ticket)
-            if result is not None:
-                return result
 
     def _check_put(self, attempt: Attempt) -> None:
         """Who joined it after `Group.end` had looked for such would wait for ever."""
