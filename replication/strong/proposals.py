@@ -93,12 +93,12 @@ class Proposals:
         number = self._number + 1
         proposal = Proposal(*self._id, number, attempt.agent_id, attempt.base, attempt.delta, attempt.top, results)
         data = encode(proposal)
-        if len(data) <= self._config.entry_bytes_max:
-            attempt.entries = (data,)
-        elif len(data) <= self._config.change_bytes_max:
+        if len(data) > self._config.change_bytes_max:
+            return False
+        if len(data) > self._config.entry_bytes_max:
             attempt.entries = tuple(map(encode, cut(*proposal.id, data, self._config.entry_bytes_max)))
         else:
-            return False
+            attempt.entries = (data,)
         attempt.number = self._number = number
         self._attempts[number] = attempt
         self.counts["proposed"] += 1

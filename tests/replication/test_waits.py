@@ -11,6 +11,10 @@ from replication.awaiting import settled
 from replication.ticket import FutureTicket
 
 
+async def _wait(ticket, left):
+    await settled(ticket, left)
+
+
 async def _seconds(left, ticket=None):
     """How long a wait took that nobody ends."""
     begun = time.monotonic()
@@ -32,7 +36,7 @@ def test_every_wait_ends_at_its_own_time_whatever_the_order_they_began_in():
 def test_a_wait_begun_after_others_were_settled_ends_in_time():
     async def main():
         first = FutureTicket(None)
-        waiting = asyncio.create_task(settled(first, 0.05))
+        waiting = asyncio.create_task(_wait(first, 0.05))
         await asyncio.sleep(0)
         first.finish()
         await waiting
@@ -45,7 +49,7 @@ def test_a_wait_begun_after_others_were_settled_ends_in_time():
 def test_who_is_settled_or_cancelled_before_the_time_is_over_hears_of_no_timeout():
     async def main():
         tickets = [FutureTicket(None) for _ in range(3)]
-        waiting = [asyncio.create_task(settled(ticket, 0.02)) for ticket in tickets]
+        waiting = [asyncio.create_task(_wait(ticket, 0.02)) for ticket in tickets]
         await asyncio.sleep(0)
         tickets[0].finish()
         waiting[1].cancel()
@@ -75,7 +79,7 @@ def test_waits_with_a_long_timeout_set_one_timer():
 @pytest.mark.parametrize("left", [None, 60.0])
 def test_a_loop_that_ended_goes_also_if_somebody_waited_in_it(left):
     async def main():
-        waiting = asyncio.create_task(settled(FutureTicket(None), left))
+        waiting = asyncio.create_task(_wait(FutureTicket(None), left))
         await asyncio.sleep(0)
         return waiting
 
