@@ -134,7 +134,7 @@ class Calls:
             if isinstance(joined, Joined):
                 if joined.attempt is not None:
                     self._check_put(joined.attempt)
-                    if change.timeout is not None:
+                    if change.deadline < inf:
                         ticket.limit(change.deadline - self._runtime.time())
                     try:
                         await ticket.future

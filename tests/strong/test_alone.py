@@ -1,6 +1,7 @@
 """`replicated` on a node that has nobody else: it is the group."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -313,6 +314,12 @@ def test_who_waits_when_the_node_is_closed_is_told(tmp_path: Path) -> None:
     with replication.open(tmp_path, schema=AgentState) as again:
         committed = outcomes.count("committed")
         assert committed <= count(again, "a") <= committed + outcomes.count("OutcomeUnknown")
+
+
+@pytest.mark.parametrize("timeout", [None, math.inf, 1e300, 10**18, 60])
+def test_a_coroutine_may_wait_as_long_as_it_takes(node: replication.Node, timeout: float | None) -> None:
+    result = asyncio.run(node.aupdate_state("a", bump, "replicated", timeout=timeout))
+    assert result.outcome == "committed"
 
 
 def test_what_was_done_after_a_conflict_is_not_put_into_the_log(node: replication.Node) -> None:
