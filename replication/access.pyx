@@ -12,19 +12,17 @@ from cpython.pythread cimport NOWAIT_LOCK, PyThread_acquire_lock, PyThread_get_t
 
 from replication.changes cimport Changes
 from replication.frames cimport PyObject, access_frame, access_innermost, access_now, access_pop, access_push
-from replication.slot cimport Guarded, Slot
+from replication.slot cimport Guarded, Slot, check_returned
 from replication.turnstile cimport Turnstile
 
 from replication.errors import Unavailable
-from replication.guard import apart, check_result, check_update_fn, nested
+from replication.guard import apart, check_update_fn, nested
 from replication.store import busy
 
 # The rank of the mode in which the log decides.
 cdef enum: BY_LOG = 3
 # What `_look_now` returns for an agent that cannot be looked at just now.
 BUSY = object()
-# What most functions return, told by one lookup.
-cdef frozenset PLAIN = frozenset((bool, int, float, str, bytes, list, tuple, dict, set))
 
 
 @cython.final
@@ -370,6 +368,5 @@ cdef class Access:
             value = fn(state)
         finally:
             state._read_only = False
-        if value is not None and type(value) not in PLAIN:
-            check_result(fn, value)
+        check_returned(fn, value)
         return value

@@ -2,6 +2,9 @@ cimport cython
 from cpython.pythread cimport PyThread_type_lock
 
 
+cdef int check_returned(fn, value) except -1
+
+
 cdef class Guarded:
     cdef PyThread_type_lock _lock
     cdef readonly str agent_id

@@ -40,6 +40,13 @@ cdef extern from *:
     double lock_now() nogil
 
 
+cdef int check_returned(fn, value) except -1:
+    """TypeError for a result that must not leave the function."""
+    if value is not None and type(value) not in PLAIN:
+        check_result(fn, value)
+    return 0
+
+
 cdef class Guarded:
     """A state of an agent that only who holds the lock may use."""
 
@@ -77,8 +84,7 @@ cdef class Guarded:
     def __call__(self, state):
         # It stands in for the function that it runs, so that a result that must not leave undoes the transaction.
         value = self._fn(state)
-        if value is not None and type(value) not in PLAIN:
-            check_result(self._fn, value)
+        check_returned(self._fn, value)
         return value
 
 
