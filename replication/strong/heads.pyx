@@ -156,7 +156,9 @@ cdef class Heads:
         op_id = change.op_id
         try:
             if op_id is not None:
-                head.asked = op_id
+                head.asked = op_id  # from here on the head stays, for `is_under_way` to find
+                if self._heads.get(head.agent_id) is not head:
+                    return Wait.BUSY
                 joined = self._rejoin(head, op_id, ticket)
                 if joined is not None:
                     return joined

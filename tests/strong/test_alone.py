@@ -350,6 +350,23 @@ def test_what_was_done_after_a_conflict_is_not_put_into_the_log(node: replicatio
     assert (runs, count(node, "a")) == ([1, 1], 2)
 
 
+def test_an_operation_is_done_on_a_head_that_others_can_find(node: replication.Node) -> None:
+    """Else a weaker mode that is asked for it meanwhile would not see that it is under way."""
+    node.update_state("a", bump, "replicated")
+    heads = node._others.group._rounds._heads
+    head = heads["a"]
+    assert head.acquire()
+    head.used = False
+    caller = threading.Thread(target=node.update_state, args=("a", bump, "replicated"), kwargs={"op_id": "once"})
+    caller.start()
+    while not head.used:  # the caller has found it
+        time.sleep(0.001)
+    del heads["a"]
+    head.release()
+    caller.join(10)
+    assert heads["a"] is not head and count(node, "a") == 2
+
+
 @pytest.mark.parametrize(("op_id", "advice"), [(None, "has no op_id"), ("once", "Ask again with the same op_id")])
 def test_who_gave_no_op_id_is_not_told_to_ask_again_with_it_when_the_node_ends(op_id: str | None, advice: str) -> None:
     attempt, ticket = Attempt("a", 0), Ticket(None, lambda ticket: None, op_id)
