@@ -184,8 +184,9 @@ cdef class Access:
         cdef object plan = None
         if self._refuse is not None:
             raise self._refuse()
-        if consistency != "reactive" or type(acks) is not int or acks != 0 or fallback != ():
-            if type(consistency) is str and type(acks) is int and acks == 0 and fallback == ():
+        cdef bint is_plain = type(acks) is int and acks == 0 and fallback == ()
+        if not is_plain or consistency != "reactive":
+            if is_plain and type(consistency) is str:
                 plan = self._plans.get(consistency)
             if plan is None:
                 plan = self._transactions.plan(consistency, acks, fallback)

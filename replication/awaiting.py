@@ -39,6 +39,7 @@ async def kept(ticket: FutureTicket, timeout: float | None, spent: float) -> Non
         raise ticket.give_up(timeout) from None
     except BaseException:
         ticket.abandoned = True
+        ticket.unlimit()  # who is to settle it may let go of it instead
         raise
     if ticket.error is not None:
         raise ticket.error

@@ -82,7 +82,7 @@ cdef class Guarded:
         PyThread_release_lock(self._lock)
 
     def __call__(self, state):
-        # It stands in for the function that it runs, so that a result that must not leave undoes the transaction.
+        # A transaction runs this in place of `_fn`, so that a result that must not leave undoes it.
         value = self._fn(state)
         check_returned(self._fn, value)
         return value

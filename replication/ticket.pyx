@@ -122,6 +122,10 @@ cdef class FutureTicket(Ticket):
         """Have the future raise TimeoutError in so many seconds. In the event loop's thread."""
         self._waits.add(self.future, seconds)
 
+    def unlimit(self, /):
+        """Nobody waits for it any more. In the event loop's thread."""
+        self._waits.limits.pop(self.future, None)
+
     cdef int _wake(self) except -1:
         # Waking an event loop is a system call: one for all that are settled together.
         cdef Waits waits = self._waits
@@ -140,7 +144,7 @@ cdef class Waits:
     for all, which finds out whose time is over.
 
     settled  futures of settled tickets that the loop has not been told of
-    limits   until when futures may take, on the loop's clock, of those whose tickets are not settled
+    limits   until when futures may take, on the loop's clock, of those that somebody waits for
     alarms   the times of the loop's timers that are to come, each earlier than the one before
     """
 

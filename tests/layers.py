@@ -94,7 +94,6 @@ REPLICATION_LAYERS = {
     "replication.watch": 3,
     "replication.turnstile": 0,
     "replication.syncer": 0,
-    "replication.lock": 1,
     "replication.slot": 2,
     "replication.changes": 3,
     "replication.frames": 0,

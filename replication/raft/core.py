@@ -119,7 +119,7 @@ class Raft(Roles):
         Proposed tells where the last of them is. As many as there is room for are put also if it is Refused. ValueError
         if one is more than `entry_bytes_max`; then none is.
         """
-        limit, longest = self._state.options.entry_bytes_max, max(map(len, data))
+        limit, longest = self._state.options.entry_bytes_max, max(map(len, data), default=0)
         if longest > limit:
             raise ValueError(f"an entry of {longest} bytes: it has at most {limit}")
         self._wake(now)

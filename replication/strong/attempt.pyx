@@ -32,6 +32,7 @@ cdef class Attempt:
     owner    of `rounds`, which hears of the verdict
     number   what tells it from this node's other attempts; 0 before it is given to the core
     entries  what is put into the log; several if it is too long for one
+    put_at   when they were; infinite before the disk has the names of its operations
     """
 
     def __init__(self, str agent_id not None, base, owner=None):

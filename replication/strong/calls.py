@@ -134,10 +134,8 @@ class Calls:
             if isinstance(joined, Joined):
                 if joined.attempt is not None:
                     self._check_put(joined.attempt)
-                    if change.deadline < inf:
-                        ticket.limit(change.deadline - self._runtime.time())
                     try:
-                        await ticket.future
+                        await settled(ticket, self._left(change.deadline))
                     except TimeoutError:
                         raise self._give_up(change, ticket) from None
                 result = self._result(joined, ticket)
@@ -151,9 +149,11 @@ class Calls:
                 pause = min(2 * pause, _LOOK_EVERY)
 
     def _check_put(self, attempt: Attempt) -> None:
-        """Who joined it after `Group.end` had looked for such would wait for ever."""
+        """Who joined it after `Group` had looked for such, since nothing more is decided, would wait for ever."""
         if self._refusal("applied") is not None:
             attempt.fail(ENDED)
+        elif self._core.heir:
+            attempt.fail(is_over(self._core.group, self._core.heir))
 
     def _check_time(self, change: Change, why: Wait) -> None:
         """Timeout or Overloaded if the time is over."""

@@ -17,6 +17,7 @@ from enum import Enum
 from crdt import DecodeError, VersionVector
 from replication.consistency import REPLICATED
 from replication.errors import Unavailable
+from replication.guard import check_update_fn
 from replication.operations import check_op_id
 from replication.strong.entries import Result
 
@@ -110,7 +111,12 @@ cdef class Head(Guarded):
 
 
 cdef class Heads:
-    """The base of Rounds, which fills the attributes."""
+    """The base of Rounds, which fills the attributes, and has what is rare here.
+
+    _served      what was recorded of an operation, _rejoin what has been done of it and has no verdict
+    _new_head    puts a head into the table
+    _close_soon  has the open attempt put into the log
+    """
 
     def join(self, Change change not None, ticket, patience, /):
         """Run the function, or say why not: Joined or Wait.
@@ -133,7 +139,7 @@ cdef class Heads:
         head = self._heads.get(agent_id)
         if head is None:
             head = self._new_head(agent_id)
-        head.used = True
+        head.used = True  # before another thread can run, and let go of it
         try:
             if not PyThread_acquire_lock(head._lock, NOWAIT_LOCK):
                 if not head.acquire(-1.0 if patience is None else patience):
@@ -147,8 +153,9 @@ cdef class Heads:
                 head.is_wanted = False
                 try:
                     self._close_soon(head)
-                except BaseException:  # of a signal's handler: whoever comes next sees to it
+                except BaseException:  # of a signal's handler: others may wait for it, so once more
                     head.is_wanted = True
+                    self._close_soon(head)
                     raise
 
     cdef object _join(self, Head head, Change change, ticket, patience):
@@ -210,6 +217,8 @@ cdef class Heads:
             attempt = opened
         known = len(attempt.results)
         if change.op_id is not None:
+            if not callable(fn):
+                check_update_fn(fn)
             fn = self._recording(fn, change.op_id, attempt)
         try:
             value = self._run_on(head, fn)

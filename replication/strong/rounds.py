@@ -12,7 +12,6 @@ and hears of verdicts.
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import Any
 
 from crdt import VersionVector
@@ -68,7 +67,7 @@ class Rounds(Heads):
         self._go = go
         self._held = held
         self._wait = wait
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the table, for who adds to it; it is read without
         self._due: deque[Head] = deque()  # whose attempts are to be put into the log
         self._is_woken = False  # the runtime's thread, to look at them
         self._closed: list[Attempt] = []  # which nobody can join any more; for `_offer`
@@ -112,14 +111,16 @@ class Rounds(Heads):
             return head
 
     def _let_go(self) -> None:
-        """Have the oldest go that nobody has used since it was last looked at (second chance, "CLOCK")."""
-        for agent_id, head in list(islice(self._heads.items(), 2)):
+        """Have those go that nobody has used since they were last looked at (second chance, "CLOCK")."""
+        for _ in range(_IDLE_MAX):
             if len(self._heads) <= _IDLE_MAX:
                 return
+            agent_id, head = next(iter(self._heads.items()))
             if head.used or not head.is_idle:
                 head.used = False
                 self._heads.move_to_end(agent_id)
-            else:  # whoever found it just now goes on with it; two heads of an agent conflict, which does no harm
+            else:
+                # Whoever found it just now goes on with it; two heads of an agent conflict, which does no harm.
                 del self._heads[agent_id]
 
     def _close_soon(self, head: Head) -> None:
@@ -242,8 +243,7 @@ class Rounds(Heads):
             self._void(head, attempt.verdict)
             return
         head.under_way = None
-        if head.most < TOGETHER_MAX:
-            head.most *= 2
+        head.most = min(TOGETHER_MAX, 2 * head.most)
         if head.open is not None and not head.is_due:
             head.is_due = True
             self._close(head)

@@ -271,3 +271,12 @@ def test_uncommitted_bytes_are_bounded_and_come_free_again() -> None:
     node.act()
     node.acknowledge("b", 2)
     assert node.core.propose((bytes(30),), node.now) == Proposed(4, 2)
+
+
+def test_of_what_is_proposed_together_as_much_is_put_as_there_is_room_for() -> None:
+    node = led(uncommitted_bytes_max=100)
+    assert node.core.propose([bytes(30)] * 4, node.now) == Refused("overloaded", "a") and node.core.last == 3
+    node.act()
+    node.acknowledge("b", 3)
+    assert node.core.commit == 3
+    assert node.core.propose([bytes(30)] * 2, node.now) == Proposed(5, 2)

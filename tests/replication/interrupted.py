@@ -72,6 +72,7 @@ def main() -> None:
                 agent_id, op_id = f"agent-{served // 3 % 100}", f"op-{served}"
                 interruptions.call(lambda: node.update_state(agent_id, bump, op_id=op_id, **how))  # noqa: B023
                 served += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)  # else it may come when the interpreter has no handlers any more
             total = sum(value(node, agent_id) for agent_id in node.agents())
             assert total == served, f"{served} operations were applied {total} times"
         with replication.open(path, schema=State) as node:

@@ -42,6 +42,48 @@ def test_a_change_that_was_done_when_its_call_was_broken_off_is_not_done_again(o
         assert count(node, "a") == (2 if op_id else 3)
 
 
+def test_who_shares_an_attempt_with_a_call_that_is_broken_off_is_served() -> None:
+    """The runtime had found the agent taken, and left the attempt to the very caller that was broken off then."""
+    with replication.open(schema=AgentState) as node:
+        node.update_state("a", bump, "replicated")
+        rounds, runtime = node._calls._rounds, node._runtime
+        call_soon, served = runtime.call_soon, []
+        gate, is_running, may_end = threading.Event(), threading.Event(), threading.Event()
+
+        def slow(state: AgentState) -> None:
+            is_running.set()
+            may_end.wait(10)
+            bump(state)
+
+        def share() -> None:
+            served.append(node.update_state("a", bump, "replicated").outcome)
+
+        def let_go() -> None:
+            is_running.wait(10)
+            gate.set()
+            while not rounds._heads["a"].is_wanted:
+                time.sleep(0.001)
+            may_end.set()
+
+        def break_off(fn: Any, *arguments: Any) -> None:
+            if threading.current_thread() is threading.main_thread() and fn == rounds._close_due:
+                runtime.call_soon = call_soon
+                raise KeyboardInterrupt
+            call_soon(fn, *arguments)
+
+        call_soon(gate.wait, 10)
+        sharer = threading.Thread(target=share, daemon=True)
+        sharer.start()
+        while rounds._heads["a"].open is None:
+            time.sleep(0.001)
+        threading.Thread(target=let_go, daemon=True).start()
+        runtime.call_soon = break_off  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            node.update_state("a", slow, "replicated")
+        sharer.join(10)
+        assert served == ["committed"]
+
+
 def test_a_handler_may_close_the_node_while_it_is_being_closed(tmp_path: Any) -> None:
     node = replication.open(tmp_path / "store", schema=AgentState)
     has_begun, was_handled = threading.Event(), threading.Event()

@@ -7,7 +7,7 @@ from weakref import ref
 
 import pytest
 
-from replication.awaiting import settled
+from replication.awaiting import kept, settled
 from replication.ticket import FutureTicket
 
 
@@ -74,6 +74,23 @@ def test_waits_with_a_long_timeout_set_one_timer():
         assert len(timers) == 1
 
     asyncio.run(main())
+
+
+def test_of_who_stops_waiting_nothing_is_kept():
+    """Whoever was to settle the ticket may have let go of it as well."""
+
+    async def main():
+        ticket = FutureTicket(None)
+        waiting = asyncio.create_task(kept(ticket, 3600.0, 0.0))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        return ref(ticket.future)
+
+    with asyncio.Runner() as runner:
+        gone = runner.run(main())
+        gc.collect()
+        assert gone() is None
 
 
 @pytest.mark.parametrize("left", [None, 60.0])

@@ -25,6 +25,7 @@ from tests.regressions import test_an_operation_was_applied_twice_that_left_befo
 from tests.strong import (
     test_alone,
     test_core,
+    test_heads,
     test_in_simulation,
     test_journal,
     test_log_on_disk,
@@ -43,8 +44,8 @@ MISTAKES = Mistakes(
         SQLiteStorage, StrongCore, Undecided, _check_mark, _judge_history, difference, is_whole, judge, read,
     ],
     [
-        test_machine, test_pieces, test_core, test_journal, test_alone, test_links_refusals, test_links_bad_frames,
-        test_in_simulation, test_log_on_disk, test_undecided, left_early, processes,
+        test_machine, test_pieces, test_core, test_journal, test_alone, test_heads, test_links_refusals,
+        test_links_bad_frames, test_in_simulation, test_log_on_disk, test_undecided, left_early, processes,
     ],
     run,
     {

@@ -12,7 +12,6 @@ import pytest
 
 import replication
 from replication.strong.attempt import Attempt
-from replication.strong.machine import CONFLICT
 from replication.ticket import Ticket
 from tests.replication.agents import AgentState, bump, count
 
@@ -192,6 +191,8 @@ def test_wrong_arguments_are_mistakes_and_leave_nothing(node: replication.Node) 
     for wrong in (5, later, lambda s: (bump(s), s)[1]):
         with pytest.raises(TypeError):
             node.update_state("a", wrong, "replicated")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected a function"):
+        node.update_state("a", 5, "replicated", op_id="once")  # type: ignore[arg-type]
     for agent_id in (5, "", ["a"], "x" * 1000):
         with pytest.raises((TypeError, ValueError), match="agent_id="):
             node.update_state(agent_id, bump, "replicated")  # type: ignore[arg-type]
@@ -320,51 +321,6 @@ def test_who_waits_when_the_node_is_closed_is_told(tmp_path: Path) -> None:
 def test_a_coroutine_may_wait_as_long_as_it_takes(node: replication.Node, timeout: float | None) -> None:
     result = asyncio.run(node.aupdate_state("a", bump, "replicated", timeout=timeout))
     assert result.outcome == "committed"
-
-
-def test_what_was_done_after_a_conflict_is_not_put_into_the_log(node: replication.Node) -> None:
-    """A function was running when the verdict came; what it did was built on what does not hold."""
-    rounds, runtime = node._others.group._rounds, node._runtime
-    is_running, may_end, runs = threading.Event(), threading.Event(), []
-
-    def slow(state: Any) -> None:
-        runs.append(state.counters.value)
-        is_running.set()
-        may_end.wait(10)
-        bump(state)
-
-    node.update_state("a", bump, "replicated")
-    caller = threading.Thread(target=node.update_state, args=("a", slow, "replicated"))
-    caller.start()
-    assert is_running.wait(10)
-    head = rounds._heads["a"]
-    head.under_way = lost = Attempt("a", 0, head)
-    lost.verdict = CONFLICT
-    heard = threading.Event()
-    runtime.call_soon(lambda: (rounds.decided(lost), heard.set()))
-    assert heard.wait(10)
-    was_under_way = head.under_way is lost
-    may_end.set()
-    caller.join(10)
-    assert was_under_way, "or else what the function did could go into the log as soon as it ended"
-    assert (runs, count(node, "a")) == ([1, 1], 2)
-
-
-def test_an_operation_is_done_on_a_head_that_others_can_find(node: replication.Node) -> None:
-    """Else a weaker mode that is asked for it meanwhile would not see that it is under way."""
-    node.update_state("a", bump, "replicated")
-    heads = node._others.group._rounds._heads
-    head = heads["a"]
-    assert head.acquire()
-    head.used = False
-    caller = threading.Thread(target=node.update_state, args=("a", bump, "replicated"), kwargs={"op_id": "once"})
-    caller.start()
-    while not head.used:  # the caller has found it
-        time.sleep(0.001)
-    del heads["a"]
-    head.release()
-    caller.join(10)
-    assert heads["a"] is not head and count(node, "a") == 2
 
 
 @pytest.mark.parametrize(("op_id", "advice"), [(None, "has no op_id"), ("once", "Ask again with the same op_id")])
