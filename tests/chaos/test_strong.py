@@ -21,7 +21,8 @@ _NOT_HERE = "was answered .*, and here it is"
 NEEDED = {
     "a verdict does not wait for the disk": (
         ["--seconds", "10", "--faults", "kill all", "--between", "2", "--rate", "60", "--quiet", "5"],
-        f"{_REFUTED}|done twice|nobody answers|promised, and lost|AssertionError|the log lacks an entry|comes after record",
+        f"{_REFUTED}|done twice|nobody answers|promised, and lost|AssertionError|the log lacks an entry|"
+        "comes after record",
     ),
     "a read asks nobody": (["--seconds", "5", "--faults", "delay", "--between", "0.5", "--rate", "60"], _REFUTED),
     "a leader does not ask whether it leads": (
