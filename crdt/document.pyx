@@ -844,11 +844,6 @@ cdef class Replicated:
     def _before(self):
         return None if self.root.extras is None else self.root.extras.before
 
-    @property
-    def _read_only(self):
-        return bool(self.root.guard & READ_ONLY)
-
-    @_read_only.setter
-    def _read_only(self, bint value):
+    def _make_read_only(self, bint value, /):
         """While a node hands it out for reading; afterwards it is the node's, as after a transaction."""
         self.root.guard = (self.root.guard | READ_ONLY) if value else (self.root.guard & ~READ_ONLY | KEPT)

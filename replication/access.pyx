@@ -157,9 +157,7 @@ cdef class Access:
         """
         cdef access_frame frame
         cdef Slot slot
-        if timeout is not None:
-            self._transactions.check_timeout(timeout)
-        if self._check_read(consistency):
+        if self._check_read(consistency, timeout):
             self._arrive(agent_id)
             self._calls.wait_to_read(timeout)
         self._enter(&frame, agent_id)
@@ -190,9 +188,13 @@ cdef class Access:
                 plan = self._plans.get(consistency)
             if plan is None:
                 plan = self._transactions.plan(consistency, acks, fallback)
+        self._check_timeout(timeout)
+        return plan
+
+    cdef int _check_timeout(self, timeout) except -1:
         if timeout is not None and not (type(timeout) is float and <double>timeout >= 0.0):
             self._transactions.check_timeout(timeout)
-        return plan
+        return 0
 
     cdef Slot _take_now(self, agent_id):
         """The agent's slot with its lock held, if it is in memory and free; never waits."""
@@ -266,11 +268,15 @@ cdef class Access:
         result.acks = len(ticket.acked)
         result.elapsed = access_now() - started
 
-    def _check_read(self, consistency, /):
+    def _check_read(self, consistency, timeout, /):
         """Whether the group has to say what is newest."""
         if self._refuse_reads is not None:
             raise self._refuse_reads()
-        return consistency != "reactive" and self._transactions.check_read_mode(consistency)
+        self._check_timeout(timeout)
+        if consistency == "reactive":
+            return False
+        plan = self._plans.get(consistency) if type(consistency) is str else None
+        return self._transactions.check_read_mode(consistency) if plan is None else plan.rank == BY_LOG
 
     cpdef int _arrive(self, agent_id) except -1:
         """What comes before an agent's lock is taken: nobody gives way while holding one.
@@ -364,10 +370,10 @@ cdef class Access:
         state = self._store.empty() if slot is None else slot.state
         if fn is None:
             return state._snapshot()
-        state._read_only = True
+        state._make_read_only(True)
         try:
             value = fn(state)
         finally:
-            state._read_only = False
+            state._make_read_only(False)
         check_returned(fn, value)
         return value

@@ -159,12 +159,13 @@ class Node(Access):
         timeout: float | None = None,
     ) -> Any:
         """As `read_state`; `fn` runs in the event loop's thread."""
-        if self._check_read(consistency):
+        if self._check_read(consistency, timeout):
             await self._calls.await_to_read(timeout)
         self._arrive(agent_id)
-        deadline = arguments.deadline(self._runtime.time(), timeout)
         pause: float | None = 0.0
+        deadline: float | None = None
         while (found := self._look_now(agent_id, fn, pause is None)) is BUSY:
+            deadline = deadline or arguments.deadline(self._runtime.time(), timeout)
             pause = await self._look_again(agent_id, timeout, deadline, pause or 0.0, create=False)
         return found
 

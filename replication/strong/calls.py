@@ -8,7 +8,7 @@ from typing import Any
 
 from crdt import VersionVector
 from replication.access import UpdateResult
-from replication.arguments import plain_id, seconds
+from replication.arguments import plain_id
 from replication.awaiting import settled
 from replication.errors import OutcomeUnknown, Overloaded, ReplicationError, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
@@ -337,7 +337,7 @@ class Calls:
 
     async def await_to_read(self, timeout: float | None) -> None:
         """As `wait_to_read`."""
-        deadline = inf if timeout is None else self._runtime.time() + seconds(timeout)
+        deadline = inf if timeout is None else self._runtime.time() + timeout
         if not self._has_leader(_READ):
             await self._await_leader(deadline, _READ)
         ticket = FutureTicket(None)
