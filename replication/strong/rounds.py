@@ -29,6 +29,9 @@ from replication.transaction import Transactions
 _AGAIN_AFTER = 0.001
 # Heads that are kept while nothing is done on them, so that the next caller need not copy the agent.
 _IDLE_MAX = 64
+# Looks at them for each new one. It takes two to let go of one that was used once; many more would cost more than they
+# find where thousands are in use at a time.
+_LOOKS = 8
 
 
 class Rounds(Heads):
@@ -112,7 +115,7 @@ class Rounds(Heads):
 
     def _let_go(self) -> None:
         """Have those go that nobody has used since they were last looked at (second chance, "CLOCK")."""
-        for _ in range(_IDLE_MAX):
+        for _ in range(_LOOKS):
             if len(self._heads) <= _IDLE_MAX:
                 return
             agent_id, head = next(iter(self._heads.items()))
