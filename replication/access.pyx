@@ -244,8 +244,6 @@ cdef class Access:
     def _run_on(self, Guarded place not None, fn, /):
         """Run a function on a state that is not the agent's own, as one transaction; what it returned."""
         cdef access_frame frame
-        if not callable(fn):
-            check_update_fn(fn)
         access_push(&frame, <PyObject *>self, <PyObject *>place.agent_id)
         place._fn = fn
         try:

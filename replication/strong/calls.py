@@ -187,7 +187,7 @@ class Calls:
         core.is_wanted = True
         if core.raft.leader and not core.heir and self._refusal(wish[0]) is None:
             return True  # what is put to it has time pass
-        self._is_led(inf, wish)
+        self._is_led(inf, wish)  # which raises if there will be nobody
         self._wake()
         return False
 

@@ -208,6 +208,8 @@ cdef class Heads:
         cdef Attempt opened = head.open, attempt
         cdef Py_ssize_t known
         state, fn = head.state, change.fn
+        if not callable(fn):
+            check_update_fn(fn)
         if change.expected is not None:
             self._transactions.check_expected(head.agent_id, state.version, change.expected)
         before = state.version
@@ -217,8 +219,6 @@ cdef class Heads:
             attempt = opened
         known = len(attempt.results)
         if change.op_id is not None:
-            if not callable(fn):
-                check_update_fn(fn)
             fn = self._recording(fn, change.op_id, attempt)
         try:
             value = self._run_on(head, fn)

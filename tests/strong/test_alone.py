@@ -193,6 +193,7 @@ def test_wrong_arguments_are_mistakes_and_leave_nothing(node: replication.Node) 
             node.update_state("a", wrong, "replicated")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="expected a function"):
         node.update_state("a", 5, "replicated", op_id="once")  # type: ignore[arg-type]
+    assert node._others.group._rounds._heads["a"].is_idle, "no attempt was begun"
     for agent_id in (5, "", ["a"], "x" * 1000):
         with pytest.raises((TypeError, ValueError), match="agent_id="):
             node.update_state(agent_id, bump, "replicated")  # type: ignore[arg-type]
