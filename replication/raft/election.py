@@ -13,10 +13,11 @@ from replication.raft.state import State
 class Ballot:
     """The election this node stands in. Votes are kept by name: one that comes twice counts once."""
 
-    __slots__ = ("pre", "votes")
+    __slots__ = ("is_split", "pre", "votes")
 
     def __init__(self, pre: bool) -> None:
         self.pre = pre
+        self.is_split = False  # somebody has voted for another
         self.votes: dict[str, bool] = {}
 
     def record(self, voter: str, granted: bool) -> None:

@@ -106,6 +106,16 @@ class Roles:
         if not self._is_alone:
             self._deadline += state.options.election_timeout * (1 + state.random.random())
 
+    def _stand_again_soon(self) -> None:
+        """Another stands in the same term, and neither may have won: who has, is heard of before this node asks again.
+
+        No leader is being waited for, so there is no need to wait as long as for one.
+        """
+        options = self._state.options
+        shortest = options.heartbeat_interval
+        wait = shortest + (options.election_timeout - shortest) * self._state.random.random()
+        self._deadline = min(self._deadline, self._state.now + wait)
+
     @property
     def _is_alone(self) -> bool:
         """Whether there is nobody to wait for."""
@@ -164,6 +174,9 @@ class Roles:
             return
         if message.granted and message.term != self._state.term + message.pre:
             return  # what was granted is a term that is over
+        if not (message.granted or message.pre or ballot.is_split):
+            ballot.is_split = True
+            self._stand_again_soon()
         ballot.record(voter, message.granted)
         outcome = ballot.outcome(self._state)
         if outcome and ballot.pre:

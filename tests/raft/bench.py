@@ -29,13 +29,14 @@ class Bench:
         learners: str = "",
         snapshot: int = 0,
         slow: bool = False,
+        random: int = 0,
         **options: Any,
     ) -> None:
         configuration = Configuration(tuple(voters), (), tuple(learners))
         kept = Snapshot(snapshot, log[snapshot - 1] if snapshot else 0, configuration, b"s" if snapshot else b"")
         saved = Saved(term, vote, kept, snapshot, kept.last_term, entries(*log)[snapshot:], snapshot)
         self.now, self.slow = 0.0, slow
-        self.core = Raft("a", saved, Options(**options), Random(0), self.now)
+        self.core = Raft("a", saved, Options(**options), Random(random), self.now)
         self.state = self.core._state
         self.sent: list[tuple[str, Message]] = []
         self.writes: list[Write] = []

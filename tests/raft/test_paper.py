@@ -93,6 +93,31 @@ def test_5_2_waits_are_random_between_one_timeout_and_two() -> None:
     assert len(waits) == 200 and 1 <= min(waits) < 1.05 and 1.95 < max(waits) <= 2
 
 
+def test_5_2_who_shares_the_votes_with_another_stands_again_before_a_timeout_is_over() -> None:
+    """Two are left of three, and their ticks are in step: to wait as if for a leader took them up to five seconds."""
+    waits = set()
+    for _ in range(200):
+        node = Bench(term=1, random=len(waits))
+        node.wait(2)
+        node.hear("b", Vote(2, True, True))
+        node.hear("b", Vote(2, False, False))
+        assert node.core.role == "candidate", "c may still vote for it"
+        waits.add(node.core._deadline - node.now)
+        node.hear("b", Vote(2, False, False))
+        assert node.core._deadline - node.now in waits, "the same vote twice is one"
+        node.wait(1.05)
+        assert node.core.role == "pre-candidate"
+    assert len(waits) == 200 and 0.1 <= min(waits) < 0.15 and 0.95 < max(waits) <= 1
+
+
+def test_5_2_who_was_refused_before_it_knew_that_it_would_win_waits_as_for_a_leader() -> None:
+    node = Bench(term=1)
+    node.wait(2)
+    due = node.core._deadline
+    node.hear("b", Vote(1, True, False))
+    assert node.core._deadline == due
+
+
 def test_5_3_a_leader_appends_and_sends_and_commits_what_a_majority_has() -> None:
     node = Bench(term=1)
     node.elect()
