@@ -245,16 +245,16 @@ class Driver:
 
     def _flush(self) -> None:
         self._is_hurried = False
+        self._cancel_timer()  # also if it was what called this, or `_next` would wait for it
         if self._writing is not None or self.failure is not None:
             return  # the end of that write looks for what came meanwhile
         self._asleep = False
-        self._cancel_timer()
         tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
+        self._crowd = len(tickets)
         if self._merged_is_due or not all(ticket.slots for ticket in tickets):
             self._take_merged(tickets)
         for ticket in tickets:
             self._changes.promote(ticket.slots or ())
-        self._crowd = len(tickets)
         readies, wishes = self._pump.take()
         batch, self._notes = Batch(notes=self._notes.values()), {}
         batch.keep(each for _, ready in readies for each in ready.persist)

@@ -126,3 +126,21 @@ def test_who_waits_for_a_sync_within_which_the_node_ends_is_told(tmp_path: Path)
             disk.free.set()
             node.abandon()
             node._storage.close(clean=False)
+
+
+def test_a_flush_that_was_put_off_into_a_write_is_not_forgotten(tmp_path: Path) -> None:
+    """Its timer had fired and was still waited for: a caller that was alone waited for ever."""
+    disk = Disk()
+    with disk.for_who_opens():
+        node = replication.open(tmp_path, schema=AgentState)
+        node.update_state("a", bump, durable=True)
+    with node, ThreadPoolExecutor() as pool:
+        disk.free.clear()
+        first = pool.submit(node.update_state, "a", bump, durable=True)
+        eventually(lambda: node._driver._writing is not None, "it is written")
+        node._driver._crowd = 100  # many have just been served, so the next flush waits a moment for them
+        second = pool.submit(node.update_state, "b", bump, "crdt_enhanced", timeout=5)
+        eventually(lambda: node._driver._changes.dirty_count == 1, "the second has changed its agent")
+        time.sleep(0.05)
+        disk.free.set()
+        assert first.result().outcome == second.result().outcome == "durable"
