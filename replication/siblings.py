@@ -87,6 +87,7 @@ class Siblings:
         self._events = events
         self._config = config
         self._passing = Lock()
+        self._ending = Lock()  # whoever begins a thread, and whoever waits for its end
         self._has_ended = False
         # Replicas of higher numbers that are empty, or cannot be taken in; until somebody comes.
         self._settled: set[int] = set()
@@ -122,10 +123,16 @@ class Siblings:
                 self._worker = None
             if self._is_due and self._worker is None:
                 self._is_due = False
-                self._worker = Thread(target=self._take_in_quietly, name="replication-siblings", daemon=True)
-                self._worker.start()
+                self._begin()
             self.is_alone = not (self._addresses or held or unsettled or self._worker)
         return self._addresses
+
+    def _begin(self) -> None:
+        worker = Thread(target=self._take_in_quietly, name="replication-siblings", daemon=True)
+        with self._ending:
+            if not self._has_ended:
+                worker.start()
+                self._worker = worker
 
     def met(self) -> None:
         """A link came up: any of the replicas may be somebody's again."""
@@ -143,9 +150,11 @@ class Siblings:
 
     def end(self) -> None:
         """Take in nothing more."""
-        self._has_ended = True
-        if self._worker is not None:
-            self._worker.join()
+        with self._ending:
+            self._has_ended = True
+            worker = self._worker
+        if worker is not None:
+            worker.join()
 
     def take_in(self) -> None:
         """Take in what the other replicas hold; it is durable when this returns.

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from threading import Timer
+from threading import Event, Thread, Timer
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import replication
+import replication.siblings
 from crdt import Composite, GCounter
 from replication.siblings import differing
 from replication.storage.buckets import key_of
@@ -234,6 +235,26 @@ def test_a_writer_killed_within_a_commit_while_another_process_reads(open_node, 
         mark(node, "a", "three", op_id="three", durable=True)
         node.close()
     assert count(open_node(), "a") == 2  # and not CorruptStore
+
+
+def test_a_node_is_closed_while_it_begins_to_take_in_what_others_left(open_node, monkeypatch):
+    """Its thread was waited for before it had been started, which is a RuntimeError."""
+    has_begun = Event()
+
+    class Slow(Thread):
+        def start(self):
+            has_begun.set()
+            time.sleep(0.2)
+            super().start()
+
+    node = open_node()
+    siblings = node._siblings
+    monkeypatch.setattr(replication.siblings, "Thread", Slow)
+    monkeypatch.setattr(siblings, "_is_due", True)
+    node._runtime.call_soon(siblings.look, 1e9)
+    assert has_begun.wait(20)
+    node.close()
+    assert not siblings._worker.is_alive()
 
 
 def test_a_path_longer_than_a_socket_address(open_node, other, tmp_path):
