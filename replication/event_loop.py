@@ -43,7 +43,9 @@ class EventLoopRuntime:
 
     def start(self, fail: Callable[[BaseException], None]) -> None:
         def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-            fail(context.get("exception") or RuntimeError(context["message"]))
+            # Of a future that nobody waits for any more: a name was not found in the moment when that was given up.
+            if "future" not in context:
+                fail(context.get("exception") or RuntimeError(context["message"]))
 
         self.loop.set_exception_handler(handle)
         self._thread.start()
