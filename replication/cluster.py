@@ -311,6 +311,8 @@ class Cluster:
         for event in self.membership.take_events():
             if event.kind == "conflict":
                 self.problems.tell("name", f"another node at {event.address} is named {event.name!r} like this one")
+        if self.group.core.stuck:
+            self.problems.tell("snapshot", self.group.core.stuck)
         views, unmet = self.membership.members(), self._seeds if self._links is None else self._links.unmet()
         # Twenty times a second, of a thousand members, nothing is new. Among siblings an address may have gone.
         if views is self._seen[0] and unmet == self._seen[1] and self._siblings is None:

@@ -41,6 +41,10 @@ class Configuration(NamedTuple):
         """All that are sent the log."""
         return in_order([*self.voters, *self.outgoing, *self.learners, *self.learners_next])
 
+    def decides_alone(self, name: str) -> bool:
+        """Whether that node needs nobody, and nobody can decide without it."""
+        return self.voters == (name,) and not self.is_joint
+
     def counts(self, name: str) -> bool:
         """Whether a majority may need that node."""
         return name in self.voters or name in self.outgoing

@@ -5,24 +5,34 @@ A candidate asks first whether it would be elected, and raises no term unless it
 know it, deposes nobody. A leader's wish to be followed (section 3.10) overrides the second.
 """
 
+from collections.abc import Collection
+
 from replication.raft.messages import RequestVote
 from replication.raft.quorum import outcome
 from replication.raft.state import State
 
 
 class Ballot:
-    """The election this node stands in. Votes are kept by name: one that comes twice counts once."""
+    """The election this node stands in. Votes are kept by name: one that comes twice counts once.
 
-    __slots__ = ("is_split", "pre", "votes")
+    hopes   whose votes it stands for: those who have said that they would give them
+    """
 
-    def __init__(self, pre: bool) -> None:
+    __slots__ = ("hopes", "pre", "votes")
+
+    def __init__(self, pre: bool, hopes: Collection[str]) -> None:
         self.pre = pre
-        self.is_split = False  # somebody has voted for another
+        self.hopes = frozenset(hopes)
         self.votes: dict[str, bool] = {}
 
     def record(self, voter: str, granted: bool) -> None:
         """A voter's first word stands."""
         self.votes.setdefault(voter, granted)
+
+    def is_split(self, state: State) -> bool:
+        """Whether somebody has voted for another, and nobody is left of whom a vote is to be expected."""
+        is_answered = self.hopes <= self.votes.keys() or self.outcome(state) is False
+        return not self.pre and False in self.votes.values() and is_answered
 
     def outcome(self, state: State) -> bool | None:
         """By the configuration in force: what a learner or a removed node says is not counted."""

@@ -46,7 +46,8 @@ class Leader:
     def tick(self) -> None:
         """Look whether this node may go on leading, and say that it does."""
         state, patience = self._state, self._state.options.election_timeout
-        if state.writes.is_stuck(state.now, patience):
+        alone = state.configuration.decides_alone(state.name)  # then nobody else could lead, whatever its disk does
+        if not alone and state.writes.is_stuck(state.now, patience):
             self.over = "its disk hangs"
         elif reached(state.configuration, self._heard) < state.now - patience:
             self.over = "no majority answers"  # CheckQuorum, dissertation section 6.2

@@ -27,7 +27,7 @@ class _Fields(NamedTuple):
 
 
 class Options(_Fields):
-    """`election_timeout` is the shortest wait for a leader; each is drawn between it and twice as long (paper section 5.2).
+    """`election_timeout` is the shortest wait for a leader; each is drawn from it to twice that (paper section 5.2).
 
     lease_reads  a leader that a majority has answered reads without asking again. It is right only if no node's clock
                  runs faster than another's by more than `clock_drift_max`, a fraction of elapsed time, pauses included.

@@ -4,6 +4,7 @@ The rules that hold in every role (paper figure 2, "Rules for Servers"), and ele
 `leader`, what one that follows does in `follower`, whom to elect in `election`; what else happens to a node in `core`.
 """
 
+from collections.abc import Collection
 from random import Random
 
 from replication.raft.election import Ballot, hears_a_leader, request, would_vote
@@ -107,7 +108,7 @@ class Roles:
             self._deadline += state.options.election_timeout * (1 + state.random.random())
 
     def _stand_again_soon(self) -> None:
-        """Another stands in the same term, and neither may have won: who has, is heard of before this node asks again.
+        """Another stands in the same term, and neither may have won: if it has, it is heard of before this node asks.
 
         No leader is being waited for, so there is no need to wait as long as for one.
         """
@@ -124,6 +125,8 @@ class Roles:
 
     def _timed_out(self) -> None:
         """No leader has been heard of for long enough."""
+        if self.role == CANDIDATE and self._state.configuration.decides_alone(self._state.name):
+            return  # but its own vote is on its way to the disk, and would not count in another term
         self._wait_for_leader()
         self._lose_leader()
         self._ballot = None
@@ -141,9 +144,9 @@ class Roles:
         counts = state.configurations.counts_since(state.commit, state.name)
         return counts and not state.writes.is_stuck(state.now, state.options.election_timeout)
 
-    def _stand(self, pre: bool, transfer: bool = False) -> None:
+    def _stand(self, pre: bool, transfer: bool = False, hopes: Collection[str] = ()) -> None:
         state = self._state
-        self._ballot = Ballot(pre)
+        self._ballot = Ballot(pre, hopes or state.configuration.members)
         if pre:
             request(state, pre, transfer)
             self._vote_came(state.name, Vote(state.term + 1, pre, True))
@@ -164,6 +167,7 @@ class Roles:
         granted = would_vote(state, peer, message)
         if granted and not message.pre:
             state.vote = peer
+            self._ballot = None  # or answers that are still to come would have it depose whom it has elected
             self._wait_for_leader()
         term = message.term if granted else state.term
         state.send_when_promised(peer, Vote(term, message.pre, granted))
@@ -174,13 +178,13 @@ class Roles:
             return
         if message.granted and message.term != self._state.term + message.pre:
             return  # what was granted is a term that is over
-        if not (message.granted or message.pre or ballot.is_split):
-            ballot.is_split = True
-            self._stand_again_soon()
+        was_split = ballot.is_split(self._state)
         ballot.record(voter, message.granted)
+        if ballot.is_split(self._state) and not was_split:
+            self._stand_again_soon()
         outcome = ballot.outcome(self._state)
         if outcome and ballot.pre:
-            self._stand(pre=False)
+            self._stand(pre=False, hopes=[each for each, granted in ballot.votes.items() if granted])
         elif outcome:
             self._lead()
         elif outcome is False:

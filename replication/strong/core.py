@@ -107,6 +107,7 @@ class StrongCore:
         # A snapshot whose agents are on their way to the disk, with its machine, and the writes after it.
         self._installing: tuple[Write, bytes] | None = None
         self._behind: list[Write] = []
+        self.stuck = ""  # why nothing goes on here until the node is opened again
         self.name, self._records = name, records
         self._decided, self._moved, self._later = decided, moved, later
         self._turns, self._readers = Turns(name), Readers(self.raft)
@@ -317,9 +318,13 @@ class StrongCore:
             return
         try:
             contents = self._snapshots.contents(write.snapshot)
-        except MessageError:
+        except MessageError as error:
             self.counts["invalid"] += 1
-            self._installing = write, b""  # for ever: this node goes no further until it is opened again
+            self._installing = write, b""  # for ever: its vote may count on the snapshot, so it takes no part without
+            self.stuck = (
+                f"what {self.raft.leader!r} sent as a snapshot of the log cannot be read ({error}): this node takes no "
+                "further part in the mode 'replicated'. Close it and open it again: then it is sent anew"
+            )
             return
         self._installing = write, contents.machine
         if contents.items:

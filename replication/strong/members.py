@@ -58,9 +58,9 @@ class Members:
                 self._send(Ready(send=(Send(raft.leader, Manage(act, name)),)))
             return "not leader"
         outcome: Proposed | Refused | None
-        if act == "add":
+        if act == "add" and (name in old.members or len(old.members) < MEMBERS_MAX):
             outcome = raft.add_voter(name, self._time())
-        elif act == "remove" and {*old.voters} - {name}:
+        elif act == "remove" and name in old.voters and len(old.voters) > 1:
             outcome = raft.change({*old.voters} - {name}, {*old.learners, name}, self._time())
         elif act == "transfer":
             outcome = raft.transfer(name, self._time())

@@ -156,6 +156,19 @@ def test_a_newer_snapshot_replaces_one_that_is_not_complete() -> None:
     assert node.take(Appended) == [Appended(1, 9, False, 0, 0)] and node.core.snapshot == new
 
 
+def test_a_snapshot_goes_on_only_where_the_same_leader_sends_it() -> None:
+    """Another has made its bytes of other states, and what came of the two could not be read."""
+    node = Bench(term=1)
+    snapshot = Snapshot(5, 1, ABC, b"same")
+    node.hear("b", snapshot_chunk(snapshot, 0, b"abc", False))
+    node.hear("c", snapshot_chunk(snapshot, 3, b"DEF", True, term=2))
+    assert node.take(SnapshotReceived) == [SnapshotReceived(1, b"same", 3), SnapshotReceived(2, b"same", 0)]
+    node.hear("c", snapshot_chunk(snapshot, 0, b"ABC", False, term=2))
+    assert node.core.snapshot.last_index == 0
+    node.hear("c", snapshot_chunk(snapshot, 3, b"DEF", True, term=2))
+    assert node.core.snapshot == snapshot
+
+
 def test_a_snapshot_of_what_is_here_takes_nothing() -> None:
     """hashicorp raft#395: entries beyond it were acknowledged."""
     node = Bench(1, 1, 1, term=1)

@@ -119,6 +119,7 @@ def test_after_a_snapshot_that_cannot_be_read_nothing_is_acknowledged(follower: 
         follower.written()
         follower.merged()
     assert follower.core.counts["invalid"] == 1
+    assert "cannot be read" in follower.core.stuck
     assert follower.core.counts["applied"] == 0
     assert not [send for wish in follower.wishes for send in wish.send if getattr(send.message, "at", 0) >= 5]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from replication.errors import OutcomeUnknown, Timeout, Unavailable
+from replication.message_fields import MessageError
 from replication.simulation import Cluster, Conditions
 from replication.simulation.disk import Disk
 from tests.strong.runs import Board, run
@@ -266,3 +267,83 @@ def test_who_gave_no_op_id_is_not_told_to_ask_again_with_it(group: Cluster, op_i
     cut_off(group, name)
     with pytest.raises(OutcomeUnknown, match=advice):
         group[name].update_state("board", look, "replicated", op_id=op_id, timeout=0.1)
+
+
+@pytest.mark.parametrize("seconds", [0.12, 1.2])
+def test_who_is_alone_waits_for_its_disk_however_slow(seconds: float) -> None:
+    """One sync took longer than a tick, and it never came to lead; or longer than an election timeout."""
+    cluster = Cluster(Board, "a", bootstrap="a", write_modes=("beside",), disk_seconds=seconds)
+    try:
+        for count in (1, 2):
+            assert cluster["a"].update_state("board", look, "replicated", timeout=10 * seconds + 2).value == count
+        cluster.crash("a")
+        cluster.restart("a")
+        assert looks(cluster, "a", consistency="replicated", timeout=10 * seconds + 2) == 2
+    finally:
+        cluster.close()
+
+
+@contextmanager
+def a_learner_behind() -> Iterator[tuple[Cluster, str, str]]:
+    """Two voters, who leads and another, that have the same snapshot; and d, cut off, to be sent it in many pieces."""
+    cluster = Cluster(
+        Board, "abcd", seed=3, bootstrap="abc", election_timeout=0.5, probe_interval=0.5, probe_timeout=0.3,
+        redial_max=1.0, sync_interval=1000.0, log_entries_max=20, log_entries_kept=1,
+        conditions=Conditions(bandwidth=1e6),
+    )  # fmt: skip
+    try:
+        cluster.run_until(lambda: leader(cluster) != "")
+        led_by = leader(cluster)
+        late = next(each for each in "abc" if each != led_by)
+        cluster.partition([[each for each in "abc" if each != late], [late], ["d"]])
+        for k in range(20):
+            cluster[led_by].update_state("board", lambda b, k=k: large(b, k), "replicated", timeout=30)
+        cluster.heal()
+        cluster.partition([list("abc"), ["d"]])
+        cluster.run_until(lambda: raft(cluster, led_by).snapshot == raft(cluster, late).snapshot, 60)
+        yield cluster, led_by, late
+    finally:
+        cluster.close()
+
+
+def large(board: Any, number: int) -> None:
+    board.looks.increment()
+    board.claims[f"task {number}"] = "x" * 100_000
+
+
+def applied(cluster: Cluster, name: str) -> int:
+    index: int = cluster[name].status()["replicated"]["applied"]
+    return index
+
+
+def raft(cluster: Cluster, name: str) -> Any:
+    return cluster[name]._others.group.core.raft
+
+
+def test_a_snapshot_that_another_leader_goes_on_with_begins_anew() -> None:
+    """Two have the same snapshot, and each makes its bytes of the states that it has."""
+    with a_learner_behind() as (cluster, first, second):
+        cluster[second].update_state("board", lambda board: board.notes.append("only here"), durable=True)
+        cluster.heal()
+        while raft(cluster, "d")._follower._incoming.offset < 600_000:
+            cluster.run(0.01)
+        cluster[first]._others.group.core.members.manage("transfer", second)
+        cluster.run_until(lambda: applied(cluster, "d") == applied(cluster, second), 60)
+        assert looks(cluster, "d", consistency="replicated", timeout=20) == 20
+        assert "snapshot" not in cluster["d"].status()["problems"]
+
+
+def test_a_snapshot_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(*_: Any) -> None:
+        raise MessageError("not a snapshot")
+
+    with a_learner_behind() as (cluster, led_by, _):
+        with monkeypatch.context() as patch:
+            patch.setattr("replication.strong.snapshots.Snapshots.contents", damaged)
+            cluster.heal()
+            cluster.run_until(lambda: "snapshot" in cluster["d"].status()["problems"], 60)
+        assert "open it again" in cluster["d"].status()["problems"]["snapshot"]
+        cluster.crash("d")
+        cluster.restart("d")
+        cluster.run_until(lambda: applied(cluster, "d") == applied(cluster, led_by), 60)
+        assert looks(cluster, "d", consistency="replicated", timeout=20) == 20

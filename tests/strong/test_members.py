@@ -2,7 +2,7 @@
 
 from random import Random
 
-from replication.raft.configuration import Configuration
+from replication.raft.configuration import MEMBERS_MAX, Configuration
 from replication.raft.core import Raft
 from replication.raft.options import Options
 from replication.raft.ready import Saved
@@ -17,6 +17,22 @@ def run(raft: Raft, now: float) -> None:
             raft.persisted(ready.write.number, now)
         if ready.apply is not None:
             raft.applied(ready.apply.first + len(ready.apply.entries) - 1)
+
+
+def test_nobody_is_taken_in_or_let_go_that_is_no_member() -> None:
+    """Where there is room for nobody, what a peer had asked for came out as an error in the node's own thread."""
+    raft = Raft("a", Saved.new(Configuration(("a",))), Options(), Random(1), 0.0)
+    raft.tick(0.0)
+    run(raft, 0.0)
+    members = Members(raft, lambda peer: False, lambda peer: True, lambda ready: None, lambda: 0.0)
+    assert members.manage("remove", "x") == "no member"
+    assert members.manage("add", "x") == "behind"
+    raft.change("a", [f"l{k}" for k in range(MEMBERS_MAX - 1)], 0.0)
+    run(raft, 0.0)
+    assert len(raft.configuration.members) == MEMBERS_MAX
+    for act in ("add", "remove"):
+        assert members.manage(act, "x") == "no member"
+    assert members.manage("add", "l1") == "behind"
 
 
 def test_a_learner_that_turns_out_to_be_of_another_group_is_let_go() -> None:
