@@ -11,6 +11,7 @@ from crdt.shown import shown
 from replication import consistency as modes
 from replication.errors import Unavailable
 from replication.identity import check_name
+from replication.raft.configuration import MEMBERS_MAX
 from replication.transport import TLS
 from replication.transport.addresses import parse
 
@@ -66,6 +67,10 @@ def network(cluster: Any, listen: Any, peers: Any, bootstrap: Any, tls: Any) -> 
     """TypeError or ValueError for what is no network; addresses are not resolved but for whether they are loopback."""
     if not isinstance(cluster, str) or not 1 <= len(cluster.encode("utf-8", "surrogatepass")) <= 256:
         raise ValueError(f"cluster={shown(cluster)} must be a str of 1 to 256 bytes in UTF-8")
+    try:
+        cluster.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"cluster={shown(cluster)} cannot be encoded as UTF-8: it holds a lone surrogate") from None
     if listen is not None and not isinstance(listen, str):
         raise TypeError(f"listen={shown(listen)} must be an address such as '127.0.0.1:7000', or None")
     addresses = () if listen is None else (listen,)
@@ -73,6 +78,8 @@ def network(cluster: Any, listen: Any, peers: Any, bootstrap: Any, tls: Any) -> 
     for address in (*addresses, *seeds):
         parse(address)
     names = tuple(map(check_name, _strings("bootstrap", bootstrap)))
+    if len(set(names)) > MEMBERS_MAX:
+        raise ValueError(f"bootstrap= has {len(set(names))} names: a group has at most {MEMBERS_MAX} members")
     if listen is None and not seeds and tls is None:
         return Network((), (), names, None)
     from replication.transport.tls import require_tls_beyond_loopback, tls_files

@@ -30,6 +30,8 @@ _LOOK_SOON = 0.0002
 # that is waited for: a node that is to vote may have a log to catch up with.
 _LOOKS_BETWEEN = 40
 _MANAGE_PATIENCE = 10
+# How much longer is waited while a majority can be reached.
+_HOPE = 3
 # What is asked for, and why who leads may not have done it, in words.
 _ACTS = {"add": "have {!r} vote", "remove": "let go of the vote of {!r}", "transfer": "have {!r} lead"}
 _REASONS = {
@@ -55,7 +57,7 @@ class Calls:
     run_soon  have done what the core wants done
     missing   why a voter does not count just now, "" if it does
     refusal   the error of a caller for whom nothing more can be done here, told what was not; None while it can
-    patience  seconds to wait for somebody who leads
+    patience  seconds to wait for somebody who leads; more if a majority can be reached
     """
 
     def __init__(
@@ -187,32 +189,42 @@ class Calls:
         core.is_wanted = True
         if core.raft.leader and not core.heir and self._refusal(wish[0]) is None:
             return True  # what is put to it has time pass
-        self._is_led(inf, wish)  # which raises if there will be nobody
+        self._is_led(inf, inf, wish)  # which raises if there will be nobody
         self._wake()
         return False
 
     def _wait_for_leader(self, deadline: float, wish: tuple[str, str]) -> None:
         if self._has_leader(wish):
             return
-        end = min(deadline, self._runtime.time() + self._patience)
-        while not self._is_led(end, wish):
+        since = self._runtime.time()
+        while not self._is_led(since, deadline, wish):
             self._runtime.waiter().wait(_LOOK_EVERY)
 
     async def _await_leader(self, deadline: float, wish: tuple[str, str]) -> None:
-        end = min(deadline, self._runtime.time() + self._patience)
-        while not self._is_led(end, wish):
+        since = self._runtime.time()
+        while not self._is_led(since, deadline, wish):
             await sleep(_LOOK_EVERY)
 
-    def _is_led(self, end: float, wish: tuple[str, str]) -> bool:
-        """Whether somebody leads; Unavailable if nobody has until then, or what is true if this node has ended."""
+    def _is_led(self, since: float, deadline: float, wish: tuple[str, str]) -> bool:
+        """Whether somebody leads; Unavailable if nobody has for long enough, or what is true if this node has ended."""
         self._check_open(wish[0])
         if self._core.heir:
             raise self._retired()
         if self._core.raft.leader:
             return True
-        if self._runtime.time() >= end:
-            raise self._unavailable(*wish)
+        now = self._runtime.time()
+        if now >= min(deadline, since + self._patience):
+            _, have, need = self._majority()
+            # Slow disks and split votes take an election several timeouts.
+            if have < need or now >= min(deadline, since + _HOPE * self._patience):
+                raise self._unavailable(*wish)
         return False
+
+    def _majority(self) -> tuple[dict[str, str], int, int]:
+        """The voters, each with why it does not count just now, "" if it does; how many do, and how many are needed."""
+        voters, outgoing = self._core.raft.configuration[:2]
+        missing = {name: self._missing(name) for name in (*voters, *outgoing)}
+        return missing, sum(not missing[name] for name in voters), len(voters) // 2 + 1
 
     def _check_open(self, undone: str) -> None:
         refusal = self._refusal(undone)
@@ -224,13 +236,11 @@ class Calls:
         return Unavailable(f"{is_over(core.group, core.heir)}. Nothing was applied or read. {rejoin_advice(core.name)}")
 
     def _unavailable(self, undone: str, instead: str) -> Unavailable:
-        configuration = self._core.raft.configuration
-        voters = configuration.voters
-        missing = {name: self._missing(name) for name in (*voters, *configuration.outgoing)}
-        have, need = sum(not missing[name] for name in voters), len(voters) // 2 + 1
+        missing, have, need = self._majority()
+        voters = len(self._core.raft.configuration.voters)
         if voters:
             who = ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()) if why)
-            why = f"{have} of the {len(voters)} voters can be reached and {need} are needed"
+            why = f"{have} of the {voters} voters can be reached and {need} are needed"
             why += f"; missing: {who}" if who else ", so one of them may be elected in a moment"
             then = "try again when they are back"
             if have < need:

@@ -179,10 +179,11 @@ class Group:
         """Why a voter does not count just now, "" if it does. From any thread."""
         if node == self.core.name:
             return ""
-        if self._is_linked(node):
+        state = self._membership.state_of(node)
+        # A link stays up for long to a process that was stopped, or behind a cut.
+        if self._is_linked(node) and state in ("", "alive"):
             return "" if self._told_by(node) in ("", self.core.group) else OTHER_GROUP
         # Who is remembered from before, or was heard of only, counts as alive until somebody has tried.
-        state = self._membership.state_of(node)
         return {"": NOT_MET, "alive": "does not answer", "suspect": "does not answer"}.get(state, state)
 
     def _put(self, attempts: Iterable[Attempt]) -> list[Attempt]:

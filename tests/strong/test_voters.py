@@ -179,6 +179,18 @@ def test_one_of_another_group_cannot_vote(nodes: Nodes) -> None:
         assert "other" not in group_of(nodes[0])["learners"]
 
 
+@pytest.mark.parametrize(("state", "why"), [("suspect", "does not answer"), ("dead", "dead")])
+def test_who_does_not_answer_counts_for_nothing_though_its_link_is_up(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch, state: str, why: str
+) -> None:
+    """Processes that were stopped counted as reachable, for as long as the system kept their connections."""
+    started(nodes)
+    others = nodes[0]._others
+    assert others.group._missing("n2") == ""
+    monkeypatch.setattr(others.membership, "state_of", lambda name: state)
+    assert others.group._missing("n2") == why
+
+
 def test_who_is_missing_is_said_also_of_one_that_is_only_remembered(nodes: Nodes) -> None:
     started(nodes)
     eventually(lambda: count(nodes[1], "a") == 1, "n1 has heard of the commit")
