@@ -3,6 +3,7 @@
 `open(..., **limits)` takes any of these by name. Knows nothing of what they are used for.
 """
 
+from math import isfinite
 from typing import Any, NamedTuple
 
 from crdt.shown import shown
@@ -200,6 +201,8 @@ _MAY_BE_ZERO = frozenset(
     {"flush_interval", "merge_flush_interval", "compaction_bytes_min", "compaction_ratio", "lease_drift_max"}
 )
 
+_IS_FINITE = frozenset({"tick_interval", "heartbeat_interval", "election_timeout", "probe_interval", "probe_timeout"})
+
 
 def _check(name: str, value: Any, kind: type) -> None:
     accepted = (int, float) if kind is float else (int,)
@@ -213,6 +216,8 @@ def _check(name: str, value: Any, kind: type) -> None:
             raise ValueError(f"{name}={shown(value)} must be 0 or more")
     elif not value > 0:
         raise ValueError(f"{name}={shown(value)} must be more than 0")
+    if name in _IS_FINITE and not isfinite(value):
+        raise ValueError(f"{name}={shown(value)} must be finite: a node that never looks what is due does nothing")
 
 
 def _hint(name: str, known: tuple[str, ...]) -> str:

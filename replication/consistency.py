@@ -73,13 +73,13 @@ _BY_WORD = {mode.word: mode for mode in MODES}
 _BY_WORD |= {alias: _BY_WORD[word] for alias, word in ALIASES.items()}
 
 
-def parse(word: object) -> Mode:
+def parse(word: object, argument: str = "consistency") -> Mode:
     """The mode a word or an alias names; ValueError listing all words for any other."""
     mode = _BY_WORD.get(word) if isinstance(word, str) else None
     if mode is None:
         words = ", ".join(repr(mode.word) for mode in MODES)
         aliases = ", ".join(f"{alias!r} for {word!r}" for alias, word in ALIASES.items())
-        raise ValueError(f"consistency={word!r} is not a mode: use one of {words} (or {aliases})")
+        raise ValueError(f"{argument}={word!r} is not a mode: use one of {words} (or {aliases})")
     return mode
 
 
@@ -87,7 +87,7 @@ def parse_fallback(words: object, asked: Mode) -> tuple[Mode, ...]:
     """The modes that may serve a call instead of `asked`, each weaker than it, in the order given."""
     if isinstance(words, str) or not isinstance(words, Iterable):
         raise TypeError(f'fallback={words!r} must be a sequence of modes, such as fallback=("crdt_enhanced",)')
-    modes = tuple(parse(word) for word in words)
+    modes = tuple(parse(word, "fallback") for word in words)
     for mode in modes:
         if mode.rank >= asked.rank:
             raise ValueError(

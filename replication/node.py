@@ -238,7 +238,7 @@ class Node(Access):
         ValueError unless it is dead in `members()`. Should it come back all the same, it is a member again.
         """
         self._check_not_closed()
-        self._others.forget(name)
+        self._others.forget(check_name(name))
 
     def add_voter(self, name: str) -> None:
         """Have a member of the cluster vote in the mode "replicated"; returns once it does, on any node.

@@ -74,8 +74,8 @@ cdef class Ticket:
         if self.is_stored:
             self.error = Timeout(
                 f"the change is applied and on this node's disk, and fewer replicas had it on theirs than "
-                f"acks={self.acks!r} asks for ({named(self.acked)}) when {why}. Do not repeat it, which would apply it "
-                "twice: it goes on to the others when this node is open again",
+                f"acks={self.acks!r} asks for ({named(self.acked)}) when {why}. {do_not_repeat(self.op_id)}: it goes "
+                "on to the others when this node is open again",
                 acks=len(self.acked),
                 is_applied=True,
             )
@@ -89,18 +89,19 @@ cdef class Ticket:
     def give_up(self, timeout, /):
         """The error of a caller that stops waiting: what holds, and what does not."""
         self.abandoned = True
+        within = f"within {round(timeout, 3)} s"
         if not self.is_stored:
             again = "" if self.op_id is None else ", or repeat the call with the same op_id"
             return OutcomeUnknown(
-                f"the change is applied in memory, but was not on disk within {timeout} s. It will be unless the disk "
-                f"fails: flush() waits for it{again}",
+                f"the change is applied in memory, but was not on disk {within}. It will be unless the disk fails: "
+                f"flush() waits for it{again}",
                 op_id=self.op_id,
             )
         have = named(self.acked)
         return Timeout(
-            f"the change is applied and on this node's disk, and it goes on to the others by itself; but within "
-            f"{timeout} s not as many had it on disk as acks={self.acks!r} asks for: {have}. Do not repeat it, which "
-            "would apply it twice: members() and status()['direct'] show who is behind",
+            f"the change is applied and on this node's disk, and it goes on to the others by itself; but {within} "
+            f"not as many had it on disk as acks={self.acks!r} asks for: {have}. "
+            f"{do_not_repeat(self.op_id)}: members() and status()['direct'] show who is behind",
             acks=len(self.acked),
             is_applied=True,
         )
@@ -221,6 +222,13 @@ cdef Waits waits_of(loop):
             waits = WAITS[id(loop)] = Waits(loop)
         last = ref(waits)
     return waits
+
+
+cdef str do_not_repeat(op_id):
+    """What not to do about a change that is applied."""
+    if op_id is None:
+        return "Do not repeat it, which would apply it twice"
+    return "There is no need to repeat it; with the same op_id it is not applied twice"
 
 
 def named(names, /):

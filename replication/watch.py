@@ -264,7 +264,8 @@ def resume_points(
                 "give a mapping of agent ids to versions, or watch that agent alone"
             )
         return iter([(pattern, since)])
-    if not isinstance(since, Mapping) or not all(isinstance(version, VersionVector) for version in since.values()):
+    is_plain = isinstance(since, Mapping) and all(isinstance(agent_id, str) for agent_id in since)
+    if not is_plain or not all(isinstance(version, VersionVector) for version in since.values()):
         raise TypeError(f"since={shown(since)} must be a version, or a mapping of agent ids to versions")
     known: dict[str, Any] = dict(since)
     matches = compile_pattern(translate(pattern)).match

@@ -8,6 +8,7 @@ import pytest
 
 import replication
 from crdt import Composite, GCounter
+from replication.ticket import Ticket
 from tests.replication.agents import AgentState, bump, count
 
 
@@ -285,3 +286,33 @@ def test_open_with_a_path_that_is_too_long(tmp_path):
         "File name too long",
     )
     assert error.path == str(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"cluster": "\ud800"}, ("cluster", "surrogate")),
+        ({"bootstrap": [f"n{k}" for k in range(1001)]}, ("1001 names", "at most 1000")),
+        ({"tick_interval": float("inf")}, ("tick_interval=inf", "finite")),
+        ({"election_timeout": float("inf")}, ("election_timeout=inf", "finite")),
+    ],
+)
+def test_what_no_node_can_be_opened_with(tmp_path, arguments, words):
+    raising(ValueError, lambda: replication.open(tmp_path / "new", schema=AgentState, **arguments), *words)
+    assert not (tmp_path / "new").exists()
+
+
+def test_names_of_wrong_types(node):
+    for call in (node.forget, node.add_voter, node.remove_voter, node.transfer_leadership):
+        raising(TypeError, partial(call, b"x"), "name=b'x'", "must be a str")
+    version = node.read_state("a").version
+    raising(TypeError, lambda: node.watch("a*", since={1: version}), "since=", "agent ids")
+    raising(ValueError, lambda: node.update_state("a", bump, "replicated", fallback=("x",)), "fallback='x'")
+
+
+@pytest.mark.parametrize(("op_id", "advice"), [(None, "Do not repeat it"), ("one", "not applied twice")])
+def test_what_to_do_about_a_change_that_is_applied_hangs_on_its_op_id(op_id, advice):
+    ticket = Ticket(None, lambda _: None, op_id, 2, 3)
+    ticket.is_stored = True
+    error = ticket.give_up(2.495448181998654)
+    assert advice in str(error) and "within 2.495 s" in str(error)
