@@ -13,7 +13,7 @@ from tests.replication.agents import bump, count
 def test_what_all_acknowledged_can_be_read_everywhere(nodes: Nodes) -> None:
     nodes.start()
     nodes.meet()
-    result = nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=5)
+    result = nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=20)
     assert (result.outcome, result.acks, result.consistency) == ("acknowledged", 2, "crdt_enhanced")
     assert [count(node, "a") for node in nodes] == [1, 1, 1]
 
@@ -67,7 +67,7 @@ def test_a_member_that_left_is_not_one_of_all(nodes: Nodes) -> None:
     nodes.meet()
     nodes.stop(2)
     eventually(lambda: any(m.state == "left" for m in nodes[0].members()), "n2 has left")
-    assert nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=5).acks == 1
+    assert nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=20).acks == 1
 
 
 def test_a_peer_that_was_never_met_is_one_of_all(nodes: Nodes) -> None:
@@ -92,7 +92,7 @@ def test_a_change_from_elsewhere_is_watched(nodes: Nodes) -> None:
     nodes.start()
     nodes.meet()
     with nodes[1].watch("a") as watch:
-        nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=5)
+        nodes[0].update_state("a", bump, consistency="crdt_enhanced", acks="all", timeout=20)
         change = watch.get(timeout=5)
     assert (change.field, change.before, change.after, change.origin) == ("counters", 0, 1, "n0")
 

@@ -306,7 +306,8 @@ def test_who_waits_when_the_node_is_closed_is_told(tmp_path: Path) -> None:
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
-    while outcomes.count("committed") < 40:
+    end = time.monotonic() + 60
+    while outcomes.count("committed") < 40 and time.monotonic() < end:
         threads[0].join(0.001)
     node.close()
     for thread in threads:

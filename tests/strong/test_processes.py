@@ -150,10 +150,14 @@ def test_equal_entries_give_equal_bytes_in_every_process() -> None:
 HASHING = (
     BEGIN
     + """
-import asyncio, hashlib
+import asyncio, hashlib, time
 name, own, *peers = sys.argv[1:]
 node = replication.open(schema=AgentState, name=name, listen=own, peers=peers, bootstrap=["n0", "n1", "n2"],
                         election_timeout=0.5, probe_interval=0.2, probe_timeout=0.1, sync_interval=0.2)
+
+end = time.monotonic() + 60
+while node.status()["replicated"]["leader"] == "" and time.monotonic() < end:
+    time.sleep(0.02)  # the others' interpreters may start much later
 
 async def work():
     for k in range(5):
@@ -163,7 +167,7 @@ async def work():
     while len(await node.aread_state("a", lambda s: set(s.flags), consistency="replicated")) < 3:
         await asyncio.sleep(0.01)
 
-asyncio.run(work())
+asyncio.run(asyncio.wait_for(work(), 120))
 state = node.read_state("a").to_bytes()
 machine = node._others.group.core.machine.to_bytes()
 print(hash("a"), hashlib.blake2b(state).hexdigest(), hashlib.blake2b(machine).hexdigest(), flush=True)
@@ -185,6 +189,7 @@ def test_all_come_to_the_same_whatever_their_hashes_are() -> None:
     try:
         assert all(node.stdout for node in nodes)
         lines = [node.stdout.readline().split() for node in nodes if node.stdout]
+        assert all(len(line) == 3 for line in lines), "each has come to an end"
     finally:
         for node in nodes:
             node.kill()
