@@ -4,7 +4,7 @@ from pathlib import Path
 
 from replication.raft.configurations import Configurations
 from replication.raft.core import Raft
-from replication.raft.election import hears_a_leader, request, would_vote
+from replication.raft.election import Ballot, hears_a_leader, request, would_vote
 from replication.raft.follower import Follower
 from replication.raft.leader import Leader
 from replication.raft.log import Log
@@ -13,10 +13,11 @@ from replication.raft.quorum import _outcome, _reached, outcome, reached
 from replication.raft.reads import Reads, Rounds
 from replication.raft.roles import Roles
 from replication.raft.sending import Sending
+from replication.raft.snapshots import Incoming
 from replication.raft.state import State
 from replication.raft.writes import Writes
 from tests.planted import Mistakes
-from tests.raft import test_paper, test_shipped_bugs, test_shipped_bugs_of_groups, test_transcripts
+from tests.raft import test_paper, test_shipped_bugs, test_shipped_bugs_of_groups, test_slow_disks, test_transcripts
 from tests.raft.world import World
 
 HERE = Path(__file__).parent
@@ -43,10 +44,10 @@ class _Mistakes(Mistakes):
 MISTAKES = _Mistakes(
     HERE / "mistakes.txt",
     [
-        Configurations, Follower, Leader, Log, Progress, Raft, Reads, Roles, Rounds, Sending, State, Writes, _outcome,
-        _reached, hears_a_leader, outcome, reached, request, would_vote,
+        Ballot, Configurations, Follower, Incoming, Leader, Log, Progress, Raft, Reads, Roles, Rounds, Sending, State,
+        Writes, _outcome, _reached, hears_a_leader, outcome, reached, request, would_vote,
     ],
-    [test_shipped_bugs, test_shipped_bugs_of_groups, test_paper],
+    [test_shipped_bugs, test_shipped_bugs_of_groups, test_slow_disks, test_paper],
     lambda seed: World(seed).run(),
     {},
 )  # fmt: skip
