@@ -11,7 +11,6 @@ from crdt.shown import shown
 from replication import consistency as modes
 from replication.errors import Unavailable
 from replication.identity import check_name
-from replication.raft.configuration import MEMBERS_MAX
 from replication.transport import TLS
 from replication.transport.addresses import parse
 
@@ -78,8 +77,11 @@ def network(cluster: Any, listen: Any, peers: Any, bootstrap: Any, tls: Any) -> 
     for address in (*addresses, *seeds):
         parse(address)
     names = tuple(map(check_name, _strings("bootstrap", bootstrap)))
-    if len(set(names)) > MEMBERS_MAX:
-        raise ValueError(f"bootstrap= has {len(set(names))} names: a group has at most {MEMBERS_MAX} members")
+    if names:
+        from replication.raft.configuration import MEMBERS_MAX  # which would make importing this library slow
+
+        if len(set(names)) > MEMBERS_MAX:
+            raise ValueError(f"bootstrap= has {len(set(names))} names: a group has at most {MEMBERS_MAX} members")
     if listen is None and not seeds and tls is None:
         return Network((), (), names, None)
     from replication.transport.tls import require_tls_beyond_loopback, tls_files
