@@ -18,7 +18,12 @@ class Promise(NamedTuple):
 
 def blocked(promise: Promise, left: float | None, timeout: float | None) -> None:
     """Block until the promise holds; Timeout or OutcomeUnknown when `left` seconds are over."""
-    if not promise.waiter.wait(left):
+    try:
+        is_kept = promise.waiter.wait(left)
+    except BaseException:  # of a signal's handler
+        promise.ticket.abandoned = True
+        raise
+    if not is_kept:
         raise promise.ticket.give_up(timeout)
     if promise.ticket.error is not None:
         raise promise.ticket.error

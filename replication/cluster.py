@@ -389,7 +389,7 @@ class Cluster:
 
     def leave(self) -> None:
         """Tell the others that this node goes on purpose, and close the links. From another thread."""
-        if self._links is not None:
+        if self._links is not None and not self._driver.has_ended:  # by another close() that was broken off
             call(self._runtime, self._leave, self._links)
 
     def _leave(self, links: Links) -> None:

@@ -28,7 +28,7 @@ from replication.changes import Changes, Round, take_tickets
 from replication.config import Config
 from replication.core import Core, Ready
 from replication.delivery import Deliveries
-from replication.errors import OutcomeUnknown, Overloaded, Unavailable
+from replication.errors import Unavailable
 from replication.pump import Carriers, Pump
 from replication.runtime import Runtime, Timer
 from replication.slot import Slot
@@ -71,7 +71,7 @@ class Driver:
         self._tickets: deque[Ticket] = deque()
         # Of cores that wait for the disk without hurry: settled by a flush of what others changed.
         self._patient: list[Ticket] = []
-        self._asleep, self._is_hurried, self._has_ended = True, False, False
+        self._asleep, self._is_hurried, self.has_ended = True, False, False
         # The rest belongs to the runtime's thread.
         self._timer: Timer | None = None
         self._idle_timer: Timer | None = None
@@ -114,8 +114,8 @@ class Driver:
             self._asleep = False
             try:
                 self._runtime.call_soon(self._next)
-            except BaseException:  # of a signal's handler: whoever comes next sees to it
-                self._asleep = True
+            except BaseException:  # of a signal's handler: others rely on it, so once more
+                self._runtime.call_soon(self._next)
                 raise
 
     def submit(self, ticket: Ticket) -> None:
@@ -125,20 +125,20 @@ class Driver:
 
     def hurry(self) -> None:
         """Flush at once."""
-        if self.failure is not None or self._has_ended:
+        if self.failure is not None or self.has_ended:
             self._refuse_all()
         elif not self._is_hurried:
             self._is_hurried = True
             try:
                 self._runtime.call_soon(self._flush_soon)
             except BaseException:  # likewise
-                self._is_hurried = False
+                self._runtime.call_soon(self._flush_soon)
                 raise
 
     def carried(self, ticket: Ticket) -> None:
         """An agent holds this ticket since a moment ago: flush at once, or refuse it if that will not be."""
         self.hurry()
-        if self.failure is not None or self._has_ended:
+        if self.failure is not None or self.has_ended:
             ticket.refuse(self._why(), self.failure)
 
     def promise(self, slot: Slot, plan: Plan, op_id: str | None) -> Promise:
@@ -160,23 +160,9 @@ class Driver:
         self.submit(ticket)
         blocked(Promise(ticket, waiter), timeout, timeout)
 
-    def wait_for_memory(self) -> None:
-        """Block until a flush has passed, so that agents may leave memory."""
-        try:
-            self.wait(set(), self._config.memory_wait)
-        except OutcomeUnknown as error:
-            if self.failure is not None:
-                raise self.failure from None
-            raise Overloaded(
-                f"all {self._config.max_agents_in_memory} agents in memory hold changes that the disk did not take "
-                f"within memory_wait={self._config.memory_wait} s: nothing was applied; slow down, "
-                "or raise max_agents_in_memory",
-                limit="max_agents_in_memory",
-            ) from error
-
     def stop(self) -> None:
         """End the runtime. What is dirty should have been waited for."""
-        self._has_ended = True
+        self.has_ended = True
         self._runtime.stop()
         self._give_up_writing()
         self._refuse_all()
@@ -356,9 +342,10 @@ class Driver:
         for core in self._carriers.cores:
             core.tick(now)
         self._pump.run()
-        if self._carriers.is_alone:  # until `connect` is called again
-            self._is_ticking = False
+        self._is_ticking = False  # before it is looked: whoever comes from now on calls `connect`
+        if self._carriers.is_alone:
             return
+        self._is_ticking = True
         self._tick_due = now + self._config.tick_interval
         self._runtime.call_later(self._config.tick_interval, self._tick)
 
@@ -394,7 +381,12 @@ class Driver:
         self._tickets.extend(take_tickets(list(self._store.slots.values())))
         self._tickets.extend(self._carriers.take_tickets())
         while self._tickets:
-            self._tickets.popleft().refuse(self._why(), self.failure)
+            ticket = self._tickets.popleft()
+            try:
+                ticket.refuse(self._why(), self.failure)
+            except BaseException:  # of a signal's handler: it is refused the next time
+                self._tickets.appendleft(ticket)
+                raise
 
     def _why(self) -> str:
         return str(self.failure) if self.failure is not None else "the node was closed meanwhile"

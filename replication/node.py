@@ -24,6 +24,7 @@ from replication.errors import Closed, OutcomeUnknown, Unavailable
 from replication.identity import check_name
 from replication.open_nodes import open_nodes
 from replication.result import Member
+from replication.room import Room
 from replication.runtime import Runtime
 from replication.storage import Storage
 from replication.store import Store, busy
@@ -72,7 +73,7 @@ class Node(Access):
         self._siblings: Siblings | None = None
         self._driver = Driver(storage, config, runtime, self._fail)
         self._store = Store(schema, storage, config, self._driver.wake, runtime.clock)
-        self._store.wait_for_flush = self._driver.wait_for_memory
+        self._store.wait_for_room = Room(config, self._driver, runtime).wait
         self._slots = self._store.slots
         self._changes = self._store.changes
         self._deliveries = Deliveries(self._store, self._watchers, config)
@@ -208,8 +209,7 @@ class Node(Access):
     def status(self) -> dict[str, Any]:
         """What the node is doing, as plain data that JSON takes. O(agents in memory)."""
         self._check_not_closed()
-        seconds = self._runtime.time() - self._started
-        updates = self._store.update_count()
+        seconds, updates = self._runtime.time() - self._started, self._store.update_count()
         failure = self._driver.failure
         return {
             "name": self.name,
@@ -296,14 +296,14 @@ class Node(Access):
         while self._driver.failure is None and not self._store.close():
             with suppress(OutcomeUnknown):
                 self._driver.wait(None, None)
+            self._runtime.waiter().wait(_PAUSE_MIN)  # an agent may be in use, for which a flush does not wait
         self._others.leave()
         self._driver.stop()
-        failure = self._driver.failure
         self._watchers.close()
         open_nodes.discard(self)
-        self._storage.close(clean=failure is None and not self._store.writers.has_renamed)
-        if failure is not None:
-            raise failure
+        self._storage.close(clean=self._driver.failure is None and not self._store.writers.has_renamed)
+        if self._driver.failure is not None:
+            raise self._driver.failure
 
     def abandon(self) -> None:
         """Have nothing more to do with it and flush nothing: for simulated processes, which crash."""

@@ -61,8 +61,8 @@ class Store:
         self._ring: deque[Slot] = deque()
         self._loading = threading.Lock()
         self._closed = False
-        # Set by the node: waits until something is flushed, and raises when that takes too long.
-        self.wait_for_flush: Callable[[], None]
+        # Set by the node: waits until agents may leave, and raises when that takes too long; see `room`.
+        self.wait_for_room: Callable[[float | None], float]
 
     # Finding an agent
 
@@ -141,6 +141,7 @@ class Store:
     def _load(self, agent_id: str, create: bool, flushing: bool) -> Slot | None:
         arguments.agent_id(agent_id, self._config.agent_id_bytes_max)
         agent_id = arguments.plain_id(agent_id)
+        until: float | None = None
         while True:
             # Held while reading: a state read here and put into the table after another thread had
             # loaded, changed and let go of the same agent would be an old one.
@@ -156,7 +157,7 @@ class Store:
                 if self._make_room() or flushing:  # one too many for a moment is better than waiting for oneself
                     return self._place(agent_id, loaded)
             # Not held while waiting: who flushes may need an agent that is not in memory, too.
-            self.wait_for_flush()
+            until = self.wait_for_room(until)
 
     def _place(self, agent_id: str, loaded: Loaded) -> Slot:
         parts, next_number, digest = loaded

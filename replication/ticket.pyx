@@ -61,7 +61,11 @@ cdef class Ticket:
     def finish(self, /):
         """The promise holds, or `error` says why it does not: wake the caller."""
         self.is_settled = True
-        self._wake()
+        try:
+            self._wake()
+        except BaseException:  # of a signal's handler: nobody comes back to it, so once more
+            self._wake()
+            raise
 
     cdef int _wake(self) except -1:
         self._settle(self)
@@ -132,8 +136,11 @@ cdef class FutureTicket(Ticket):
         cdef Waits waits = self._waits
         waits.settled.append(self.future)
         if len(waits.settled) == 1:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                waits.loop.call_soon_threadsafe(waits.finish)
+            try:
+                waits.tell()
+            except BaseException:  # of a signal's handler: others rely on it, so once more
+                waits.tell()
+                raise
         return 0
 
 
@@ -160,6 +167,12 @@ cdef class Waits:
         self.settled = deque()
         self.limits = {}
         self.alarms = []
+
+    cdef int tell(self) except -1:
+        """Have the loop see to what is settled. From any thread."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(self.finish)
+        return 0
 
     def finish(self, /):
         """Wake the coroutines whose tickets are settled. In the event loop's thread."""

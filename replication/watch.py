@@ -15,6 +15,7 @@ from contextlib import suppress
 from fnmatch import translate
 from itertools import chain
 from re import compile as compile_pattern
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from crdt import VersionVector
@@ -54,7 +55,10 @@ class Watch:
         self._limit = limit
         self._read = read
         self._backlog: Iterator[tuple[str, VersionVector | None]] | None = backlog
-        self._condition = threading.Condition(threading.Lock())
+        # No Condition, which is Python: the handler of a signal would break it off with its lock taken. A handler that
+        # comes while this thread has the lock may take it once more.
+        self._lock = threading.RLock()
+        self._waiters: list[threading.Lock] = []
         self._queue: deque[Change] = deque()
         self._folded: dict[str, int] = {}
         self._lost = 0
@@ -64,7 +68,7 @@ class Watch:
 
     def put(self, change: Change) -> None:
         """Add a change; never waits for the reader."""
-        with self._condition:
+        with self._lock:
             if self._closed:
                 return
             if not self._folded and not self._lost and len(self._queue) < self._limit:
@@ -78,23 +82,31 @@ class Watch:
 
     def get(self, timeout: float | None = None) -> Change:
         """The next change. Timeout after so many seconds without one; Closed at the end of the stream."""
-        patience = None if timeout is None else seconds(timeout)
+        end = None if timeout is None else monotonic() + seconds(timeout)
         while True:
             change = self._next()
             if change is not None:
                 return change
-            with self._condition:
-                if not self._condition.wait_for(lambda: self._closed or self._has_any(), patience):
-                    raise Timeout(
-                        f"no change of {self.pattern!r} within {timeout} s; call get() again to go on waiting"
-                    )
-                if self._closed and not self._has_any():
+            waiter = threading.Lock()
+            waiter.acquire()
+            with self._lock:
+                if self._has_any():
+                    continue
+                if self._closed:
                     raise Closed(f"the watch on {self.pattern!r} is closed: there will be no more changes")
+                self._waiters.append(waiter)
+            try:
+                is_woken = waiter.acquire(timeout=-1 if end is None else _left(end))
+            finally:
+                with self._lock, suppress(ValueError):  # it was woken
+                    self._waiters.remove(waiter)
+            if not (is_woken or self._closed or self._has_any()):
+                raise Timeout(f"no change of {self.pattern!r} within {timeout} s; call get() again to go on waiting")
 
     def close(self) -> None:
         """End the stream; a reader that waits gets what was queued and then the end."""
         self._watchers.remove(self)
-        with self._condition:
+        with self._lock:
             self._closed = True
             self._backlog = None
             self._wake()
@@ -121,7 +133,7 @@ class Watch:
             change = self._next() if quick else await self._read_elsewhere(loop)
             if change is not None:
                 return change
-            with self._condition:
+            with self._lock:
                 if self._has_any():
                     continue
                 if self._closed:
@@ -179,7 +191,7 @@ class Watch:
                 raise
             if since is None or not version <= since:
                 return self._summary(agent_id, value, version, 0)
-        with self._condition:
+        with self._lock:
             if self._queue:
                 return self._queue.popleft()
             if not self._folded:
@@ -193,24 +205,27 @@ class Watch:
         except Closed:  # the node is: how much was missed can still be told
             return Change(agent_id, None, None, None, None, None, None, missed)
         except BaseException:
-            with self._condition:
+            with self._lock:
                 self._folded[agent_id] = self._folded.get(agent_id, 0) + missed
             raise
         return self._summary(agent_id, *found, missed)
 
     def _summary(self, agent_id: str, value: Any, version: VersionVector, missed: int) -> Change:
         """One change that stands for several; what it covers is taken out of the queue."""
-        with self._condition:
-            if any(change.agent_id == agent_id for change in self._queue):
+        with self._lock:
+            queued = tuple(self._queue)  # the handler of a signal may add to it meanwhile
+            if any(change.agent_id == agent_id for change in queued):
                 self._queue = deque(
                     change
-                    for change in self._queue
+                    for change in queued
                     if change.agent_id != agent_id or change.version is None or not change.version <= version
                 )
         return Change(agent_id, None, None, value, None, None, version, missed)
 
     def _wake(self) -> None:
-        self._condition.notify_all()
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.release()
         sleepers, self._sleepers = self._sleepers, []
         for loop, sleeper in sleepers:
             with suppress(RuntimeError):  # that loop is closed
@@ -225,6 +240,7 @@ class Watchers:
         self._watches: tuple[Watch, ...] = ()
         # By agent, those that match it: asked for with every update. Another dict whenever a stream comes or goes.
         self._matching: dict[str, tuple[Watch, ...]] = {}
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -233,6 +249,8 @@ class Watchers:
         with self._lock:
             self._watches = (*self._watches, watch)
             self._matching = {}
+        if self._closed:  # since just now, and those that there were may have been closed before
+            watch.close()
 
     def remove(self, watch: Watch) -> None:
         with self._lock:
@@ -249,6 +267,7 @@ class Watchers:
         return found
 
     def close(self) -> None:
+        self._closed = True
         for watch in self._watches:
             watch.close()
 
@@ -275,3 +294,8 @@ def resume_points(
 def _finish(sleeper: "asyncio.Future[None]") -> None:
     if not sleeper.done():
         sleeper.set_result(None)
+
+
+def _left(end: float) -> float:
+    """Seconds until then, as a lock takes them."""
+    return min(max(0.0, end - monotonic()), threading.TIMEOUT_MAX)

@@ -16,7 +16,7 @@ import sqlite3
 import threading
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from errno import EIO
 from pathlib import Path
 
@@ -159,8 +159,8 @@ class SQLiteStorage:
 
     def load(self, agent_id: str) -> Loaded:
         waiting = self._journal.parts(agent_id)  # read before the rows they may be moved into
-        with self._reading() as reader:
-            rows = list(agent_rows(reader, agent_id))
+        with self._reader_lock, translated(self._database):
+            rows = list(agent_rows(self._open_reader(), agent_id))
         return assembled(self._database, agent_id, rows, waiting)
 
     def agents(self) -> Iterator[str]:
@@ -171,8 +171,8 @@ class SQLiteStorage:
         waiting = self._journal.digest(agent_id)
         if waiting:
             return waiting
-        with self._reading() as reader:
-            return newest_digest(reader, agent_id)
+        with self._reader_lock, translated(self._database):
+            return newest_digest(self._open_reader(), agent_id)
 
     def heads(self, first: int = 0, beyond: int = BUCKETS) -> Iterator[tuple[str, bytes]]:
         after: str | None = bucket_key(first)
@@ -180,8 +180,8 @@ class SQLiteStorage:
         count = AGENTS_PER_READ_MIN
         while after is not None:
             waiting = self._journal.heads(after, below)  # read before the rows they may be moved into
-            with self._reading() as reader:
-                page = heads_page(reader, after, below, count)
+            with self._reader_lock, translated(self._database):
+                page = heads_page(self._open_reader(), after, below, count)
             heads, after = merged(page, waiting, count)
             for head in heads:
                 yield head.agent_id, head.digest
@@ -191,13 +191,15 @@ class SQLiteStorage:
         sums, self._sums = self._sums, None
         return sums_of(self.heads()) if sums is None else sums
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection for reading, to one thread at a time."""
-        with self._reader_lock, translated(self._database):
-            if self._reader is None:
-                raise Closed("the node is closed: open it again to read on")
-            yield self._reader
+    def _open_reader(self) -> sqlite3.Connection:
+        """The connection for reading, to one thread at a time: for who holds its lock.
+
+        Not a context manager that takes the lock: broken off halfway by a signal's handler, a generator would hold it
+        for as long as somebody looks at the exception.
+        """
+        if self._reader is None:
+            raise Closed("the node is closed: open it again to read on")
+        return self._reader
 
     def agent_count(self) -> int:
         return self._agent_count

@@ -1,8 +1,7 @@
 """The calls in the mode `replicated`, from the caller's side: run, wait for the verdict; on a conflict, run again."""
 
 from asyncio import get_running_loop, sleep
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
 
@@ -13,6 +12,7 @@ from replication.awaiting import settled
 from replication.errors import OutcomeUnknown, Overloaded, ReplicationError, Timeout, Unavailable
 from replication.runtime import Runtime, Waiter
 from replication.store import busy
+from replication.strong.asking import Asking
 from replication.strong.attempt import Attempt, ask_again, refuse
 from replication.strong.core import StrongCore
 from replication.strong.heads import Change, Joined, Wait
@@ -79,8 +79,7 @@ class Calls:
         self._missing = missing
         self._refusal = refusal
         self._patience = patience
-        self._asking: deque[Ticket] = deque()  # readers whom the runtime's thread has not seen
-        self._is_asking = False
+        self._asking = Asking(runtime, self._read, lambda: refusal("read"))
 
     def change(
         self,
@@ -339,9 +338,12 @@ class Calls:
         self._wait_for_leader(deadline, _READ)
         waiter = self._runtime.waiter()
         ticket = _ticket_of(waiter)
-        self._ask(ticket)
-        if not waiter.wait(self._left(deadline)):
-            raise self._too_late(timeout, ticket)
+        self._asking.add(ticket)
+        try:
+            if not waiter.wait(self._left(deadline)):
+                raise _too_late(timeout)
+        finally:
+            ticket.abandoned = not ticket.is_settled
         if ticket.error is not None:
             raise ticket.error
 
@@ -351,48 +353,36 @@ class Calls:
         if not self._has_leader(_READ):
             await self._await_leader(deadline, _READ)
         ticket = FutureTicket(None)
-        self._ask(ticket)
+        self._asking.add(ticket)
         try:
             await settled(ticket, self._left(deadline))
         except TimeoutError:
-            raise self._too_late(timeout, ticket) from None
+            raise _too_late(timeout) from None
+        finally:
+            ticket.abandoned = not ticket.is_settled
         if ticket.error is not None:
             raise ticket.error
 
-    def _ask(self, ticket: Ticket) -> None:
-        """Have the group asked what is newest, once for all who ask in the same moment."""
-        self._asking.append(ticket)
-        if not self._is_asking:
-            self._is_asking = True
-            self._runtime.call_soon(self._read)
-        refusal = self._refusal("read")
-        if refusal is not None:  # since just now, and `end` may have come before this one
-            refuse((ticket,), refusal)
-
     def end(self) -> None:
         """Nobody will be asked any more. From any thread."""
-        refusal = self._refusal("read")
-        if refusal is not None:
-            refuse(self._asking.copy(), refusal)
+        self._asking.end()
 
-    def _read(self) -> None:
+    def _read(self, tickets: Sequence[Ticket]) -> None:
         """In the runtime's thread."""
-        self._is_asking = False  # whoever comes from now on sees to it
-        tickets = tuple([self._asking.popleft() for _ in range(len(self._asking))])
         refusal = self._refusal("read") or (self._retired() if self._core.heir else None)
         if refusal is not None:
             refuse(tickets, refusal)
-        elif tickets:
-            self._core.read(tickets, self._runtime.time())
+        else:
+            self._core.read(tuple(tickets), self._runtime.time())
             self._wake()
             self._run_soon()
 
-    def _too_late(self, timeout: float | None, ticket: Ticket) -> Timeout:
-        ticket.abandoned = True
-        return Timeout(
-            f"who leads did not say within {timeout} s what is newest, so it was not read. Read with "
-            "consistency='reactive' for what this node has, or try again"
-        )
+
+def _too_late(timeout: float | None) -> Timeout:
+    return Timeout(
+        f"who leads did not say within {timeout} s what is newest, so it was not read. Read with "
+        "consistency='reactive' for what this node has, or try again"
+    )
 
 
 def _ticket_of(waiter: Waiter, op_id: str | None = None) -> Ticket:

@@ -137,12 +137,11 @@ class TcpTransport:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                # It stays ready to be taken from, so looking again at once would be all this loop does.
+                # It may stay ready to be taken from, so looking again at once would be all this loop does. What ails a
+                # connection that is not taken yet comes out here, too (accept(2)), and is no reason to end the node.
                 self.loop.remove_reader(listening)
                 self.loop.call_later(_EXHAUSTED_SECONDS, self._resume, listening, address, secured)
-                self.events.turned_away(address, "exhausted", str(error))
+                self.events.turned_away(address, "exhausted" if error.errno in _EXHAUSTED else "lost", str(error))
                 return
             self._take(connection, str(Tcp(*place[:2])) if isinstance(place, tuple) else address, secured)
 

@@ -35,13 +35,13 @@ def test_a_full_memory_does_not_hold_up_who_flushes() -> None:
     disk = Disk(waiting)
     with Node(disk, AgentState, Config(max_agents_in_memory=1, memory_wait=5.0), "default", EventLoopRuntime()) as node:
         disk.node = node
-        wait = node._store.wait_for_flush
+        wait = node._store.wait_for_room
 
-        def wait_and_tell() -> None:
+        def wait_and_tell(until: float | None) -> float:
             waiting.set()
-            wait()
+            return wait(until)
 
-        node._store.wait_for_flush = wait_and_tell
+        node._store.wait_for_room = wait_and_tell
         node.update_state("one", bump)
         node.update_state("two", bump)
         assert [count(node, "one"), count(node, "two")] == [1, 1]
