@@ -24,9 +24,16 @@ def blocked(promise: Promise, left: float | None, timeout: float | None) -> None
         promise.ticket.abandoned = True
         raise
     if not is_kept:
-        raise promise.ticket.give_up(timeout)
+        error = promise.ticket.give_up(timeout)
+        if not _holds(promise.ticket):
+            raise error
     if promise.ticket.error is not None:
         raise promise.ticket.error
+
+
+def _holds(ticket: Ticket) -> bool:
+    """Whether there is nothing to wait for any more: that may come about in the moment in which the time is over."""
+    return ticket.is_settled or (ticket.is_stored and not ticket.acks)
 
 
 def settled(ticket: FutureTicket, left: float | None) -> "Future[None]":
@@ -41,7 +48,9 @@ async def kept(ticket: FutureTicket, timeout: float | None, spent: float) -> Non
     try:
         await settled(ticket, None if timeout is None else timeout - spent)
     except TimeoutError:
-        raise ticket.give_up(timeout) from None
+        error = ticket.give_up(timeout)
+        if not _holds(ticket):
+            raise error from None
     except BaseException:
         ticket.abandoned = True
         ticket.unlimit()  # who is to settle it may let go of it instead

@@ -107,8 +107,8 @@ class Deliveries:
             raise
         except ValueError:  # no agent can have this id
             return "refused"
-        except Closed:  # this node is saying farewell: the peer finds what it could not tell
-            return "waiting"
+        except Closed:  # this node is saying farewell: the peer finds what it could not tell, and the log waits for it
+            return None if delivery.is_ordered else "waiting"
         if slot is None:
             return "waiting"
         try:

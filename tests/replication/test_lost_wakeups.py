@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 
 import replication
+from replication.awaiting import Promise, blocked
+from replication.delivery import Delivery
+from replication.messages import Item
+from replication.ticket import Ticket
 from tests.cluster.nodes import eventually
 from tests.replication.agents import AgentState, bump, count
 
@@ -250,3 +254,34 @@ def test_what_ails_a_connection_that_is_not_taken_yet_is_none_of_the_node() -> N
         node._runtime.call_soon(done.set)
         assert done.wait(20)
         assert node.update_state("a", bump).outcome == "applied"
+
+
+def test_what_a_log_brings_to_a_node_that_is_being_closed_is_not_taken_for_applied(tmp_path: Path) -> None:
+    """It was answered as committed, counted as applied, and not there when the node was opened again."""
+    with replication.open(schema=AgentState) as maker:
+        maker.update_state("a", bump)
+        item = Item("a", maker.read_state("a").delta(), b"")
+    node = replication.open(tmp_path, schema=AgentState)
+    assert node._store.close()
+    for is_ordered, outcome in ((False, "waiting"), (True, None)):
+        delivery = Delivery("group", (item,), 1, is_ordered=is_ordered)
+        assert node._deliveries._deliver_one(delivery, item, set()) == outcome
+    node.close()
+
+
+def test_a_promise_that_holds_as_its_time_ends_is_kept() -> None:
+    """The error said that fewer had it than acks=0 asks for."""
+
+    class Late:
+        def wait(self, timeout: float | None) -> bool:
+            ticket.is_stored = True
+            return False
+
+        def done(self) -> None:
+            pass
+
+    ticket = Ticket(None, lambda _: None)
+    blocked(Promise(ticket, Late()), 0.1, 0.1)
+    ticket = Ticket(None, lambda _: None, None, 2, 3)
+    with pytest.raises(replication.Timeout):
+        blocked(Promise(ticket, Late()), 0.1, 0.1)
