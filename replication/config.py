@@ -200,7 +200,7 @@ _WHOLE_MAX = (1 << 63) - 1
 _MAY_BE_ZERO = frozenset(
     {"flush_interval", "merge_flush_interval", "compaction_bytes_min", "compaction_ratio", "lease_drift_max"}
 )
-
+# Without which time does not pass.
 _IS_FINITE = frozenset({"tick_interval", "heartbeat_interval", "election_timeout", "probe_interval", "probe_timeout"})
 
 
